@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef UW_DSP_FRONT_H
+#define UW_DSP_FRONT_H
+
+/*
+ * The front end that everyone shares: raw samples in; overlapped spectra, noise floor and bursts out
+ *
+ *   samples -> float -> frames of n_fft with hop 3/4 n_fft -> FFT -> DC and IQ imbalance taken out
+ *           -> history of spectra (a channel is cut out of it by an inverse FFT of its bins)
+ *           -> Hann power -> noise floor per bin (order statistics) -> cells over threshold -> bursts
+ *
+ * Frames depend on the sample count alone, never on the size of the blocks.
+ *
+ * Threads: one. Ownership: burst and view pointers are valid during the callback.
+ */
+
+#include <complex.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "uw/base/iq-format.h"
+
+struct uw_front;
+
+struct uw_front_config {
+    double rate_hz;
+    enum uw_iq_format format;
+    double cell_pfa; /* false-alarm rate of one smoothed cell of the burst finder */
+    size_t history_bytes; /* of spectra */
+};
+
+/* One connected patch of energy in time and frequency. Frequencies are offsets from the centre. */
+struct uw_burst {
+    uint64_t number;          /* in order of their end */
+    uint64_t start, stop;     /* samples since the start of the stream */
+    double lower_hz, upper_hz; /* edges of the occupied band */
+    double centre_hz;         /* power-weighted */
+    double snr_db;            /* in [lower, upper] */
+    double power_dbfs;
+    bool open; /* still going on: reported because it has reached the longest length */
+};
+
+struct uw_front_ops {
+    /* A burst has ended (or been cut). Called in the order of the end. */
+    void (*burst)(void *userdata, const struct uw_burst *burst);
+    /* All bursts that end before `sample` have been reported; several times a second of signal. */
+    void (*progress)(void *userdata, uint64_t sample);
+};
+
+void uw_front_config_init(struct uw_front_config *config);
+int uw_front_new(const struct uw_front_config *config, const struct uw_front_ops *ops, void *userdata,
+                 struct uw_front **ret_front);
+struct uw_front *uw_front_free(struct uw_front *front);
+/* n raw samples of config.format. */
+void uw_front_push(struct uw_front *front, const void *samples, size_t n);
+/* Samples were lost here: the stream goes on `n` samples later; open bursts are ended. */
+void uw_front_gap(struct uw_front *front, uint64_t n);
+/* End of the stream: everything still open is reported. */
+void uw_front_flush(struct uw_front *front);
+
+uint64_t uw_front_samples(const struct uw_front *front);
+size_t uw_front_n_fft(const struct uw_front *front);
+size_t uw_front_hop(const struct uw_front *front);
+/* Noise power in dBFS over the whole band; NAN before there is one. */
+double uw_front_noise_dbfs(const struct uw_front *front);
+/* Share of samples at full scale since the start. */
+double uw_front_clip_ratio(const struct uw_front *front);
+/* Noise density, power per Hz (full scale 1), around an offset. */
+double uw_front_noise_density(const struct uw_front *front, double lower_hz, double upper_hz);
+
+/*
+ * Cuts a channel out of the history: the samples [start, stop) filtered to centre +- bandwidth/2 (flat to there, then a
+ * raised-cosine slope), at the rate that comes back (>= min_rate_hz, a divisor of the FFT grid). Sample m of
+ * the output is input time start + m * rate_hz / *ret_rate. Returns the number of samples written, at most
+ * max; 0 if that piece is no longer, or not yet, in the history.
+ */
+size_t uw_front_cut(struct uw_front *front, uint64_t start, uint64_t stop, double centre_hz,
+                    double bandwidth_hz, double min_rate_hz, float complex *out, size_t max,
+                    double *ret_rate_hz);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef UW_ENGINE_ENGINE_H
+#define UW_ENGINE_ENGINE_H
+
+/*
+ * The wiring: receivers, inner bus, fusion thread, feed
+ *
+ * uaswatchd and "uaswatch replay" both only fill a struct uw_engine_config (from a file, the command line or both) and
+ * run it.
+ *
+ * Threads: all calls from one; the callback comes from the fusion thread, in the order of the feed.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "uw/fuse/fuse.h"
+#include "uw/iq/source.h"
+#include "uw/msg/record.h"
+
+struct uw_diag;
+struct uw_engine;
+
+#define UW_PATH_LEN 512
+#define UW_SIGNATURES_MAX 64
+
+struct uw_engine_receiver {
+    char name[UW_NAME_LEN];
+    char path[UW_PATH_LEN];
+    struct uw_source_params source; /* .path is set from path by the engine */
+};
+
+struct uw_engine_config {
+    char site[UW_NAME_LEN];
+    char node[UW_NAME_LEN];
+    char run[UW_NAME_LEN]; /* "": made from the time of the start */
+    bool exercise;
+    char signature_dir[UW_PATH_LEN];
+    int n_signatures; /* 0: all */
+    char signatures[UW_SIGNATURES_MAX][UW_NAME_LEN];
+    int n_receivers;
+    struct uw_engine_receiver receivers[UW_RX_MAX];
+    char bus_endpoint[UW_PATH_LEN];
+    bool feed;
+    char feed_endpoint[UW_PATH_LEN];
+    double lag_s; /* live receivers are waited for this long */
+    struct uw_fuse_config fuse;
+    size_t block_samples; /* tests */
+    unsigned delay_seed;  /* tests */
+};
+
+struct uw_engine_summary {
+    double seconds; /* of signal, the longest receiver */
+    uint64_t samples, detections, tracks, alerts, dropped;
+    double wall_s;
+};
+
+/* Everything that is sent on the feed, as it is sent. */
+typedef void (*uw_engine_message_fn)(void *userdata, enum uw_msg_type type, const char *topic,
+                                     const char *json);
+/* The record behind the next message, for pictures and annotations. May be NULL. */
+typedef void (*uw_engine_detection_fn)(void *userdata, const struct uw_detection *d);
+
+void uw_engine_config_init(struct uw_engine_config *config); /* defaults */
+/* Reads a configuration file over the defaults. Without `need_receivers` the receivers may be missing. */
+int uw_engine_config_load(const char *path, bool need_receivers, struct uw_diag *diag,
+                          struct uw_engine_config *config);
+
+int uw_engine_new(const struct uw_engine_config *config, struct uw_diag *diag,
+                  uw_engine_message_fn message, uw_engine_detection_fn detection, void *userdata,
+                  struct uw_engine **ret_engine);
+int uw_engine_start(struct uw_engine *engine, struct uw_diag *diag);
+/* True once every receiver has ended and fusion has finished. Waits up to timeout_ms. */
+bool uw_engine_wait(struct uw_engine *engine, int timeout_ms);
+/* Stops the sources; what is inside is flushed. */
+void uw_engine_stop(struct uw_engine *engine);
+/* Joins everything. 0, -errno, or UW_E_INPUT when a receiver failed (texts in diag). */
+int uw_engine_finish(struct uw_engine *engine, struct uw_diag *diag,
+                     struct uw_engine_summary *ret_summary);
+struct uw_engine *uw_engine_free(struct uw_engine *engine);
+/* Share of the files done, 0..1; NAN when not known. */
+double uw_engine_fraction(const struct uw_engine *engine);
+
+#endif

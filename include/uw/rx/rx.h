@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef UW_RX_RX_H
+#define UW_RX_RX_H
+
+/*
+ * One receiver: capture thread -> ring of pooled blocks -> producer thread -> inner bus
+ *
+ * A file waits for ring space; a live source drops the oldest block and counts. The producer sends detections
+ * and, several times a second of signal, progress; the last progress has `end`.
+ *
+ * Threads: new/start/stop/join/free from one; uw_rx_stats() from any (relaxed atomics).
+ * Ownership: takes the source (closed by uw_rx_free()); borrows database and bus.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "uw/msg/record.h"
+
+struct uw_bus;
+struct uw_diag;
+struct uw_rx;
+struct uw_sigdb;
+struct uw_source;
+
+struct uw_rx_config {
+    const char *name;
+    struct uw_source *source; /* taken */
+    const struct uw_sigdb *db;
+    struct uw_bus *bus;
+    const char *endpoint;   /* of the inner bus */
+    struct uw_head head;    /* site, node, run, exercise for its records */
+    size_t block_samples;   /* 0: chosen from the rate; odd sizes are for tests */
+    unsigned delay_seed;    /* not 0: random delays of both threads, for tests of determinism */
+};
+
+struct uw_rx_stats {
+    uint64_t samples;    /* through the detector */
+    uint64_t lost;       /* samples, by the source or the ring */
+    uint64_t detections;
+    int64_t last_sample_mono_ns; /* when the latest block came in; 0: none yet */
+    double clip_ratio, noise_dbfs;
+    bool ended, failed;
+};
+
+int uw_rx_new(const struct uw_rx_config *config, struct uw_rx **ret_rx);
+int uw_rx_start(struct uw_rx *rx);
+void uw_rx_stop(struct uw_rx *rx);
+/* Waits for both threads. If the source failed, UW_E_INPUT with its text in diag. */
+int uw_rx_join(struct uw_rx *rx, struct uw_diag *diag);
+struct uw_rx *uw_rx_free(struct uw_rx *rx);
+void uw_rx_stats(const struct uw_rx *rx, struct uw_rx_stats *ret);
+
+#endif

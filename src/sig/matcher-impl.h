@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef UW_SRC_SIG_MATCHER_IMPL_H
+#define UW_SRC_SIG_MATCHER_IMPL_H
+
+/*
+ * Private to src/sig: what a matcher implements
+ *
+ * A matcher is a const descriptor plus functions over its own state. It is made once for a detector
+ * if an enabled signature names it, allocates only in new(), sees bursts in the order of their end, may cut
+ * samples out of the front end's history during burst(), and gives findings through env->emit().
+ * The detector puts findings into the order of their stop; a matcher may give a finding whose stop lies at most
+ * env->delay_samples before the latest progress.
+ */
+
+#include <stdint.h>
+
+#include "uw/dsp/front.h"
+#include "uw/sig/detector.h"
+
+struct uw_matcher_env {
+    const struct uw_detector_config *config;
+    struct uw_front *front;
+    uint64_t delay_samples;
+    void (*emit)(void *userdata, struct uw_finding *finding); /* numbers finding->emitter's owner */
+    void *userdata;
+};
+
+struct uw_matcher_ops {
+    const char *name; /* as in the signature file */
+    int (*new)(const struct uw_matcher_env *env, void **ret_matcher);
+    void (*free)(void *matcher);
+    void (*burst)(void *matcher, const struct uw_burst *burst);
+    void (*progress)(void *matcher, uint64_t sample);
+    void (*flush)(void *matcher);
+};
+
+extern const struct uw_matcher_ops uw_matcher_lora;
+extern const struct uw_matcher_ops uw_matcher_droneid;
+extern const struct uw_matcher_ops uw_matcher_packet;
+
+#endif
