@@ -23,7 +23,8 @@ struct uw_diag;
 struct uw_source;
 
 enum uw_source_type {
-    UW_SOURCE_FILE, /* by content and name: SigMF pair or archive, WAV/RF64, raw; "-" is standard input (raw) */
+    UW_SOURCE_FILE, /* by content and name: SigMF pair or archive, WAV/RF64, raw; "-" is standard
+                       input (raw) */
     UW_SOURCE_LOOP, /* the same file over and over as a live receiver, paced by the clock */
     UW_SOURCE_TYPE_N
 };
@@ -35,7 +36,8 @@ struct uw_source_params {
     double rate_hz;   /* NAN: from the file or its name */
     double freq_hz;   /* NAN: from the file or its name; may stay unknown */
     int64_t start_ns; /* UW_TIME_NONE: from the file, else 1970 (a loop: now) */
-    bool paced;       /* a file at the speed of the signal (replay --realtime); it still never loses samples */
+    bool paced;       /* a file at the speed of the signal (replay --realtime); it still never loses
+                         samples */
 };
 
 struct uw_source_info {
@@ -58,9 +60,10 @@ int uw_source_open(const struct uw_source_params *params, struct uw_diag *diag,
 struct uw_source *uw_source_close(struct uw_source *source);
 const struct uw_source_info *uw_source_info(const struct uw_source *source);
 /* Up to n samples into buf (n * uw_iq_format_size bytes). *ret_n == 0: end. *ret_lost: samples lost
- * since the previous block (live only). cf32 that is not finite is UW_E_INPUT, with the sample's index. */
-int uw_source_read(struct uw_source *source, void *buf, size_t n, struct uw_diag *diag, size_t *ret_n,
-                   uint64_t *ret_lost);
+ * since the previous block (live only). cf32 that is not finite is UW_E_INPUT, with the sample's
+ * index. */
+int uw_source_read(struct uw_source *source, void *buf, size_t n, struct uw_diag *diag,
+                   size_t *ret_n, uint64_t *ret_lost);
 void uw_source_stop(struct uw_source *source);
 
 #endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Sources: the table, and what they have in common
+ *
+ * Stopping works by a flag, which every read looks at first, and an eventfd, which every wait
+ * includes: so a stop from another thread (or a signal handler's loop) ends a wait at once.
+ */
+#include "uw/iq/source.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "source-impl.h"
+#include "uw/base/err.h"
+#include "uw/base/time.h"
+#include "uw/base/util.h"
+
+static const struct uw_source_ops *const source_table[UW_SOURCE_TYPE_N] = {
+    [UW_SOURCE_FILE] = &uw_source_file,
+    [UW_SOURCE_LOOP] = &uw_source_loop,
+};
+
+static int64_t clock_mono(void *userdata) {
+    (void)userdata;
+    return uw_clock_mono_ns();
+}
+
+static int64_t clock_real(void *userdata) {
+    (void)userdata;
+    return uw_clock_real_ns();
+}
+
+static void clock_wait(void *userdata, int stop_fd, int64_t until_mono_ns) {
+    struct pollfd p = {.fd = stop_fd, .events = POLLIN};
+
+    (void)userdata;
+    for (;;) {
+        int64_t left = until_mono_ns - uw_clock_mono_ns();
+        struct timespec ts;
+
+        if (left <= 0)
+            return;
+        ts.tv_sec = (time_t)(left / UW_NS_PER_S);
+        ts.tv_nsec = (long)(left % UW_NS_PER_S);
+        if (ppoll(&p, 1, &ts, NULL) > 0)
+            return;
+    }
+}
+
+static const struct uw_iq_clock system_clock = {
+    .mono_ns = clock_mono,
+    .real_ns = clock_real,
+    .wait = clock_wait,
+};
+
+void uw_source_params_init(struct uw_source_params *params) {
+    *params = (struct uw_source_params){
+        .type = UW_SOURCE_FILE,
+        .format = -1,
+        .rate_hz = NAN,
+        .freq_hz = NAN,
+        .start_ns = UW_TIME_NONE,
+    };
+}
+
+static void source_closep(struct uw_source **source) {
+    uw_source_close(*source);
+}
+
+int uw_source_open_clock(const struct uw_source_params *params, const struct uw_iq_clock *clock,
+                         struct uw_diag *diag, struct uw_source **ret_source) {
+    UW_CLEANUP(source_closep) struct uw_source *source = NULL;
+    int r;
+
+    if ((unsigned)params->type >= UW_SOURCE_TYPE_N)
+        return uw_err(-EINVAL);
+    if (!params->path || !params->path[0])
+        return uw_diag_add(diag, "no file given");
+    source = calloc(1, sizeof(*source));
+    if (!source)
+        return uw_err(-ENOMEM);
+    source->ops = source_table[params->type];
+    source->clock = *clock;
+    atomic_init(&source->stopped, false);
+    source->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (source->stop_fd < 0)
+        return uw_err(-errno);
+    r = source->ops->open(source, params, diag);
+    if (r)
+        return r;
+    *ret_source = source;
+    source = NULL;
+    return 0;
+}
+
+int uw_source_open(const struct uw_source_params *params, struct uw_diag *diag,
+                   struct uw_source **ret_source) {
+    return uw_source_open_clock(params, &system_clock, diag, ret_source);
+}
+
+struct uw_source *uw_source_close(struct uw_source *source) {
+    if (!source)
+        return NULL;
+    source->ops->close(source);
+    if (source->stop_fd >= 0)
+        close(source->stop_fd);
+    free(source);
+    return NULL;
+}
+
+const struct uw_source_info *uw_source_info(const struct uw_source *source) {
+    return &source->info;
+}
+
+int uw_source_read(struct uw_source *source, void *buf, size_t n, struct uw_diag *diag,
+                   size_t *ret_n, uint64_t *ret_lost) {
+    size_t n_read = 0;
+    uint64_t lost = 0;
+
+    if (n > 0 && !atomic_load_explicit(&source->stopped, memory_order_relaxed)) {
+        int r = source->ops->read(source, buf, n, diag, &n_read, &lost);
+
+        if (r)
+            return r;
+    }
+    *ret_n = n_read;
+    *ret_lost = lost;
+    return 0;
+}
+
+void uw_source_stop(struct uw_source *source) {
+    const uint64_t one = 1;
+    ssize_t done;
+
+    atomic_store_explicit(&source->stopped, true, memory_order_relaxed);
+    /* Fails only when the counter is full, and then it can be read all the same. */
+    done = write(source->stop_fd, &one, sizeof(one));
+    (void)done;
+}
+
+void uw_source_describe(struct uw_source *source, const char *kind) {
+    const struct uw_iq_facts *f = &source->reader->facts;
+    struct uw_source_info *info = &source->info;
+    const char *slash = strrchr(source->reader->path, '/');
+    const char *file = slash ? slash + 1 : source->reader->path;
+    char freq[40] = "";
+
+    info->format = f->format;
+    info->rate_hz = f->rate_hz;
+    info->freq_hz = f->freq_hz;
+    info->start_ns = f->start_ns;
+    info->n_samples = f->n_samples;
+    if (!isnan(f->freq_hz))
+        snprintf(freq, sizeof(freq), " at %" PRId64 " Hz", (int64_t)llround(f->freq_hz));
+    snprintf(info->description, sizeof(info->description), "%s%s %.56s, %s, %" PRId64 " S/s%s",
+             kind, source->reader->ops->name, file, uw_iq_format_name(f->format),
+             (int64_t)llround(f->rate_hz), freq);
+}
+
+bool uw_source_wait(struct uw_source *source, uint64_t index) {
+    int64_t due = uw_time_of_sample(source->start_mono_ns, index, source->info.rate_hz);
+
+    if (source->clock.mono_ns(source->clock.userdata) < due)
+        source->clock.wait(source->clock.userdata, source->stop_fd, due);
+    return !atomic_load_explicit(&source->stopped, memory_order_relaxed);
+}
