@@ -5,14 +5,24 @@
 /*
  * Fusion: detections in, tracks and alerts out
  *
- * Pure: no clock, socket, file or thread. The caller hands in detections in the order (t_end, receiver,
- * number) and says how far the signal has come; everything that depends on time (track updates each
- * second of signal, coasting, clearing) happens on a fixed grid of event time, so the output is a
- * function of the input alone.
+ * Pure: no clock, socket, file or thread. The caller hands in detections in the order (t_end,
+ * receiver, number) and says how far the signal has come; everything that depends on time (track
+ * updates each second of signal, coasting, clearing) happens on a fixed grid of event time, so the
+ * output is a function of the input alone.
  *
- * Evidence is a log-likelihood ratio in nats, added up per track (Wald's sequential test, A. Wald, "Sequential
- * Tests of Statistical Hypotheses", 1945): an alert is raised when the sum passes
- * ln(trials_per_hour / false_alerts_per_hour) and the signature's own rule is met (drone, and not background).
+ * Evidence is a log-likelihood ratio in nats, added up per track (Wald's sequential test, A. Wald,
+ * "Sequential Tests of Statistical Hypotheses", 1945): an alert is raised when the sum passes
+ * ln(trials_per_hour / false_alerts_per_hour) and the signature's own rule is met (drone, and not
+ * background).
+ *
+ * What counts as one link. An emitter of a receiver stays with the track it first joined. A new
+ * emitter joins a live track if signature and role agree, variant and domain do not contradict, and
+ * either no emitter of the same receiver is in it (another receiver hears the same link) or the
+ * receiver's own have been silent for coast_s and carrier offset and level fit (the same link
+ * again). Two emitters of one receiver alive at the same time are two links.
+ *
+ * Confidence is the smaller of the detector's own and the posterior 1 / (1 + exp(-(llr - prior)))
+ * with prior = ln(trials_per_hour): one real link an hour is expected among that many trials.
  *
  * Threads: one at a time. Ownership: config strings are copied; records passed to the callbacks are
  * valid during the call only.
@@ -44,20 +54,39 @@ struct uw_fuse_ops {
 
 struct uw_fuse;
 
+/* What happens to a track; the state machine is uw_fuse_next_state(), a pure table. */
+enum uw_fuse_event {
+    UW_FUSE_HEARD,   /* a detection; the evidence does not (or need not any more) suffice */
+    UW_FUSE_PROVEN,  /* a detection; the evidence suffices for an alert */
+    UW_FUSE_DOUBTED, /* a detection that took the evidence below half of the threshold */
+    UW_FUSE_QUIET,   /* nothing for coast_s */
+    UW_FUSE_GONE,    /* nothing for clear_s, or the end of input */
+    UW_FUSE_EVENT_N
+};
+enum uw_track_state uw_fuse_next_state(enum uw_track_state state, enum uw_fuse_event event);
+
 void uw_fuse_config_init(struct uw_fuse_config *config); /* defaults */
 int uw_fuse_new(const struct uw_fuse_config *config, const struct uw_fuse_ops *ops, void *userdata,
                 struct uw_fuse **ret_fuse);
 struct uw_fuse *uw_fuse_free(struct uw_fuse *fuse);
 /* Nats that an alert takes. */
 double uw_fuse_threshold(const struct uw_fuse *fuse);
-/* Detections in order; time first advances to d->t_end_ns. 0 or -ENOMEM. */
+/* Detections in order; time first advances to d->t_end_ns. A detection seen before (same
+ * identifier) is not counted again. 0 or -ENOMEM. */
 int uw_fuse_detection(struct uw_fuse *fuse, const struct uw_detection *d);
 /* The signal of every receiver has come to time_ns. */
 int uw_fuse_advance(struct uw_fuse *fuse, int64_t time_ns);
 /* End of all input: open tracks end, active alerts are cleared with the reason "end of input" when
  * `ended` (recordings), or are left (a daemon that stops). */
 int uw_fuse_finish(struct uw_fuse *fuse, bool ended);
+/* What became of a receiver, in the words of health: LOST or DEGRADED raise an alert of kind
+ * `receiver` (or update it), OK clears it. `why` is for people and may be NULL. Not called at the
+ * normal end of a file. 0 or -ENOMEM. */
+int uw_fuse_receiver_state(struct uw_fuse *fuse, const char *receiver, enum uw_rx_state state,
+                           int64_t time_ns, const char *why);
 int64_t uw_fuse_n_tracks(const struct uw_fuse *fuse); /* that ever were */
 int64_t uw_fuse_n_alerts(const struct uw_fuse *fuse); /* of kind uas that ever were raised */
+/* Detections that found no room (max_tracks), and tentative tracks that had to make room. */
+int64_t uw_fuse_n_dropped(const struct uw_fuse *fuse);
 
 #endif

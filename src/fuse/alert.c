@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Life-cycle of alerts: raised, updated, cleared
+ *
+ * An update is sent only for what changes an operator's picture (what it is, who hears it, whether
+ * it is still heard, how sure), and at most every update_s: what changes sooner waits for the next
+ * tick of event time after that. Acknowledging and silencing are the operator's and need a control
+ * channel.
+ */
+#include "fuse-impl.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "uw/base/err.h"
+#include "uw/base/str.h"
+
+#define CONFIDENCE_STEP 0.05
+
+static void send(struct uw_fuse *fuse, struct uw_fuse_alarm *alarm, enum uw_alert_event event) {
+    struct uw_alert *a = &alarm->record;
+
+    uw_fuse_head(fuse, &a->head);
+    a->event = event;
+    a->state = event == UW_ALERT_CLEARED ? UW_ALERT_ENDED : UW_ALERT_ACTIVE;
+    alarm->active = event != UW_ALERT_CLEARED;
+    alarm->sent_ns = fuse->time_ns;
+    fuse->ops.alert(fuse->userdata, a);
+}
+
+static void number(struct uw_fuse *fuse, struct uw_alert *a) {
+    uw_fuse_identifier(fuse, 'a', ++fuse->n_alerts_ever, a->alert);
+}
+
+/*
+ * A link that controls, carries pictures or announces an aircraft wants somebody to look now; one
+ * that only behaves like a control link is for information until more is known. Nothing is critical
+ * yet: that needs a position inside a zone, or an intent, and neither is known to this program.
+ */
+static enum uw_severity severity_of(const struct uw_track *t) {
+    if (t->authorised)
+        return UW_SEVERITY_INFO;
+    if (strncmp(t->family, "unknown", 7) == 0)
+        return UW_SEVERITY_ADVISORY;
+    return UW_SEVERITY_WARNING;
+}
+
+static void fill(struct uw_fuse_track *track) {
+    const struct uw_track *t = &track->record;
+    struct uw_alert *a = &track->alarm.record;
+
+    a->kind = UW_ALERT_UAS;
+    a->severity = severity_of(t);
+    uw_str_copy(a->track, sizeof(a->track), t->track);
+    uw_str_copy(a->family, sizeof(a->family), t->family);
+    uw_str_copy(a->signature, sizeof(a->signature), t->signature);
+    uw_str_copy(a->variant, sizeof(a->variant), t->variant);
+    uw_str_copy(a->domain, sizeof(a->domain), t->domain);
+    a->authorised = t->authorised;
+    uw_str_copy(a->authorised_rule, sizeof(a->authorised_rule), t->authorised_rule);
+    a->confidence = t->confidence;
+    a->first_seen_ns = t->first_seen_ns;
+    a->last_seen_ns = t->last_seen_ns;
+    uw_fuse_text_track(track, a);
+}
+
+void uw_fuse_alarm_raise(struct uw_fuse *fuse, struct uw_fuse_track *track) {
+    uw_alert_init(&track->alarm.record);
+    number(fuse, &track->alarm.record);
+    fuse->n_uas_ever++;
+    fill(track);
+    send(fuse, &track->alarm, UW_ALERT_RAISED);
+}
+
+/* The headline holds what it is; coasting and the receivers are in the advice. */
+static bool differs(const struct uw_alert *old, const struct uw_alert *new) {
+    return old->severity != new->severity || strcmp(old->headline, new->headline) != 0 ||
+           strcmp(old->signature, new->signature) != 0 || strcmp(old->advice, new->advice) != 0 ||
+           fabs(old->confidence - new->confidence) >= CONFIDENCE_STEP;
+}
+
+void uw_fuse_alarm_refresh(struct uw_fuse *fuse, struct uw_fuse_track *track) {
+    struct uw_fuse_alarm *alarm = &track->alarm;
+    struct uw_alert sent = alarm->record;
+
+    fill(track);
+    if (!differs(&sent, &alarm->record)) {
+        alarm->record = sent;
+        return;
+    }
+    if (fuse->time_ns - alarm->sent_ns < fuse->update_ns) {
+        alarm->record = sent;
+        return;
+    }
+    send(fuse, alarm, UW_ALERT_UPDATED);
+}
+
+void uw_fuse_alarm_clear(struct uw_fuse *fuse, struct uw_fuse_track *track, const char *why) {
+    struct uw_alert *a = &track->alarm.record;
+
+    fill(track);
+    if (why)
+        uw_str_copy(a->reason, sizeof(a->reason), why);
+    else
+        snprintf(a->reason, sizeof(a->reason), "Nothing heard of this link for %lld s.",
+                 (long long)llround(fuse->config.clear_s));
+    uw_str_copy(a->advice, sizeof(a->advice),
+                "The link is silent: the drone may have landed, left or be out of range. "
+                "Keep watching as the venue's plan says.");
+    send(fuse, &track->alarm, UW_ALERT_CLEARED);
+}
+
+static struct uw_fuse_alarm *find_receiver(struct uw_fuse *fuse, const char *receiver) {
+    for (int i = 0; i < fuse->n_receivers; i++)
+        if (strcmp(fuse->receivers[i].receiver, receiver) == 0)
+            return &fuse->receivers[i];
+    return NULL;
+}
+
+static void receiver_event(struct uw_fuse *fuse, struct uw_fuse_alarm *alarm,
+                           enum uw_rx_state state, const char *why) {
+    struct uw_alert *a = &alarm->record;
+    enum uw_alert_event event = alarm->active ? UW_ALERT_UPDATED : UW_ALERT_RAISED;
+
+    if (state == UW_RX_OK)
+        event = UW_ALERT_CLEARED;
+    if (event == UW_ALERT_RAISED) {
+        uw_alert_init(a);
+        number(fuse, a);
+        a->kind = UW_ALERT_RECEIVER;
+        a->first_seen_ns = fuse->time_ns;
+    }
+    a->last_seen_ns = fuse->time_ns;
+    uw_fuse_text_receiver(state, alarm->receiver, why, a);
+    alarm->state = state;
+    send(fuse, alarm, event);
+}
+
+int uw_fuse_receiver_state(struct uw_fuse *fuse, const char *receiver, enum uw_rx_state state,
+                           int64_t time_ns, const char *why) {
+    struct uw_fuse_alarm *alarm = find_receiver(fuse, receiver);
+
+    uw_fuse_advance(fuse, time_ns);
+    if (!alarm) {
+        if (state == UW_RX_OK)
+            return 0;
+        if (fuse->n_receivers == UW_RX_MAX)
+            return uw_err(-ENOMEM);
+        alarm = &fuse->receivers[fuse->n_receivers++];
+        uw_str_copy(alarm->receiver, sizeof(alarm->receiver), receiver);
+        alarm->state = UW_RX_OK;
+    }
+    if (alarm->state != state)
+        receiver_event(fuse, alarm, state, why);
+    return 0;
+}

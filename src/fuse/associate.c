@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which track a detection belongs to
+ *
+ * A receiver's detector already follows links; it knows timing and grid to a precision that a
+ * record does not carry. So its emitter is the atom here, and the questions left are two: do two
+ * receivers hear the same link, and is this new emitter a link that the same receiver lost a while
+ * ago?
+ *
+ * Between receivers the carrier offset says nothing: each crystal adds its own error, up to 60 ppm
+ * or 55 kHz at 915 MHz, more than any two transmitters differ. Within one receiver that error is
+ * common, and a crystal drifts far less than 3 ppm in the seconds for which a track lives: 5 kHz
+ * at 2.4 GHz with room for the measurement. Links that stay on one carrier (video, background) can
+ * be told apart by it at any receiver that knows where it is tuned.
+ *
+ * Where several tracks would do, the one that has appeared closest in time to the new emitter is
+ * taken (every receiver hears a link begin at the same moment), then the older one.
+ */
+#include "fuse-impl.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "uw/base/time.h"
+
+#define OFFSET_TOLERANCE_HZ 5e3
+#define LEVEL_TOLERANCE_DB  25.0 /* fading, and an aircraft that has moved during coast_s */
+#define CARRIER_TOLERANCE   60e-6
+
+struct uw_fuse_member *uw_fuse_find_member(struct uw_fuse_track *track,
+                                           const struct uw_detection *d) {
+    for (int i = 0; i < track->n_members; i++) {
+        struct uw_fuse_member *m = &track->members[i];
+        if (strcmp(m->emitter, d->emitter) == 0 && strcmp(m->receiver, d->receiver) == 0)
+            return m;
+    }
+    return NULL;
+}
+
+/* Both known and different. */
+static bool names_contradict(const char *a, const char *b) {
+    return a[0] != 0 && b[0] != 0 && strcmp(a, b) != 0;
+}
+
+/* NAN on either side is no contradiction. */
+static bool apart(double a, double b, double tolerance) {
+    return fabs(a - b) > tolerance;
+}
+
+static bool stays_on_carrier(const struct uw_detection *d) {
+    return d->role == UW_ROLE_VIDEO || d->role == UW_ROLE_BACKGROUND;
+}
+
+/* The same receiver's earlier emitter: silent long enough, and like the new one? */
+static bool could_resume(const struct uw_fuse *fuse, const struct uw_fuse_member *m,
+                         const struct uw_detection *d) {
+    int64_t start = d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
+
+    if (m->last_end_ns > start - fuse->coast_ns)
+        return false;
+    return !apart(m->evidence.offset_hz, d->evidence.offset_hz, OFFSET_TOLERANCE_HZ) &&
+           !apart(m->power_dbfs, d->power_dbfs, LEVEL_TOLERANCE_DB);
+}
+
+static bool carriers_contradict(const struct uw_fuse_member *m, const struct uw_detection *d) {
+    double tolerance;
+
+    if (!m->centre_known || isnan(d->tuning.centre_hz) || isnan(d->freq_hz))
+        return false;
+    tolerance = fabs(d->freq_hz) * CARRIER_TOLERANCE;
+    if (!isnan(d->bandwidth_hz))
+        tolerance += d->bandwidth_hz / 2;
+    return apart(m->freq_hz, d->freq_hz, tolerance);
+}
+
+static bool could_join(const struct uw_fuse *fuse, const struct uw_fuse_track *track,
+                       const struct uw_detection *d) {
+    const struct uw_track *t = &track->record;
+
+    if (strcmp(t->signature, d->signature) != 0 || strcmp(t->family, d->family) != 0 ||
+        t->role != d->role)
+        return false;
+    if (names_contradict(t->variant, d->variant) || names_contradict(t->domain, d->domain))
+        return false;
+    for (int i = 0; i < track->n_members; i++) {
+        const struct uw_fuse_member *m = &track->members[i];
+        if (strcmp(m->receiver, d->receiver) == 0 && !could_resume(fuse, m, d))
+            return false;
+        if (stays_on_carrier(d) && carriers_contradict(m, d))
+            return false;
+    }
+    return true;
+}
+
+static int64_t distance(const struct uw_fuse_track *track, const struct uw_detection *d) {
+    int64_t start = d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
+
+    return start > track->record.first_seen_ns ? start - track->record.first_seen_ns
+                                               : track->record.first_seen_ns - start;
+}
+
+struct uw_fuse_track *uw_fuse_find_track(struct uw_fuse *fuse, const struct uw_detection *d) {
+    struct uw_fuse_track *best = NULL;
+
+    for (size_t i = 0; i < fuse->n_tracks; i++)
+        if (uw_fuse_find_member(fuse->tracks[i], d))
+            return fuse->tracks[i];
+    for (size_t i = 0; i < fuse->n_tracks; i++) {
+        struct uw_fuse_track *track = fuse->tracks[i];
+        if (could_join(fuse, track, d) && (!best || distance(track, d) < distance(best, d)))
+            best = track;
+    }
+    return best;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef UW_SRC_FUSE_FUSE_IMPL_H
+#define UW_SRC_FUSE_FUSE_IMPL_H
+
+/*
+ * Private to src/fuse: the state of fusion
+ *
+ *   fuse.c       time, limits, the calls of the header
+ *   associate.c  which track a detection belongs to
+ *   track.c      evidence, state machine, track records
+ *   alert.c      life-cycle of alerts
+ *   text.c       what people read
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "uw/fuse/fuse.h"
+
+/* Everything that depends on time alone happens at multiples of this. */
+#define UW_FUSE_TICK_NS INT64_C(250000000)
+#define UW_FUSE_MEMBERS 24
+/* Negative evidence is remembered this far (nats), so that a link that appears later is not held
+ * back by what was doubted before it came: the reflecting barrier of Page's cumulative sum test. */
+#define UW_FUSE_LLR_FLOOR (-5.0)
+
+/* One receiver's emitter inside a track, with its latest detection. */
+struct uw_fuse_member {
+    char receiver[UW_NAME_LEN];
+    char emitter[UW_ID_LEN];
+    char last_detection[UW_ID_LEN];
+    char variant[UW_NAME_LEN];
+    char domain[UW_NAME_LEN];
+    double llr;
+    double freq_hz, power_dbfs, snr_db;
+    bool centre_known;
+    int64_t last_end_ns;
+    struct uw_evidence evidence;
+};
+
+/* An alert's own part; for kind uas inside its track, for kind receiver in a list. */
+struct uw_fuse_alarm {
+    bool active;
+    int64_t sent_ns;
+    char receiver[UW_NAME_LEN]; /* kind receiver */
+    enum uw_rx_state state;     /* kind receiver */
+    struct uw_alert record;
+};
+
+struct uw_fuse_track {
+    struct uw_track record;
+    int n_members;
+    struct uw_fuse_member members[UW_FUSE_MEMBERS];
+    bool rule_met;
+    bool changed; /* a track record is due */
+    double own_confidence;
+    struct uw_fuse_alarm alarm;
+};
+
+struct uw_fuse {
+    struct uw_fuse_config config;
+    struct uw_fuse_ops ops;
+    void *userdata;
+    int64_t coast_ns, clear_ns, update_ns;
+    double threshold, prior;
+    int64_t time_ns;
+    size_t n_tracks;
+    struct uw_fuse_track **tracks; /* in the order of their numbers */
+    int n_receivers;
+    struct uw_fuse_alarm receivers[UW_RX_MAX];
+    int64_t n_tracks_ever, n_alerts_ever, n_uas_ever, n_dropped;
+};
+
+struct uw_fuse_track *uw_fuse_find_track(struct uw_fuse *fuse, const struct uw_detection *d);
+struct uw_fuse_member *uw_fuse_find_member(struct uw_fuse_track *track,
+                                           const struct uw_detection *d);
+
+/* "<run>-<letter><number>" */
+void uw_fuse_identifier(const struct uw_fuse *fuse, char letter, int64_t number,
+                        char id[UW_ID_LEN]);
+void uw_fuse_head(const struct uw_fuse *fuse, struct uw_head *head);
+int uw_fuse_track_new(struct uw_fuse *fuse, const struct uw_detection *d,
+                      struct uw_fuse_track **ret_track);
+void uw_fuse_track_detection(struct uw_fuse *fuse, struct uw_fuse_track *track,
+                             const struct uw_detection *d);
+void uw_fuse_track_tick(struct uw_fuse *fuse, struct uw_fuse_track *track);
+void uw_fuse_track_end(struct uw_fuse *fuse, struct uw_fuse_track *track, const char *why);
+/* The member that has brought the most evidence. */
+const struct uw_fuse_member *uw_fuse_strongest(const struct uw_fuse_track *track);
+
+void uw_fuse_alarm_raise(struct uw_fuse *fuse, struct uw_fuse_track *track);
+void uw_fuse_alarm_refresh(struct uw_fuse *fuse, struct uw_fuse_track *track);
+void uw_fuse_alarm_clear(struct uw_fuse *fuse, struct uw_fuse_track *track, const char *why);
+
+void uw_fuse_text_track(const struct uw_fuse_track *track, struct uw_alert *alert);
+void uw_fuse_text_receiver(enum uw_rx_state state, const char *receiver, const char *why,
+                           struct uw_alert *alert);
+
+#endif

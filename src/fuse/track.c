@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Tracks: evidence, state machine, records
+ *
+ *                PROVEN                QUIET
+ *   tentative ───────────► confirmed ─────────► coasting
+ *       ▲                   │     ▲               │   │
+ *       └─────── DOUBTED ───┘     └─ HEARD/PROVEN ┘   │ GONE
+ *            (from coasting too)                      ▼
+ *                          GONE from every state:   ended
+ *
+ * A tentative track does not coast: it has promised nothing. Hysteresis: PROVEN takes the threshold
+ * and the behaviour rule, DOUBTED a fall below half of it.
+ */
+#include "fuse-impl.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "uw/base/err.h"
+#include "uw/base/str.h"
+#include "uw/base/time.h"
+
+enum uw_track_state uw_fuse_next_state(enum uw_track_state state, enum uw_fuse_event event) {
+    static const enum uw_track_state next[UW_TRACK_STATE_N][UW_FUSE_EVENT_N] = {
+        [UW_TRACK_TENTATIVE] = {[UW_FUSE_HEARD] = UW_TRACK_TENTATIVE,
+                                [UW_FUSE_PROVEN] = UW_TRACK_CONFIRMED,
+                                [UW_FUSE_DOUBTED] = UW_TRACK_TENTATIVE,
+                                [UW_FUSE_QUIET] = UW_TRACK_TENTATIVE,
+                                [UW_FUSE_GONE] = UW_TRACK_ENDED},
+        [UW_TRACK_CONFIRMED] = {[UW_FUSE_HEARD] = UW_TRACK_CONFIRMED,
+                                [UW_FUSE_PROVEN] = UW_TRACK_CONFIRMED,
+                                [UW_FUSE_DOUBTED] = UW_TRACK_TENTATIVE,
+                                [UW_FUSE_QUIET] = UW_TRACK_COASTING,
+                                [UW_FUSE_GONE] = UW_TRACK_ENDED},
+        [UW_TRACK_COASTING] = {[UW_FUSE_HEARD] = UW_TRACK_CONFIRMED,
+                               [UW_FUSE_PROVEN] = UW_TRACK_CONFIRMED,
+                               [UW_FUSE_DOUBTED] = UW_TRACK_TENTATIVE,
+                               [UW_FUSE_QUIET] = UW_TRACK_COASTING,
+                               [UW_FUSE_GONE] = UW_TRACK_ENDED},
+        [UW_TRACK_ENDED] = {[UW_FUSE_HEARD] = UW_TRACK_ENDED,
+                            [UW_FUSE_PROVEN] = UW_TRACK_ENDED,
+                            [UW_FUSE_DOUBTED] = UW_TRACK_ENDED,
+                            [UW_FUSE_QUIET] = UW_TRACK_ENDED,
+                            [UW_FUSE_GONE] = UW_TRACK_ENDED},
+    };
+
+    return next[state][event];
+}
+
+static void emit(struct uw_fuse *fuse, struct uw_fuse_track *track) {
+    uw_fuse_head(fuse, &track->record.head);
+    track->changed = false;
+    fuse->ops.track(fuse->userdata, &track->record);
+}
+
+static void take_state(struct uw_fuse_track *track, enum uw_fuse_event event) {
+    enum uw_track_state next = uw_fuse_next_state(track->record.state, event);
+
+    if (next != track->record.state)
+        track->changed = true;
+    track->record.state = next;
+}
+
+int uw_fuse_track_new(struct uw_fuse *fuse, const struct uw_detection *d,
+                      struct uw_fuse_track **ret_track) {
+    struct uw_fuse_track *track = calloc(1, sizeof(*track));
+    struct uw_track *t;
+
+    if (!track)
+        return uw_err(-ENOMEM);
+    t = &track->record;
+    uw_track_init(t);
+    uw_fuse_identifier(fuse, 't', ++fuse->n_tracks_ever, t->track);
+    t->state = UW_TRACK_TENTATIVE;
+    uw_str_copy(t->family, sizeof(t->family), d->family);
+    uw_str_copy(t->signature, sizeof(t->signature), d->signature);
+    t->drone = d->drone;
+    t->role = d->role;
+    t->llr = 0;
+    t->n_receivers = 0;
+    t->first_seen_ns = d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
+    t->last_seen_ns = d->t_end_ns;
+    track->own_confidence = NAN;
+    track->changed = true;
+    *ret_track = track;
+    return 0;
+}
+
+/* A new emitter; if there is no place, that of the one that has been silent longest. */
+static struct uw_fuse_member *add_member(struct uw_fuse_track *track,
+                                         const struct uw_detection *d) {
+    struct uw_fuse_member *m = &track->members[0];
+
+    if (track->n_members < UW_FUSE_MEMBERS) {
+        m = &track->members[track->n_members++];
+    } else {
+        for (int i = 1; i < track->n_members; i++)
+            if (track->members[i].last_end_ns < m->last_end_ns)
+                m = &track->members[i];
+    }
+    memset(m, 0, sizeof(*m));
+    uw_str_copy(m->receiver, sizeof(m->receiver), d->receiver);
+    uw_str_copy(m->emitter, sizeof(m->emitter), d->emitter);
+    m->last_end_ns = d->t_end_ns;
+    return m;
+}
+
+/* Keeps the list of receivers in alphabetical order. */
+static void add_receiver(struct uw_fuse_track *track, const char *receiver) {
+    struct uw_track *t = &track->record;
+    int at = 0;
+
+    while (at < t->n_receivers && strcmp(t->receivers[at], receiver) < 0)
+        at++;
+    if (at < t->n_receivers && strcmp(t->receivers[at], receiver) == 0)
+        return;
+    if (t->n_receivers == UW_RX_MAX)
+        return;
+    for (int i = t->n_receivers; i > at; i--)
+        memcpy(t->receivers[i], t->receivers[i - 1], sizeof(t->receivers[i]));
+    uw_str_copy(t->receivers[at], sizeof(t->receivers[at]), receiver);
+    t->n_receivers++;
+    track->changed = true;
+}
+
+const struct uw_fuse_member *uw_fuse_strongest(const struct uw_fuse_track *track) {
+    const struct uw_fuse_member *best = &track->members[0];
+
+    for (int i = 1; i < track->n_members; i++)
+        if (track->members[i].llr > best->llr)
+            best = &track->members[i];
+    return best;
+}
+
+/* A name is that of the member with the most evidence among those that know one, so that two
+ * receivers of different opinion do not make the track flicker. */
+static void settle_name(struct uw_fuse_track *track, size_t offset, char name[UW_NAME_LEN]) {
+    const struct uw_fuse_member *best = NULL;
+    const char *best_name = NULL;
+
+    for (int i = 0; i < track->n_members; i++) {
+        const struct uw_fuse_member *m = &track->members[i];
+        const char *own = (const char *)m + offset;
+        if (own[0] && (!best || m->llr > best->llr)) {
+            best = m;
+            best_name = own;
+        }
+    }
+    if (best_name && strcmp(best_name, name) != 0) {
+        uw_str_copy(name, UW_NAME_LEN, best_name);
+        track->changed = true;
+    }
+}
+
+/* A hopper that fitted no entry at first may be named later by the same emitter; a name once given
+ * is kept. */
+static void settle_signature(struct uw_fuse_track *track, const struct uw_detection *d) {
+    struct uw_track *t = &track->record;
+
+    if (strcmp(t->signature, d->signature) == 0 || strncmp(t->family, "unknown", 7) != 0)
+        return;
+    uw_str_copy(t->family, sizeof(t->family), d->family);
+    uw_str_copy(t->signature, sizeof(t->signature), d->signature);
+    t->role = d->role;
+    t->drone = d->drone;
+    track->changed = true;
+}
+
+static void update_member(struct uw_fuse_member *m, const struct uw_detection *d) {
+    uw_str_copy(m->last_detection, sizeof(m->last_detection), d->detection);
+    if (d->variant[0])
+        uw_str_copy(m->variant, sizeof(m->variant), d->variant);
+    if (d->domain[0])
+        uw_str_copy(m->domain, sizeof(m->domain), d->domain);
+    m->freq_hz = d->freq_hz;
+    m->power_dbfs = d->power_dbfs;
+    m->snr_db = d->snr_db;
+    m->centre_known = !isnan(d->tuning.centre_hz);
+    m->evidence = d->evidence;
+    if (d->t_end_ns > m->last_end_ns)
+        m->last_end_ns = d->t_end_ns;
+}
+
+static void add_evidence(struct uw_fuse *fuse, struct uw_fuse_track *track,
+                         struct uw_fuse_member *m, const struct uw_detection *d) {
+    struct uw_track *t = &track->record;
+    double llr = isfinite(d->llr) ? d->llr : 0;
+    double posterior;
+
+    m->llr += llr;
+    t->llr = fmax(t->llr + llr, UW_FUSE_LLR_FLOOR);
+    if (d->evidence.rule[0])
+        track->rule_met = true;
+    /* fmax and fmin pass over a NAN */
+    track->own_confidence = fmax(track->own_confidence, d->confidence);
+    posterior = 1 / (1 + exp(fuse->prior - t->llr));
+    t->confidence = fmin(posterior, track->own_confidence);
+}
+
+static enum uw_fuse_event judge(const struct uw_fuse *fuse, const struct uw_fuse_track *track) {
+    bool needs_rule = track->record.role != UW_ROLE_BACKGROUND;
+
+    if (track->record.llr < fuse->threshold / 2)
+        return UW_FUSE_DOUBTED;
+    if (track->record.llr >= fuse->threshold && (track->rule_met || !needs_rule))
+        return UW_FUSE_PROVEN;
+    return UW_FUSE_HEARD;
+}
+
+/* A track record first, then what follows from it for the operator. */
+static void publish(struct uw_fuse *fuse, struct uw_fuse_track *track) {
+    const struct uw_track *t = &track->record;
+
+    if (track->changed)
+        emit(fuse, track);
+    if (!t->drone || t->role == UW_ROLE_BACKGROUND)
+        return;
+    if (t->state == UW_TRACK_CONFIRMED && !track->alarm.active)
+        uw_fuse_alarm_raise(fuse, track);
+    else if (t->state == UW_TRACK_TENTATIVE && track->alarm.active)
+        uw_fuse_alarm_clear(fuse, track, "What was heard later speaks against it.");
+    else if (track->alarm.active)
+        uw_fuse_alarm_refresh(fuse, track);
+}
+
+void uw_fuse_track_detection(struct uw_fuse *fuse, struct uw_fuse_track *track,
+                             const struct uw_detection *d) {
+    struct uw_track *t = &track->record;
+    struct uw_fuse_member *m = uw_fuse_find_member(track, d);
+
+    if (m && d->detection[0] && strcmp(m->last_detection, d->detection) == 0)
+        return;
+    if (!m)
+        m = add_member(track, d);
+    update_member(m, d);
+    add_receiver(track, d->receiver);
+    add_evidence(fuse, track, m, d);
+    settle_signature(track, d);
+    settle_name(track, offsetof(struct uw_fuse_member, variant), t->variant);
+    settle_name(track, offsetof(struct uw_fuse_member, domain), t->domain);
+    t->freq_hz = d->freq_hz;
+    if (d->t_start_ns != UW_TIME_NONE && d->t_start_ns < t->first_seen_ns)
+        t->first_seen_ns = d->t_start_ns;
+    if (d->t_end_ns > t->last_seen_ns)
+        t->last_seen_ns = d->t_end_ns;
+    take_state(track, judge(fuse, track));
+    publish(fuse, track);
+}
+
+void uw_fuse_track_tick(struct uw_fuse *fuse, struct uw_fuse_track *track) {
+    int64_t silent = fuse->time_ns - track->record.last_seen_ns;
+
+    if (silent >= fuse->clear_ns) {
+        uw_fuse_track_end(fuse, track, NULL);
+        return;
+    }
+    if (silent >= fuse->coast_ns)
+        take_state(track, UW_FUSE_QUIET);
+    if (fuse->time_ns % UW_NS_PER_S == 0)
+        track->changed = true;
+    publish(fuse, track);
+}
+
+void uw_fuse_track_end(struct uw_fuse *fuse, struct uw_fuse_track *track, const char *why) {
+    take_state(track, UW_FUSE_GONE);
+    emit(fuse, track);
+    if (track->alarm.active)
+        uw_fuse_alarm_clear(fuse, track, why);
+}

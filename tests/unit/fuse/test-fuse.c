@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Fusion: scripted detections in, expected tracks and alerts out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "uw/base/time.h"
+#include "uw/base/util.h"
+#include "uw/fuse/fuse.h"
+
+#define LOG_MAX 4000
+
+/* Everything that came out, one line an event, and the last records. */
+struct world {
+    struct uw_fuse *fuse;
+    int n_tracks, n_alerts;
+    struct uw_track tracks[LOG_MAX];
+    struct uw_alert alerts[LOG_MAX];
+    int n_ids;
+};
+
+static void on_track(void *userdata, const struct uw_track *t) {
+    struct world *w = userdata;
+
+    assert_true(w->n_tracks < LOG_MAX);
+    w->tracks[w->n_tracks++] = *t;
+}
+
+static void on_alert(void *userdata, const struct uw_alert *a) {
+    struct world *w = userdata;
+
+    assert_true(w->n_alerts < LOG_MAX);
+    w->alerts[w->n_alerts++] = *a;
+}
+
+static const struct uw_fuse_ops ops = {.track = on_track, .alert = on_alert};
+
+static struct world *world_new(const struct uw_fuse_config *config) {
+    struct world *w = calloc(1, sizeof(*w));
+
+    assert_non_null(w);
+    assert_int_equal(uw_fuse_new(config, &ops, w, &w->fuse), 0);
+    return w;
+}
+
+static void world_free(struct world *w) {
+    uw_fuse_free(w->fuse);
+    free(w);
+}
+
+static int64_t at(double seconds) {
+    return INT64_C(1700000000) * UW_NS_PER_S + (int64_t)llround(seconds * 1e9);
+}
+
+/* An ExpressLRS hopper as rx sends it. */
+static struct uw_detection hopper(const char *receiver, const char *emitter, double t, double llr) {
+    struct uw_detection d;
+
+    uw_detection_init(&d);
+    snprintf(d.receiver, sizeof(d.receiver), "%s", receiver);
+    snprintf(d.emitter, sizeof(d.emitter), "%s", emitter);
+    snprintf(d.detection, sizeof(d.detection), "%s@%d", emitter, (int)llround(t * 1000));
+    strcpy(d.signature, "expresslrs-900");
+    strcpy(d.family, "expresslrs");
+    d.role = UW_ROLE_CONTROL;
+    d.drone = true;
+    d.freq_hz = 915.5e6;
+    d.tuning.centre_hz = 915e6;
+    d.power_dbfs = -40;
+    d.llr = llr;
+    d.confidence = 0.99;
+    d.t_start_ns = at(t - 0.2);
+    d.t_end_ns = at(t);
+    d.head.time_ns = d.t_end_ns;
+    d.evidence.bursts = 12;
+    d.evidence.dwells = 3;
+    d.evidence.channels = 2;
+    d.evidence.channels_visible = 3;
+    d.evidence.offset_hz = 1000;
+    strcpy(d.evidence.rule, "period+dwell+grid");
+    return d;
+}
+
+static void feed(struct world *w, struct uw_detection d) {
+    assert_int_equal(uw_fuse_detection(w->fuse, &d), 0);
+}
+
+static int n_events(const struct world *w, enum uw_alert_event event) {
+    int n = 0;
+
+    for (int i = 0; i < w->n_alerts; i++)
+        n += w->alerts[i].event == event;
+    return n;
+}
+
+static const struct uw_alert *first_event(const struct world *w, enum uw_alert_event event) {
+    for (int i = 0; i < w->n_alerts; i++)
+        if (w->alerts[i].event == event)
+            return &w->alerts[i];
+    return NULL;
+}
+
+static void test_life_of_a_link(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+    const struct uw_alert *raised, *cleared;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    /* ln(3600 * 720) */
+    assert_true(fabs(uw_fuse_threshold(w->fuse) - 14.768) < 1e-3);
+    for (int i = 0; i < 5; i++)
+        feed(w, hopper("rx0", "rx0-e1", 1 + 0.2 * i, 4));
+    assert_int_equal(w->n_alerts, 1);
+    raised = first_event(w, UW_ALERT_RAISED);
+    assert_non_null(raised);
+    /* 4, 8, 12, 16: the fourth passes it */
+    assert_int_equal(raised->head.time_ns, at(1.6));
+    assert_string_equal(raised->alert, "run-a1");
+    assert_string_equal(raised->track, "run-t1");
+    assert_int_equal(raised->severity, UW_SEVERITY_WARNING);
+    assert_int_equal(raised->state, UW_ALERT_ACTIVE);
+    assert_string_equal(raised->headline, "Drone control link: ExpressLRS");
+    assert_non_null(strstr(raised->reason, "12 packets in 3 hops on 2 of 3 visible channels"));
+    assert_non_null(strstr(raised->advice, "position unknown"));
+    assert_int_equal(uw_fuse_advance(w->fuse, at(60)), 0);
+    cleared = first_event(w, UW_ALERT_CLEARED);
+    assert_non_null(cleared);
+    assert_int_equal(cleared->state, UW_ALERT_ENDED);
+    /* last heard at 1.8, 10 s later, at the next quarter of a second */
+    assert_int_equal(cleared->head.time_ns, at(12));
+    assert_int_equal(w->tracks[w->n_tracks - 1].state, UW_TRACK_ENDED);
+    assert_int_equal(uw_fuse_n_tracks(w->fuse), 1);
+    assert_int_equal(uw_fuse_n_alerts(w->fuse), 1);
+    world_free(w);
+}
+
+static void test_track_records_each_second(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+    int n_on_second = 0;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    for (int i = 0; i < 25; i++)
+        feed(w, hopper("rx0", "rx0-e1", 1.1 + 0.2 * i, 1));
+    for (int i = 0; i < w->n_tracks; i++)
+        n_on_second += w->tracks[i].head.time_ns % UW_NS_PER_S == 0;
+    assert_int_equal(n_on_second, 4);     /* 2, 3, 4, 5 s; the last detection is at 5.9 */
+    assert_int_equal(w->n_tracks, 4 + 2); /* and: appeared, confirmed */
+    uw_fuse_advance(w->fuse, at(9.5));
+    /* 6, 7, 8, 9 s, and coasting at 9.0, which is one of them */
+    assert_int_equal(w->n_tracks, 4 + 2 + 4);
+    assert_int_equal(w->tracks[w->n_tracks - 1].state, UW_TRACK_COASTING);
+    assert_int_equal(w->tracks[w->n_tracks - 2].state, UW_TRACK_CONFIRMED);
+    world_free(w);
+}
+
+static double time_to_alert(double false_alerts_per_hour) {
+    struct uw_fuse_config config;
+    struct world *w;
+    const struct uw_alert *raised;
+    double t;
+
+    uw_fuse_config_init(&config);
+    config.false_alerts_per_hour = false_alerts_per_hour;
+    w = world_new(&config);
+    for (int i = 0; i < 25; i++)
+        feed(w, hopper("rx0", "rx0-e1", 0.2 * i, 1));
+    raised = first_event(w, UW_ALERT_RAISED);
+    t = raised ? (double)(raised->head.time_ns - at(0)) * 1e-9 : INFINITY;
+    world_free(w);
+    return t;
+}
+
+static void test_setting_moves_alert(void **state) {
+    (void)state;
+    /* ln(3600 / 1) = 8.19: ninth; ln(3600 * 720) = 14.77: fifteenth; 1e-9 an hour: 28.9 of 25 */
+    assert_true(fabs(time_to_alert(1) - 1.6) < 1e-6);
+    assert_true(fabs(time_to_alert(1.0 / 720) - 2.8) < 1e-6);
+    assert_true(isinf(time_to_alert(1e-9)));
+}
+
+static void test_no_alert_without_rule(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    for (int i = 0; i < 20; i++) {
+        struct uw_detection d = hopper("rx0", "rx0-e1", 1 + 0.2 * i, 50);
+        d.evidence.rule[0] = 0;
+        feed(w, d);
+    }
+    assert_int_equal(w->n_alerts, 0);
+    assert_int_equal(w->tracks[w->n_tracks - 1].state, UW_TRACK_TENTATIVE);
+    feed(w, hopper("rx0", "rx0-e1", 5.2, 0));
+    assert_int_equal(n_events(w, UW_ALERT_RAISED), 1);
+    world_free(w);
+}
+
+static void test_no_alert_for_background(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    for (int i = 0; i < 20; i++) {
+        struct uw_detection d = hopper("rx0", "rx0-e1", 1 + 0.2 * i, 50);
+        d.role = UW_ROLE_BACKGROUND;
+        d.drone = false;
+        strcpy(d.family, "lorawan");
+        strcpy(d.signature, "lorawan");
+        feed(w, d);
+    }
+    assert_int_equal(w->n_alerts, 0);
+    assert_int_equal(w->tracks[w->n_tracks - 1].state, UW_TRACK_CONFIRMED);
+    world_free(w);
+}
+
+static void test_one_link_two_receivers(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+    const struct uw_track *t;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    for (int i = 0; i < 5; i++) {
+        struct uw_detection b = hopper("rx1", "rx1-e7", 1.01 + 0.2 * i, 2);
+        b.evidence.offset_hz = -40e3; /* its own crystal */
+        feed(w, hopper("rx0", "rx0-e1", 1 + 0.2 * i, 2));
+        feed(w, b);
+    }
+    assert_int_equal(uw_fuse_n_tracks(w->fuse), 1);
+    assert_int_equal(n_events(w, UW_ALERT_RAISED), 1);
+    /* 2 nats each: the eighth detection, that is the fourth of rx1 */
+    assert_int_equal(first_event(w, UW_ALERT_RAISED)->head.time_ns, at(1.61));
+    t = &w->tracks[w->n_tracks - 1];
+    assert_int_equal(t->n_receivers, 2);
+    assert_string_equal(t->receivers[0], "rx0");
+    assert_string_equal(t->receivers[1], "rx1");
+    assert_true(fabs(t->llr - 16) < 1e-9 || fabs(t->llr - 20) < 1e-9);
+    world_free(w);
+}
+
+static void test_two_links_one_receiver(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    for (int i = 0; i < 10; i++) {
+        feed(w, hopper("rx0", "rx0-e1", 1 + 0.2 * i, 3));
+        feed(w, hopper("rx0", "rx0-e2", 1.05 + 0.2 * i, 3));
+        feed(w, hopper("rx1", "rx1-e1", 1.06 + 0.2 * i, 3));
+        feed(w, hopper("rx1", "rx1-e2", 1.07 + 0.2 * i, 3));
+    }
+    assert_int_equal(uw_fuse_n_tracks(w->fuse), 2);
+    assert_int_equal(uw_fuse_n_alerts(w->fuse), 2);
+    world_free(w);
+}
+
+static void test_contradicting_names_are_two_links(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    for (int i = 0; i < 10; i++) {
+        struct uw_detection a = hopper("rx0", "rx0-e1", 1 + 0.2 * i, 3);
+        struct uw_detection b = hopper("rx1", "rx1-e1", 1.05 + 0.2 * i, 3);
+        strcpy(a.variant, "200Hz");
+        strcpy(b.variant, "100Hz");
+        feed(w, a);
+        feed(w, b);
+    }
+    assert_int_equal(uw_fuse_n_tracks(w->fuse), 2);
+    world_free(w);
+}
+
+static void test_same_link_again(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+    struct uw_detection other;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    for (int i = 0; i < 5; i++)
+        feed(w, hopper("rx0", "rx0-e1", 1 + 0.2 * i, 5));
+    /* 5 s of silence, then a new emitter: like the old one (same track), and one whose carrier is
+     * off */
+    feed(w, hopper("rx0", "rx0-e2", 7, 5));
+    other = hopper("rx0", "rx0-e3", 7.1, 5);
+    other.evidence.offset_hz = 20e3;
+    feed(w, other);
+    assert_int_equal(uw_fuse_n_tracks(w->fuse), 2);
+    assert_int_equal(n_events(w, UW_ALERT_RAISED), 1);
+    assert_string_equal(w->tracks[w->n_tracks - 2].track, "run-t1");
+    assert_int_equal(w->tracks[w->n_tracks - 2].state, UW_TRACK_CONFIRMED);
+    world_free(w);
+}
+
+static void test_evidence_counts_once_and_has_floor(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+    struct uw_detection d;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    d = hopper("rx0", "rx0-e1", 1, 10);
+    feed(w, d);
+    feed(w, d);
+    feed(w, d);
+    assert_int_equal(w->n_alerts, 0);
+    /* a thousand nats against, then 21 for: floor -5 + 21 > 14.77 */
+    feed(w, hopper("rx0", "rx0-e1", 1.2, -1000));
+    feed(w, hopper("rx0", "rx0-e1", 1.4, 21));
+    assert_int_equal(n_events(w, UW_ALERT_RAISED), 1);
+    world_free(w);
+}
+
+static void test_doubt_clears(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    feed(w, hopper("rx0", "rx0-e1", 1.0, 16));
+    feed(w, hopper("rx0", "rx0-e1", 1.2, -4)); /* below the threshold, above half: stays */
+    assert_int_equal(n_events(w, UW_ALERT_CLEARED), 0);
+    feed(w, hopper("rx0", "rx0-e1", 1.4, -6));
+    assert_int_equal(n_events(w, UW_ALERT_CLEARED), 1);
+    assert_int_equal(w->tracks[w->n_tracks - 1].state, UW_TRACK_TENTATIVE);
+    world_free(w);
+}
+
+static void test_names_known_later(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+    const struct uw_alert *updated;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    for (int i = 0; i < 20; i++) {
+        struct uw_detection d = hopper("rx0", "rx0-e1", 1.1 + 0.1 * i, 16);
+        if (i >= 2)
+            strcpy(d.variant, "200Hz");
+        if (i >= 4)
+            strcpy(d.domain, "FCC915");
+        feed(w, d);
+    }
+    /* both became known within update_s of the raise: one update, a second after it */
+    assert_int_equal(n_events(w, UW_ALERT_UPDATED), 1);
+    updated = first_event(w, UW_ALERT_UPDATED);
+    assert_true(updated->head.time_ns >= at(2.1));
+    assert_true(updated->head.time_ns <= at(2.25));
+    assert_string_equal(updated->headline, "Drone control link: ExpressLRS 200Hz (FCC915)");
+    assert_string_equal(updated->variant, "200Hz");
+    assert_string_equal(updated->domain, "FCC915");
+    world_free(w);
+}
+
+static void test_updates_are_limited(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+    int64_t last = 0;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    config.update_s = 2;
+    w = world_new(&config);
+    for (int i = 0; i < 100; i++) {
+        struct uw_detection d = hopper("rx0", "rx0-e1", 1 + 0.1 * i, 16);
+        snprintf(d.variant, sizeof(d.variant), "v%d", i);
+        feed(w, d);
+    }
+    assert_true(n_events(w, UW_ALERT_UPDATED) >= 4);
+    for (int i = 0; i < w->n_alerts; i++) {
+        if (i > 0)
+            assert_true(w->alerts[i].head.time_ns - last >= 2 * UW_NS_PER_S);
+        last = w->alerts[i].head.time_ns;
+    }
+    world_free(w);
+}
+
+static void test_end_of_input(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    for (int ended = 0; ended < 2; ended++) {
+        w = world_new(&config);
+        feed(w, hopper("rx0", "rx0-e1", 1, 16));
+        uw_fuse_advance(w->fuse, at(1.5));
+        assert_int_equal(uw_fuse_finish(w->fuse, ended), 0);
+        assert_int_equal(n_events(w, UW_ALERT_CLEARED), ended);
+        if (ended) {
+            assert_string_equal(first_event(w, UW_ALERT_CLEARED)->reason, "end of input");
+            assert_int_equal(w->tracks[w->n_tracks - 1].state, UW_TRACK_ENDED);
+        }
+        world_free(w);
+    }
+}
+
+static void test_limit_on_tracks(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+    char name[32];
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    config.max_tracks = 4;
+    w = world_new(&config);
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof(name), "rx0-e%d", i);
+        feed(w, hopper("rx0", name, 1 + 0.01 * i, i == 0 ? 20 : 1 + i));
+    }
+    for (int i = 0; i < 3; i++) {
+        struct uw_detection d;
+        snprintf(name, sizeof(name), "rx0-b%d", i);
+        d = hopper("rx0", name, 1.1 + 0.01 * i, 100);
+        d.role = UW_ROLE_BACKGROUND;
+        d.drone = false;
+        feed(w, d);
+    }
+    assert_int_equal(uw_fuse_n_tracks(w->fuse), 4);
+    assert_int_equal(uw_fuse_n_dropped(w->fuse), 2);
+    /* a drone takes the place of the background, another that of the weakest */
+    feed(w, hopper("rx0", "rx0-e8", 1.3, 20));
+    feed(w, hopper("rx0", "rx0-e9", 1.4, 20));
+    assert_int_equal(uw_fuse_n_tracks(w->fuse), 6);
+    assert_int_equal(n_events(w, UW_ALERT_RAISED), 3);
+    world_free(w);
+}
+
+static void test_receiver_alerts(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    assert_int_equal(uw_fuse_receiver_state(w->fuse, "rx0", UW_RX_OK, at(1), NULL), 0);
+    assert_int_equal(w->n_alerts, 0);
+    uw_fuse_receiver_state(w->fuse, "rx0", UW_RX_LOST, at(2), "The dongle is gone.");
+    uw_fuse_receiver_state(w->fuse, "rx0", UW_RX_LOST, at(3), "The dongle is gone.");
+    assert_int_equal(w->n_alerts, 1);
+    assert_int_equal(w->alerts[0].kind, UW_ALERT_RECEIVER);
+    assert_int_equal(w->alerts[0].event, UW_ALERT_RAISED);
+    assert_int_equal(w->alerts[0].severity, UW_SEVERITY_WARNING);
+    assert_string_equal(w->alerts[0].reason, "The dongle is gone.");
+    assert_string_equal(w->alerts[0].headline, "Receiver rx0 is deaf");
+    uw_fuse_receiver_state(w->fuse, "rx0", UW_RX_DEGRADED, at(4), NULL);
+    uw_fuse_receiver_state(w->fuse, "rx0", UW_RX_OK, at(5), NULL);
+    uw_fuse_receiver_state(w->fuse, "rx0", UW_RX_LOST, at(6), NULL);
+    assert_int_equal(w->n_alerts, 4);
+    assert_int_equal(w->alerts[1].event, UW_ALERT_UPDATED);
+    assert_int_equal(w->alerts[2].event, UW_ALERT_CLEARED);
+    assert_string_equal(w->alerts[2].alert, "run-a1");
+    assert_string_equal(w->alerts[3].alert, "run-a2");
+    assert_int_equal(uw_fuse_n_alerts(w->fuse), 0); /* of kind uas */
+    world_free(w);
+}
+
+static void test_state_table(void **state) {
+    static const struct {
+        enum uw_track_state from;
+        enum uw_track_state to[UW_FUSE_EVENT_N]; /* heard, proven, doubted, quiet, gone */
+    } rows[] = {
+        {UW_TRACK_TENTATIVE,
+         {UW_TRACK_TENTATIVE, UW_TRACK_CONFIRMED, UW_TRACK_TENTATIVE, UW_TRACK_TENTATIVE,
+          UW_TRACK_ENDED}},
+        {UW_TRACK_CONFIRMED,
+         {UW_TRACK_CONFIRMED, UW_TRACK_CONFIRMED, UW_TRACK_TENTATIVE, UW_TRACK_COASTING,
+          UW_TRACK_ENDED}},
+        {UW_TRACK_COASTING,
+         {UW_TRACK_CONFIRMED, UW_TRACK_CONFIRMED, UW_TRACK_TENTATIVE, UW_TRACK_COASTING,
+          UW_TRACK_ENDED}},
+        {UW_TRACK_ENDED,
+         {UW_TRACK_ENDED, UW_TRACK_ENDED, UW_TRACK_ENDED, UW_TRACK_ENDED, UW_TRACK_ENDED}},
+    };
+
+    (void)state;
+    assert_int_equal(UW_ARRAY_SIZE(rows), UW_TRACK_STATE_N);
+    for (size_t i = 0; i < UW_ARRAY_SIZE(rows); i++)
+        for (int e = 0; e < UW_FUSE_EVENT_N; e++)
+            assert_int_equal(uw_fuse_next_state(rows[i].from, (enum uw_fuse_event)e),
+                             rows[i].to[e]);
+}
+
+/* What is the same in two worlds up to the names of things. */
+static void assert_same(const struct world *a, const struct world *b) {
+    assert_int_equal(a->n_tracks, b->n_tracks);
+    assert_int_equal(a->n_alerts, b->n_alerts);
+    assert_memory_equal(a->tracks, b->tracks, (size_t)a->n_tracks * sizeof(a->tracks[0]));
+    assert_memory_equal(a->alerts, b->alerts, (size_t)a->n_alerts * sizeof(a->alerts[0]));
+}
+
+static uint32_t random_next(uint32_t *state) {
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+/* A script with three links, two receivers and gaps; advanced in random steps between. */
+static struct world *play(uint32_t seed) {
+    struct uw_fuse_config config;
+    struct world *w;
+
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    for (int i = 0; i < 300; i++) {
+        double t = 0.1 * i + 0.03;
+        char emitter[32];
+        const char *receiver = i % 2 ? "rx1" : "rx0";
+        if (i % 100 > 60)
+            continue;
+        if (seed) {
+            double step = (random_next(&seed) % 1000) * 1e-4;
+            uw_fuse_advance(w->fuse, at(t - 0.1 + step));
+            uw_fuse_advance(w->fuse, at(t - 0.1 + step / 2));
+        }
+        snprintf(emitter, sizeof(emitter), "%s-e%d", receiver, i % 3);
+        feed(w, hopper(receiver, emitter, t, 1.5));
+    }
+    uw_fuse_advance(w->fuse, at(60));
+    uw_fuse_finish(w->fuse, true);
+    return w;
+}
+
+static void test_steps_of_time_do_not_matter(void **state) {
+    struct world *plain = play(0);
+
+    (void)state;
+    assert_true(plain->n_alerts > 4);
+    for (uint32_t seed = 1; seed < 6; seed++) {
+        struct world *w = play(seed);
+        assert_same(plain, w);
+        world_free(w);
+    }
+    world_free(plain);
+}
+
+/* With the names of two receivers exchanged the same links, evidence and times come out. */
+static void test_names_of_receivers_do_not_matter(void **state) {
+    static const char *const names[2][2] = {{"east", "west"}, {"west", "east"}};
+    struct world *worlds[2];
+    struct uw_fuse_config config;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    for (int k = 0; k < 2; k++) {
+        worlds[k] = world_new(&config);
+        for (int i = 0; i < 40; i++) {
+            feed(worlds[k], hopper(names[k][0], "a-e1", 1 + 0.2 * i, 1));
+            feed(worlds[k], hopper(names[k][1], "b-e1", 1.05 + 0.2 * i, 1));
+        }
+        uw_fuse_finish(worlds[k]->fuse, true);
+    }
+    assert_int_equal(worlds[0]->n_tracks, worlds[1]->n_tracks);
+    assert_int_equal(worlds[0]->n_alerts, worlds[1]->n_alerts);
+    for (int i = 0; i < worlds[0]->n_alerts; i++) {
+        assert_int_equal(worlds[0]->alerts[i].head.time_ns, worlds[1]->alerts[i].head.time_ns);
+        assert_string_equal(worlds[0]->alerts[i].headline, worlds[1]->alerts[i].headline);
+    }
+    world_free(worlds[0]);
+    world_free(worlds[1]);
+}
+
+static void test_hostile_records(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+    struct uw_detection d;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    uw_detection_init(&d);
+    assert_int_equal(uw_fuse_detection(w->fuse, &d), 0); /* nothing known at all */
+    d = hopper("rx0", "rx0-e1", 1, NAN);
+    d.confidence = NAN;
+    feed(w, d);
+    d = hopper("rx0", "rx0-e1", 2, INFINITY);
+    feed(w, d);
+    assert_int_equal(w->n_alerts, 0);
+    /* eighty years later, then a late one */
+    feed(w, hopper("rx0", "rx0-e2", 2.5e9, 20));
+    feed(w, hopper("rx0", "rx0-e3", 1, 20));
+    for (int i = 1; i < w->n_tracks; i++)
+        assert_true(w->tracks[i].head.time_ns >= w->tracks[i - 1].head.time_ns);
+    world_free(w);
+    config.clear_s = config.coast_s / 2;
+    assert_true(uw_fuse_new(&config, &ops, NULL, &(struct uw_fuse *){NULL}) < 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_life_of_a_link),
+        cmocka_unit_test(test_track_records_each_second),
+        cmocka_unit_test(test_setting_moves_alert),
+        cmocka_unit_test(test_no_alert_without_rule),
+        cmocka_unit_test(test_no_alert_for_background),
+        cmocka_unit_test(test_one_link_two_receivers),
+        cmocka_unit_test(test_two_links_one_receiver),
+        cmocka_unit_test(test_contradicting_names_are_two_links),
+        cmocka_unit_test(test_same_link_again),
+        cmocka_unit_test(test_evidence_counts_once_and_has_floor),
+        cmocka_unit_test(test_doubt_clears),
+        cmocka_unit_test(test_names_known_later),
+        cmocka_unit_test(test_updates_are_limited),
+        cmocka_unit_test(test_end_of_input),
+        cmocka_unit_test(test_limit_on_tracks),
+        cmocka_unit_test(test_receiver_alerts),
+        cmocka_unit_test(test_state_table),
+        cmocka_unit_test(test_steps_of_time_do_not_matter),
+        cmocka_unit_test(test_names_of_receivers_do_not_matter),
+        cmocka_unit_test(test_hostile_records),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
