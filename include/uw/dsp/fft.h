@@ -5,9 +5,9 @@
 /*
  * Complex FFT, single precision
  *
- * The only part that knows FFTW. Making and freeing plans is serialised here, because FFTW's planner
- * is not thread safe; running a plan is. Plans are made with FFTW_ESTIMATE: never from timing, so that equal input
- * gives equal output on the same machine.
+ * The only part that knows FFTW. Making and freeing plans is serialised here, because FFTW's
+ * planner is not thread safe; running a plan is. Plans are made with FFTW_ESTIMATE: never from
+ * timing, so that equal input gives equal output on the same machine.
  *
  * Threads: one at a time per object. Ownership: the buffer is the object's.
  */
@@ -28,7 +28,8 @@ void uw_fft_freep(struct uw_fft **fft);
 float complex *uw_fft_buffer(struct uw_fft *fft);
 size_t uw_fft_size(const struct uw_fft *fft);
 void uw_fft_run(struct uw_fft *fft);
-/* From the buffer into `out`, which must be as aligned as a buffer of uw_fft_alloc(). The buffer keeps its contents. */
+/* From the buffer into `out`, which must be as aligned as a buffer of uw_fft_alloc(). The buffer
+ * keeps its contents. */
 void uw_fft_run_to(struct uw_fft *fft, float complex *out);
 
 /* Aligned memory for n samples, zeroed; NULL without memory. */

@@ -3,11 +3,13 @@
 #define UW_DSP_FRONT_H
 
 /*
- * The front end that everyone shares: raw samples in; overlapped spectra, noise floor and bursts out
+ * The front end that everyone shares: raw samples in; overlapped spectra, noise floor and bursts
+ * out
  *
  *   samples -> float -> frames of n_fft with hop 3/4 n_fft -> FFT -> DC and IQ imbalance taken out
  *           -> history of spectra (a channel is cut out of it by an inverse FFT of its bins)
- *           -> Hann power -> noise floor per bin (order statistics) -> cells over threshold -> bursts
+ *           -> Hann power -> noise floor per bin (order statistics) -> cells over threshold ->
+ * bursts
  *
  * Frames depend on the sample count alone, never on the size of the blocks.
  *
@@ -26,17 +28,17 @@ struct uw_front;
 struct uw_front_config {
     double rate_hz;
     enum uw_iq_format format;
-    double cell_pfa; /* false-alarm rate of one smoothed cell of the burst finder */
+    double cell_pfa;      /* false-alarm rate of one smoothed cell of the burst finder */
     size_t history_bytes; /* of spectra */
 };
 
 /* One connected patch of energy in time and frequency. Frequencies are offsets from the centre. */
 struct uw_burst {
-    uint64_t number;          /* in order of their end */
-    uint64_t start, stop;     /* samples since the start of the stream */
+    uint64_t number;           /* in order of their end */
+    uint64_t start, stop;      /* samples since the start of the stream */
     double lower_hz, upper_hz; /* edges of the occupied band */
-    double centre_hz;         /* power-weighted */
-    double snr_db;            /* in [lower, upper] */
+    double centre_hz;          /* power-weighted */
+    double snr_db;             /* in [lower, upper] */
     double power_dbfs;
     bool open; /* still going on: reported because it has reached the longest length */
 };
@@ -49,8 +51,8 @@ struct uw_front_ops {
 };
 
 void uw_front_config_init(struct uw_front_config *config);
-int uw_front_new(const struct uw_front_config *config, const struct uw_front_ops *ops, void *userdata,
-                 struct uw_front **ret_front);
+int uw_front_new(const struct uw_front_config *config, const struct uw_front_ops *ops,
+                 void *userdata, struct uw_front **ret_front);
 struct uw_front *uw_front_free(struct uw_front *front);
 /* n raw samples of config.format. */
 void uw_front_push(struct uw_front *front, const void *samples, size_t n);
@@ -70,13 +72,15 @@ double uw_front_clip_ratio(const struct uw_front *front);
 double uw_front_noise_density(const struct uw_front *front, double lower_hz, double upper_hz);
 
 /*
- * Cuts a channel out of the history: the samples [start, stop) filtered to centre +- bandwidth/2 (flat to there, then a
- * raised-cosine slope), at the rate that comes back (>= min_rate_hz, a divisor of the FFT grid). Sample m of
- * the output is input time start + m * rate_hz / *ret_rate. Returns the number of samples written, at most
- * max; 0 if that piece is no longer, or not yet, in the history.
+ * Cuts a channel out of the history: about the samples [start, stop), filtered to centre +-
+ * bandwidth / 2 (flat to there, then a raised-cosine slope), mixed to its centre, at the rate that
+ * comes back (at least min_rate_hz where the receiver's rate allows). Sample m of the output was
+ * input sample *ret_start + m * rate_hz / *ret_rate_hz; *ret_start is at most one output sample
+ * before `start`, later if the history no longer reaches that far. Amplitudes are kept. Returns the
+ * number of samples written, at most max; 0 if that piece is no longer, or not yet, in the history.
  */
 size_t uw_front_cut(struct uw_front *front, uint64_t start, uint64_t stop, double centre_hz,
                     double bandwidth_hz, double min_rate_hz, float complex *out, size_t max,
-                    double *ret_rate_hz);
+                    double *ret_start, double *ret_rate_hz);
 
 #endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * Cells and bursts
+ *
+ * Each frame's power over floor is averaged over windows of 1, 4, 16, 64 ... bins that overlap by
+ * half, and each average is compared with the threshold of its own width: narrow signals stand out
+ * in narrow windows, spread ones (a chirp, OFDM) only in wide ones. The mean of w neighbouring bins
+ * under a Hann window has the variance (1 + 2 (2/3)^2 + 2 (1/6)^2) / w = 1.944 / w of its mean
+ * squared (the window's correlation between bins is 2/3 and 1/6), and is taken as Gamma distributed
+ * of that variance; its quantile by E. B. Wilson and M. M. Hilferty, "The distribution of
+ * chi-square", PNAS 17 (1931). What a narrow window has marked counts as noise for the wider ones,
+ * so that one strong carrier does not light up its whole neighbourhood.
+ *
+ * Marked bins make runs; a run joins the open burst whose band so far it touches. The band so far,
+ * not the band of the last frame: a chirp that wraps from its top to its bottom stays one burst. A
+ * burst ends after HANG empty frames.
+ */
+
+#include "bursts-impl.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "uw/base/err.h"
+#include "uw/base/util.h"
+
+#define OPEN_MAX   64
+#define SCALES_MAX 8
+#define HANG       1
+#define JOIN_HZ    15e3   /* gaps up to this are bridged in frequency */
+#define EDGE_SHARE 0.005f /* of the energy is left outside each edge */
+#define HANN_POWER 0.375  /* mean square of a Hann window */
+
+struct open_burst {
+    bool used;
+    size_t lo, hi;        /* bins, inclusive */
+    uint64_t first, last; /* frames */
+    float *profile;       /* power above the floor per bin, summed over frames */
+    double floor_sum;     /* noise power per bin, summed over frames */
+};
+
+struct uw_bursts {
+    struct uw_bursts_config config;
+    void (*report)(void *userdata, const struct uw_burst *burst);
+    void *userdata;
+    size_t n_scales;
+    size_t width[SCALES_MAX];
+    float threshold[SCALES_MAX];
+    size_t join; /* bins */
+    uint64_t number;
+    uint64_t frame; /* the latest, +1; 0: none yet */
+    float *ratio;
+    float *half; /* sums of half windows */
+    unsigned char *active;
+    struct open_burst open[OPEN_MAX];
+};
+
+/* Upper quantile of the standard normal distribution: Abramowitz and Stegun, 26.2.23. */
+static double normal_quantile(double p) {
+    double t = sqrt(-2.0 * log(p));
+
+    return t - (2.515517 + t * (0.802853 + t * 0.010328)) /
+                   (1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
+}
+
+static float window_threshold(size_t width, double pfa) {
+    if (width == 1)
+        return (float)-log(pfa);
+    double shape = (double)width / 1.944;
+    double r = 1.0 - 1.0 / (9.0 * shape) + normal_quantile(pfa) / (3.0 * sqrt(shape));
+
+    return (float)(r * r * r);
+}
+
+struct uw_bursts *uw_bursts_free(struct uw_bursts *bursts) {
+    if (!bursts)
+        return NULL;
+    for (size_t i = 0; i < OPEN_MAX; ++i)
+        free(bursts->open[i].profile);
+    free(bursts->ratio);
+    free(bursts->half);
+    free(bursts->active);
+    free(bursts);
+    return NULL;
+}
+
+static void bursts_freep(struct uw_bursts **bursts) {
+    *bursts = uw_bursts_free(*bursts);
+}
+
+int uw_bursts_new(const struct uw_bursts_config *config,
+                  void (*report)(void *userdata, const struct uw_burst *burst), void *userdata,
+                  struct uw_bursts **ret_bursts) {
+    UW_CLEANUP(bursts_freep) struct uw_bursts *bursts = calloc(1, sizeof(*bursts));
+    size_t n = config->n_fft;
+
+    if (!bursts)
+        return uw_err(-ENOMEM);
+    bursts->config = *config;
+    bursts->report = report;
+    bursts->userdata = userdata;
+    for (size_t w = 1; w <= n / 2 && bursts->n_scales < SCALES_MAX; w *= 4) {
+        bursts->width[bursts->n_scales] = w;
+        bursts->threshold[bursts->n_scales++] = window_threshold(w, config->cell_pfa);
+    }
+    bursts->join = 1 + (size_t)(JOIN_HZ * (double)n / config->rate_hz);
+    bursts->ratio = calloc(n, sizeof(float));
+    bursts->half = calloc(n, sizeof(float));
+    bursts->active = calloc(n, 1);
+    if (!bursts->ratio || !bursts->half || !bursts->active)
+        return uw_err(-ENOMEM);
+    for (size_t i = 0; i < OPEN_MAX; ++i) {
+        bursts->open[i].profile = calloc(n, sizeof(float));
+        if (!bursts->open[i].profile)
+            return uw_err(-ENOMEM);
+    }
+    *ret_bursts = bursts;
+    bursts = NULL;
+    return 0;
+}
+
+/* Marks single bins; returns whether there are any. */
+static bool mark_bins(struct uw_bursts *b) {
+    size_t n = b->config.n_fft;
+    float threshold = b->threshold[0];
+    unsigned any = 0;
+
+    for (size_t k = 0; k < n; ++k) {
+        unsigned is_active = b->ratio[k] > threshold;
+
+        b->active[k] = (unsigned char)is_active;
+        any |= is_active;
+    }
+    if (any) {
+        for (size_t k = 0; k < n; ++k) {
+            if (b->active[k])
+                b->ratio[k] = 1.0f;
+        }
+    }
+    return any != 0;
+}
+
+static bool mark_windows(struct uw_bursts *b, size_t scale) {
+    size_t n = b->config.n_fft;
+    size_t h = b->width[scale] / 2;
+    size_t n_half = n / h;
+    float threshold = b->threshold[scale] * (float)(2 * h);
+    bool any = false;
+
+    for (size_t j = 0; j < n_half; ++j) {
+        float sum = 0.0f;
+
+        for (size_t i = 0; i < h; ++i)
+            sum += b->ratio[j * h + i];
+        b->half[j] = sum;
+    }
+    for (size_t j = 0; j + 1 < n_half; ++j) {
+        if (b->half[j] + b->half[j + 1] <= threshold)
+            continue;
+        any = true;
+        memset(b->active + j * h, 1, 2 * h);
+    }
+    if (any) {
+        for (size_t k = 0; k < n; ++k) {
+            if (b->active[k])
+                b->ratio[k] = 1.0f;
+        }
+    }
+    return any;
+}
+
+static void report_burst(struct uw_bursts *b, const struct open_burst *o, bool open) {
+    double bin_hz = b->config.rate_hz / (double)b->config.n_fft;
+    double n = (double)b->config.n_fft;
+    uint64_t frames = o->last - o->first + 1;
+    double total = 0.0;
+    double moment = 0.0;
+    size_t lo = o->lo;
+    size_t hi = o->hi;
+
+    if (frames < 2 && !open)
+        return; /* an impulse */
+    for (size_t k = lo; k <= hi; ++k) {
+        double e = fmax((double)o->profile[k], 0.0);
+
+        total += e;
+        moment += e * (double)k;
+    }
+    if (total <= 0.0)
+        return;
+    double cut = total * (double)EDGE_SHARE;
+    double below = fmax((double)o->profile[lo], 0.0);
+    while (lo < hi && below < cut)
+        below += fmax((double)o->profile[++lo], 0.0);
+    double above = fmax((double)o->profile[hi], 0.0);
+    while (hi > lo && above < cut)
+        above += fmax((double)o->profile[--hi], 0.0);
+
+    struct uw_burst burst = {
+        .number = b->number++,
+        .start = o->first * b->config.hop + b->config.n_fft / 8,
+        .stop = o->last * b->config.hop + b->config.n_fft - b->config.n_fft / 8,
+        .lower_hz = ((double)lo - 0.5 - n / 2.0) * bin_hz,
+        .upper_hz = ((double)hi + 0.5 - n / 2.0) * bin_hz,
+        .centre_hz = (moment / total - n / 2.0) * bin_hz,
+        .snr_db = 10.0 * log10(total / (o->floor_sum * (double)(hi - lo + 1))),
+        .power_dbfs = 10.0 * log10(total / ((double)frames * HANN_POWER * n * n)),
+        .open = open,
+    };
+    b->report(b->userdata, &burst);
+}
+
+static void close_burst(struct uw_bursts *b, struct open_burst *o, bool open) {
+    report_burst(b, o, open);
+    memset(o->profile + o->lo, 0, (o->hi - o->lo + 1) * sizeof(float));
+    o->floor_sum = 0.0;
+    o->used = false;
+}
+
+/* Ends what has been silent, in the order of the last frame. */
+static void close_silent(struct uw_bursts *b, uint64_t frame) {
+    for (;;) {
+        struct open_burst *oldest = NULL;
+
+        for (size_t i = 0; i < OPEN_MAX; ++i) {
+            struct open_burst *o = &b->open[i];
+
+            if (o->used && o->last + HANG < frame &&
+                (!oldest || o->last < oldest->last ||
+                 (o->last == oldest->last && o->lo < oldest->lo)))
+                oldest = o;
+        }
+        if (!oldest)
+            return;
+        close_burst(b, oldest, false);
+    }
+}
+
+static bool touches(const struct uw_bursts *b, const struct open_burst *o, size_t lo, size_t hi) {
+    return o->used && lo <= o->hi + b->join && o->lo <= hi + b->join;
+}
+
+static void merge_into(struct open_burst *to, struct open_burst *from) {
+    for (size_t k = from->lo; k <= from->hi; ++k) {
+        to->profile[k] += from->profile[k];
+        from->profile[k] = 0.0f;
+    }
+    if (from->first < to->first) {
+        to->first = from->first;
+        to->floor_sum = from->floor_sum;
+    }
+    to->lo = from->lo < to->lo ? from->lo : to->lo;
+    to->hi = from->hi > to->hi ? from->hi : to->hi;
+    from->floor_sum = 0.0;
+    from->used = false;
+}
+
+/* The open burst for a run; several that it touches become one. NULL when all places are taken. */
+static struct open_burst *burst_of_run(struct uw_bursts *b, uint64_t frame, size_t lo, size_t hi) {
+    struct open_burst *found = NULL;
+    struct open_burst *place = NULL;
+
+    for (size_t i = 0; i < OPEN_MAX; ++i) {
+        struct open_burst *o = &b->open[i];
+
+        if (!o->used) {
+            place = place ? place : o;
+        } else if (touches(b, o, lo, hi)) {
+            if (found)
+                merge_into(found, o);
+            else
+                found = o;
+        }
+    }
+    if (!found && place) {
+        found = place;
+        found->used = true;
+        found->first = frame;
+        found->lo = lo;
+        found->hi = hi;
+    }
+    if (found) {
+        found->last = frame;
+        found->lo = lo < found->lo ? lo : found->lo;
+        found->hi = hi > found->hi ? hi : found->hi;
+    }
+    return found;
+}
+
+static void take_runs(struct uw_bursts *b, uint64_t frame) {
+    size_t n = b->config.n_fft;
+
+    for (size_t k = 0; k < n;) {
+        const unsigned char *p = memchr(b->active + k, 1, n - k);
+
+        if (!p)
+            return;
+        size_t lo = (size_t)(p - b->active);
+        size_t hi = lo;
+
+        for (size_t j = lo + 1; j < n && j <= hi + b->join; ++j) {
+            if (b->active[j])
+                hi = j;
+        }
+        (void)burst_of_run(b, frame, lo, hi);
+        k = hi + 1;
+    }
+}
+
+/* Adds this frame to every open burst, silent ones included: the profile is a mean over the whole
+ * burst. */
+static void add_profiles(struct uw_bursts *b, uint64_t frame, const float *power,
+                         const float *inverse_floor) {
+    for (size_t i = 0; i < OPEN_MAX; ++i) {
+        struct open_burst *o = &b->open[i];
+
+        if (!o->used || o->last != frame)
+            continue;
+        double floor_sum = 0.0;
+        for (size_t k = o->lo; k <= o->hi; ++k) {
+            float noise = 1.0f / inverse_floor[k];
+
+            o->profile[k] += power[k] - noise;
+            floor_sum += (double)noise;
+        }
+        o->floor_sum += floor_sum / (double)(o->hi - o->lo + 1);
+        if (frame - o->first + 1 >= b->config.max_frames)
+            close_burst(b, o, true);
+    }
+}
+
+void uw_bursts_frame(struct uw_bursts *b, uint64_t frame, const float *power,
+                     const float *inverse_floor) {
+    size_t n = b->config.n_fft;
+    bool any;
+
+    if (frame != b->frame)
+        uw_bursts_flush(b);
+    b->frame = frame + 1;
+    for (size_t k = 0; k < n; ++k)
+        b->ratio[k] = power[k] * inverse_floor[k];
+    any = mark_bins(b);
+    for (size_t s = 1; s < b->n_scales; ++s)
+        any |= mark_windows(b, s);
+    if (any)
+        take_runs(b, frame);
+    add_profiles(b, frame, power, inverse_floor);
+    close_silent(b, frame);
+}
+
+void uw_bursts_flush(struct uw_bursts *b) {
+    close_silent(b, UINT64_MAX);
+}

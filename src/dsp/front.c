@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * One transform for everyone
+ *
+ * Frames of n samples overlap by a quarter and are transformed without a window. Such spectra serve
+ * two purposes: with overlap-save, any channel is cut out of them by multiplying a few bins with a
+ * filter and transforming them back (the filter's impulse response must stay shorter than the
+ * overlap); and a Hann window, which the burst finder needs against leakage, is a three-tap filter
+ * over the bins: H[k] = X[k] / 2 - (X[k-1] + X[k+1]) / 4. So one FFT at 4/3 times the sample rate
+ * does it all.
+ *
+ * A constant offset (DC) falls into bin 0 alone, where its slow mean is taken out. An imbalance of
+ * I and Q puts beta conj(X[-k]) onto bin k; beta = E[x^2] / (2 E|x|^2) is estimated blindly from
+ * the samples' improperness (no signal of interest is improper), see L. Anttila, M. Valkama and M.
+ * Renfors, "Circularity-Based I/Q Imbalance Compensation in Wideband Direct-Conversion Receivers",
+ * IEEE Trans. Veh. Technol. 57 (2008).
+ *
+ * Before the noise floor is known nothing can be found: the first frames are kept, the floor is
+ * learned from them by exact quantiles, and then they are looked at like all others.
+ */
+
+#include "uw/dsp/front.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bursts-impl.h"
+#include "uw/base/err.h"
+#include "uw/base/util.h"
+#include "uw/dsp/convert.h"
+#include "uw/dsp/fft.h"
+#include "uw/dsp/floor.h"
+
+#define FRAME_S     0.2e-3    /* length of a frame, to the nearest power of two samples */
+#define HISTORY_S   0.5       /* kept, if history_bytes allow */
+#define LEARN_S     0.1       /* of the first frames */
+#define LEARN_BYTES (8 << 20) /* ... if that much fits */
+#define FLOOR_S     0.08      /* time constant of the noise floor */
+#define SLOW_S      0.5       /* time constant of DC and IQ imbalance */
+#define BETA_MIN    0.003f    /* -50 dB: an imbalance below is left alone */
+#define BURST_MAX_S 0.3
+#define PROGRESS_S  0.05
+#define BETA_EVERY  8 /* frames between looks at the imbalance */
+#define CUTS_MAX    64
+#define HANN_POWER  0.375
+
+struct cut {
+    size_t k;
+    struct uw_fft *inverse;
+};
+
+struct uw_front {
+    struct uw_front_config config;
+    struct uw_front_ops ops;
+    void *userdata;
+    size_t n, hop;
+    size_t n_history; /* frames */
+    size_t n_learn;
+
+    struct uw_fft *fft;
+    float complex *pending; /* samples of the next frame */
+    size_t n_pending;
+    float complex *history; /* n_history frames of n bins */
+    float *learn;           /* powers of the first frames; freed is never: it is made once */
+    float *power;           /* of one frame, lowest frequency first */
+    struct uw_floor *floor;
+    struct uw_bursts *bursts;
+    size_t n_cuts;
+    struct cut cuts[CUTS_MAX];
+
+    uint64_t base_frame; /* frames before it are not in the history: start, or after a gap */
+    uint64_t n_frames;   /* in the history so far */
+    uint64_t n_looked;   /* of these, given to the burst finder */
+    uint64_t first_frame_sample; /* sample of frame base_frame */
+    uint64_t n_samples;
+    uint64_t n_clipped;
+    uint64_t next_progress;
+    bool learned;
+
+    float complex dc;
+    float complex beta_sum; /* slow mean of x^2 */
+    float power_sum;        /* slow mean of |x|^2 */
+    uint64_t n_beta;
+};
+
+void uw_front_config_init(struct uw_front_config *config) {
+    *config = (struct uw_front_config){
+        .rate_hz = NAN,
+        .format = UW_IQ_CU8,
+        .cell_pfa = 1e-7,
+        .history_bytes = 24u << 20,
+    };
+}
+
+static size_t frame_size(double rate_hz) {
+    double n = exp2(round(log2(rate_hz * FRAME_S)));
+
+    return (size_t)fmin(fmax(n, 32.0), 16384.0);
+}
+
+struct uw_front *uw_front_free(struct uw_front *front) {
+    if (!front)
+        return NULL;
+    for (size_t i = 0; i < front->n_cuts; ++i)
+        uw_fft_free(front->cuts[i].inverse);
+    uw_bursts_free(front->bursts);
+    uw_floor_free(front->floor);
+    uw_fft_free(front->fft);
+    uw_fft_dealloc(front->pending);
+    uw_fft_dealloc(front->history);
+    free(front->learn);
+    free(front->power);
+    free(front);
+    return NULL;
+}
+
+static void front_freep(struct uw_front **front) {
+    *front = uw_front_free(*front);
+}
+
+static void on_burst(void *userdata, const struct uw_burst *burst) {
+    struct uw_front *front = userdata;
+    struct uw_burst b = *burst;
+    uint64_t shift = front->first_frame_sample - front->base_frame * front->hop;
+
+    b.start += shift;
+    b.stop += shift;
+    front->ops.burst(front->userdata, &b);
+}
+
+/* Inverse transforms for sizes 8 m without large factors, about 12 % apart, from 16 to n. */
+static int new_cuts(struct uw_front *front) {
+    size_t k = 16;
+
+    while (front->n_cuts < CUTS_MAX && k <= front->n) {
+        int r = uw_fft_new_inverse(k, &front->cuts[front->n_cuts].inverse);
+
+        if (r < 0)
+            return r;
+        front->cuts[front->n_cuts++].k = k;
+        if (k == front->n)
+            break;
+        k = 8 * uw_fft_good_size((k + k / 8) / 8 + 1);
+        if (k > front->n)
+            k = front->n;
+    }
+    return 0;
+}
+
+static int new_buffers(struct uw_front *front) {
+    double frame_rate = front->config.rate_hz / (double)front->hop;
+    size_t frame_bytes = front->n * sizeof(float complex);
+    struct uw_bursts_config bursts = {
+        .n_fft = front->n,
+        .hop = front->hop,
+        .rate_hz = front->config.rate_hz,
+        .cell_pfa = front->config.cell_pfa,
+    };
+    int r;
+
+    front->n_history = (size_t)(HISTORY_S * frame_rate);
+    if (front->n_history > front->config.history_bytes / frame_bytes)
+        front->n_history = front->config.history_bytes / frame_bytes;
+    front->n_learn = (size_t)(LEARN_S * frame_rate);
+    if (front->n_learn > LEARN_BYTES / (front->n * sizeof(float)))
+        front->n_learn = LEARN_BYTES / (front->n * sizeof(float));
+    if (front->n_history < 32)
+        front->n_history = 32;
+    if (front->n_learn > front->n_history / 2)
+        front->n_learn = front->n_history / 2;
+    bursts.max_frames = (size_t)(BURST_MAX_S * frame_rate);
+    if (bursts.max_frames > front->n_history * 3 / 4)
+        bursts.max_frames = front->n_history * 3 / 4;
+
+    front->pending = uw_fft_alloc(front->n);
+    front->history = uw_fft_alloc(front->n_history * front->n);
+    front->learn = calloc(front->n_learn * front->n, sizeof(float));
+    front->power = calloc(front->n, sizeof(float));
+    if (!front->pending || !front->history || !front->learn || !front->power)
+        return uw_err(-ENOMEM);
+    r = uw_fft_new(front->n, &front->fft);
+    if (r < 0)
+        return r;
+    r = uw_floor_new(front->n, FLOOR_S * frame_rate, &front->floor);
+    if (r < 0)
+        return r;
+    r = uw_bursts_new(&bursts, on_burst, front, &front->bursts);
+    if (r < 0)
+        return r;
+    return new_cuts(front);
+}
+
+int uw_front_new(const struct uw_front_config *config, const struct uw_front_ops *ops,
+                 void *userdata, struct uw_front **ret_front) {
+    UW_CLEANUP(front_freep) struct uw_front *front = NULL;
+    int r;
+
+    if (!(config->rate_hz >= 1e3) || !(config->rate_hz <= 1e9))
+        return uw_err(-EINVAL);
+    front = calloc(1, sizeof(*front));
+    if (!front)
+        return uw_err(-ENOMEM);
+    front->config = *config;
+    front->ops = *ops;
+    front->userdata = userdata;
+    front->n = frame_size(config->rate_hz);
+    front->hop = front->n * 3 / 4;
+    front->next_progress = (uint64_t)(config->rate_hz * PROGRESS_S);
+    r = new_buffers(front);
+    if (r < 0)
+        return r;
+    *ret_front = front;
+    front = NULL;
+    return 0;
+}
+
+static float complex *frame_at(const struct uw_front *front, uint64_t frame) {
+    return front->history + (frame % front->n_history) * front->n;
+}
+
+static void slow_imbalance(struct uw_front *front, const float complex *x) {
+    float complex square = 0.0f;
+    float power = 0.0f;
+    size_t n = front->n;
+
+    for (size_t k = 1; k < n; ++k) {
+        square += x[k] * x[n - k];
+        power += crealf(x[k]) * crealf(x[k]) + cimagf(x[k]) * cimagf(x[k]);
+    }
+    double frames = SLOW_S * front->config.rate_hz / (double)(front->hop * BETA_EVERY);
+    ++front->n_beta;
+    float a = 1.0f / (float)fmin((double)front->n_beta, frames);
+    front->beta_sum += a * (square - front->beta_sum);
+    front->power_sum += a * (power - front->power_sum);
+}
+
+/* Takes DC and the image out of a frame. */
+static void balance(struct uw_front *front, uint64_t frame, float complex *x) {
+    size_t n = front->n;
+    double frames = SLOW_S * front->config.rate_hz / (double)front->hop;
+    float a = 1.0f / (float)fmin((double)(frame + 1), frames);
+
+    front->dc += a * (x[0] - front->dc);
+    x[0] -= front->dc;
+    if (frame % BETA_EVERY == 0)
+        slow_imbalance(front, x);
+    /* not before a quarter of a second: a few bursts are no statistics */
+    double seen = (double)front->n_beta * (double)(front->hop * BETA_EVERY);
+    if (seen < 0.25 * front->config.rate_hz || front->power_sum <= 0.0f)
+        return;
+    float complex beta = front->beta_sum / (2.0f * front->power_sum);
+    if (cabsf(beta) < BETA_MIN)
+        return;
+    for (size_t k = 1; k < n - k; ++k) {
+        float complex up = x[k];
+        float complex down = x[n - k];
+
+        x[k] = up - beta * conjf(down);
+        x[n - k] = down - beta * conjf(up);
+    }
+}
+
+/* Hann power, lowest frequency first. */
+static void hann_power(const float complex *x, size_t n, float *power) {
+    size_t h = n / 2;
+
+    for (size_t k = 0; k < n; ++k) {
+        float complex y =
+            0.5f * x[k] - 0.25f * (x[k == 0 ? n - 1 : k - 1] + x[k + 1 == n ? 0 : k + 1]);
+
+        power[k < h ? k + h : k - h] = crealf(y) * crealf(y) + cimagf(y) * cimagf(y);
+    }
+}
+
+static void report_progress(struct uw_front *front) {
+    uint64_t done = front->first_frame_sample + (front->n_looked - front->base_frame) * front->hop;
+    uint64_t back = 4 * front->hop + front->n;
+
+    if (done < front->next_progress + back)
+        return;
+    front->next_progress = done - back + (uint64_t)(front->config.rate_hz * PROGRESS_S);
+    front->ops.progress(front->userdata, done - back);
+}
+
+static void look(struct uw_front *front, uint64_t frame) {
+    hann_power(frame_at(front, frame), front->n, front->power);
+    uw_floor_update(front->floor, front->power);
+    front->n_looked = frame + 1;
+    uw_bursts_frame(front->bursts, frame, front->power, uw_floor_inverse(front->floor));
+    report_progress(front);
+}
+
+/* The floor from what has been kept, then everything kept is looked at. */
+static void finish_learning(struct uw_front *front) {
+    size_t rows = (size_t)(front->n_frames - front->n_looked);
+
+    if (front->learned || rows == 0)
+        return;
+    front->learned = true;
+    for (size_t i = 0; i < rows; ++i)
+        hann_power(frame_at(front, front->n_looked + i), front->n, front->learn + i * front->n);
+    uw_floor_learn(front->floor, front->learn, rows);
+    while (front->n_looked < front->n_frames)
+        look(front, front->n_looked);
+}
+
+static void take_frame(struct uw_front *front) {
+    uint64_t frame = front->n_frames;
+    float complex *x = frame_at(front, frame);
+
+    memcpy(uw_fft_buffer(front->fft), front->pending, front->n * sizeof(*x));
+    uw_fft_run_to(front->fft, x);
+    balance(front, frame, x);
+    front->n_frames = frame + 1;
+    if (front->learned)
+        look(front, frame);
+    else if (front->n_frames - front->n_looked >= front->n_learn)
+        finish_learning(front);
+    memmove(front->pending, front->pending + front->hop,
+            (front->n - front->hop) * sizeof(*front->pending));
+    front->n_pending = front->n - front->hop;
+}
+
+void uw_front_push(struct uw_front *front, const void *samples, size_t n) {
+    const unsigned char *in = samples;
+    size_t size = uw_iq_format_size(front->config.format);
+
+    front->n_samples += n;
+    while (n > 0) {
+        size_t m = front->n - front->n_pending;
+
+        m = m < n ? m : n;
+        front->n_clipped +=
+            uw_convert(front->config.format, in, m, front->pending + front->n_pending);
+        front->n_pending += m;
+        in += m * size;
+        n -= m;
+        if (front->n_pending == front->n)
+            take_frame(front);
+    }
+}
+
+/* Pads the last frame with zeros, so that a signal which ends with the stream is seen to its end.
+ */
+static void take_rest(struct uw_front *front) {
+    size_t overlap = front->n_frames > front->base_frame ? front->n - front->hop : 0;
+
+    if (front->n_pending > overlap) {
+        memset(front->pending + front->n_pending, 0,
+               (front->n - front->n_pending) * sizeof(*front->pending));
+        take_frame(front);
+    }
+    finish_learning(front);
+    uw_bursts_flush(front->bursts);
+    front->n_pending = 0;
+}
+
+void uw_front_gap(struct uw_front *front, uint64_t n) {
+    take_rest(front);
+    front->n_samples += n;
+    front->base_frame = front->n_frames;
+    front->first_frame_sample = front->n_samples;
+}
+
+void uw_front_flush(struct uw_front *front) {
+    take_rest(front);
+    front->base_frame = front->n_frames;
+    front->first_frame_sample = front->n_samples;
+    front->ops.progress(front->userdata, front->n_samples);
+}
+
+uint64_t uw_front_samples(const struct uw_front *front) {
+    return front->n_samples;
+}
+
+size_t uw_front_n_fft(const struct uw_front *front) {
+    return front->n;
+}
+
+size_t uw_front_hop(const struct uw_front *front) {
+    return front->hop;
+}
+
+double uw_front_noise_dbfs(const struct uw_front *front) {
+    double n = (double)front->n;
+
+    if (!front->learned)
+        return NAN;
+    return 10.0 * log10(uw_floor_mean(front->floor) / (HANN_POWER * n));
+}
+
+double uw_front_clip_ratio(const struct uw_front *front) {
+    return front->n_samples ? (double)front->n_clipped / (double)front->n_samples : 0.0;
+}
+
+double uw_front_noise_density(const struct uw_front *front, double lower_hz, double upper_hz) {
+    double bin_hz = front->config.rate_hz / (double)front->n;
+    double n = (double)front->n;
+    long lo = lround(lower_hz / bin_hz + n / 2.0);
+    long hi = lround(upper_hz / bin_hz + n / 2.0);
+    double sum = 0.0;
+    long count = 0;
+
+    for (long k = lo; k <= hi; ++k) {
+        if (k < 0 || k >= (long)front->n)
+            continue;
+        sum += uw_floor_at(front->floor, (size_t)k);
+        ++count;
+    }
+    if (count == 0 || !front->learned)
+        return NAN;
+    return sum / (double)count / (HANN_POWER * n) / front->config.rate_hz;
+}
+
+/* Amplitude of the channel filter k bins from the channel's centre: flat, then a raised-cosine
+ * slope. */
+static float filter_at(double k, double flat, double stop) {
+    double a = fabs(k);
+
+    if (a <= flat)
+        return 1.0f;
+    if (a >= stop)
+        return 0.0f;
+    return (float)(0.5 + 0.5 * cos(UW_PI * (a - flat) / (stop - flat)));
+}
+
+static const struct cut *choose_cut(const struct uw_front *front, double bandwidth_hz,
+                                    double min_rate_hz) {
+    double bin_hz = front->config.rate_hz / (double)front->n;
+    double need = fmax(bandwidth_hz / bin_hz + 16.0, min_rate_hz / bin_hz);
+
+    for (size_t i = 0; i < front->n_cuts; ++i) {
+        if ((double)front->cuts[i].k >= need - 1e-6)
+            return &front->cuts[i];
+    }
+    return &front->cuts[front->n_cuts - 1];
+}
+
+struct channel {
+    const struct cut *cut;
+    long bin;          /* of the channel's centre */
+    double flat, stop; /* bins */
+};
+
+/* The valid part of one frame: hop * k / n samples in the inverse transform's buffer from k / 8 on.
+ */
+static const float complex *cut_frame(const struct uw_front *front, const struct channel *ch,
+                                      uint64_t frame) {
+    const float complex *x = frame_at(front, frame);
+    float complex *y = uw_fft_buffer(ch->cut->inverse);
+    long n = (long)front->n;
+    long k = (long)ch->cut->k;
+    /* the mixing of frame f starts where frame f - 1 left off: f * hop * bin turns of 1 / n */
+    uint64_t turn =
+        ((frame % front->n) * front->hop) % front->n * (uint64_t)((ch->bin % n + n) % n) % front->n;
+    float angle = (float)(-2.0 * UW_PI * (double)turn / (double)n);
+    float complex gain = (cosf(angle) + I * sinf(angle)) / (float)n;
+
+    for (long i = 0; i < k; ++i) {
+        long off = i < k / 2 ? i : i - k;
+        long bin = ((ch->bin + off) % n + n) % n;
+        long away = ch->bin + off;
+        float h = k == n ? 1.0f : filter_at((double)off, ch->flat, ch->stop);
+
+        /* no bins from the other end of the band */
+        if (away >= n / 2 || away < -n / 2)
+            h = 0.0f;
+        y[i] = x[bin] * (h * gain);
+    }
+    uw_fft_run(ch->cut->inverse);
+    return y + k / 8;
+}
+
+size_t uw_front_cut(struct uw_front *front, uint64_t start, uint64_t stop, double centre_hz,
+                    double bandwidth_hz, double min_rate_hz, float complex *out, size_t max,
+                    double *ret_start, double *ret_rate_hz) {
+    double bin_hz = front->config.rate_hz / (double)front->n;
+    struct channel ch = {.cut = choose_cut(front, bandwidth_hz, min_rate_hz)};
+    size_t k = ch.cut->k;
+    size_t per_frame = k * 3 / 4;
+    double ratio = (double)front->n / (double)k; /* input samples per output sample */
+    double rate = front->config.rate_hz / ratio;
+    uint64_t first = front->base_frame;
+
+    ch.bin = lround(centre_hz / bin_hz);
+    ch.flat = 0.5 * bandwidth_hz / bin_hz;
+    ch.stop = fmin(0.5 * (double)k, ch.flat + fmax(8.0, 0.25 * ch.flat));
+    if (k < front->n && ch.flat > 0.5 * (double)k - 8.0)
+        ch.flat = 0.5 * (double)k - 8.0;
+    if (front->n_frames > front->n_history && front->n_frames - front->n_history > first)
+        first = front->n_frames - front->n_history;
+    /* time of the first valid output of frame f is that of its sample n / 8 */
+    uint64_t origin = front->first_frame_sample + (first - front->base_frame) * front->hop;
+    uint64_t valid = origin + front->n / 8;
+    if (stop <= valid || front->n_frames == first)
+        return 0;
+    if (start < valid)
+        start = valid;
+    uint64_t skipped = (start - valid) / front->hop;
+    uint64_t frame = first + skipped;
+    double in_frame = (double)((start - valid) % front->hop) / ratio;
+    size_t skip = (size_t)in_frame;
+    size_t n = 0;
+    size_t want = (size_t)((double)(stop - start) / ratio);
+
+    want = want < max ? want : max;
+    while (n < want && frame < front->n_frames) {
+        const float complex *y = cut_frame(front, &ch, frame++);
+        size_t m = per_frame - skip;
+
+        m = m < want - n ? m : want - n;
+        memcpy(out + n, y + skip, m * sizeof(*out));
+        n += m;
+        skip = 0;
+    }
+    /* what is left of the frequency after whole bins */
+    double step = -2.0 * UW_PI * (centre_hz - (double)ch.bin * bin_hz) / rate;
+    for (size_t i = 0; i < n; ++i) {
+        double phase = fmod(step * (double)i, 2.0 * UW_PI);
+
+        out[i] *= (float)cos(phase) + I * (float)sin(phase);
+    }
+    *ret_start = (double)(valid + skipped * front->hop) + floor(in_frame) * ratio;
+    *ret_rate_hz = rate;
+    return n;
+}

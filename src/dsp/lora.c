@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * LoRa, seen from outside
+ *
+ * A symbol is a chirp over the bandwidth B in 2^SF / B seconds that begins at a frequency given by
+ * its value and wraps once. Sampled at B, wrapping is invisible: times the conjugate of the plain
+ * up-chirp any symbol, and any window over two equal ones, is a single tone. So the preamble of
+ * equal up-chirps gives, in windows of one symbol with any alignment, the same line again and
+ * again; their powers are added over RUN windows. Each window is divided by its own energy: the sum
+ * over noise is then Gamma distributed with shape RUN and unit scale, whatever the level, and the
+ * threshold is that distribution's quantile. The line stands at (bins of B / 2^SF)
+ *
+ *     up-chirps:    u = delta + c        delta: chips from the last symbol's begin to the window's
+ *     down-chirps:  d = c - delta        c: carrier offset
+ *
+ * so that the delimiter (2.25 down-chirps after the two sync symbols) separates time and frequency:
+ * with the windows' distance p in chips, 2 c = u + d + p (mod 2^SF). Half the ambiguity, 2^SF / 2,
+ * is resolved by the burst's own centre.
+ *
+ * See C. Bernier, F. Dehmas and N. Deparis, "Low Complexity LoRa Frame Synchronization for
+ * Ultra-Low Power Software-Defined Radios", IEEE Trans. Commun. 68 (2020).
+ */
+
+#include "uw/dsp/lora.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "uw/base/err.h"
+#include "uw/base/util.h"
+#include "uw/dsp/fft.h"
+
+#define RUN           5
+#define RUN_THRESHOLD 32.0f /* Gamma(5) passes it with probability 4e-10 */
+#define PRESENT       0.25f /* of the preamble's line power: a symbol is there */
+#define PREAMBLE_MAX  64
+#define SYMBOLS_MAX   2048
+#define N_SF          (UW_LORA_SF_MAX - UW_LORA_SF_MIN + 1)
+
+struct uw_lora {
+    struct uw_fft *fft[N_SF]; /* of 2 * 2^SF: zero-padded to half bins */
+    float complex *up[N_SF];  /* 2^SF samples of the plain up-chirp */
+    float *rows;              /* RUN rows of powers */
+    float *sum;
+};
+
+struct line {
+    double bin;  /* of 2^SF bins, fractional */
+    float power; /* over the window's energy: 1 in the mean for noise */
+};
+
+struct uw_lora *uw_lora_free(struct uw_lora *lora) {
+    if (!lora)
+        return NULL;
+    for (size_t i = 0; i < N_SF; ++i) {
+        uw_fft_free(lora->fft[i]);
+        uw_fft_dealloc(lora->up[i]);
+    }
+    free(lora->rows);
+    free(lora->sum);
+    free(lora);
+    return NULL;
+}
+
+static void lora_freep(struct uw_lora **lora) {
+    *lora = uw_lora_free(*lora);
+}
+
+int uw_lora_new(struct uw_lora **ret_lora) {
+    UW_CLEANUP(lora_freep) struct uw_lora *lora = calloc(1, sizeof(*lora));
+
+    if (!lora)
+        return uw_err(-ENOMEM);
+    for (size_t s = 0; s < N_SF; ++s) {
+        size_t n = (size_t)1 << (UW_LORA_SF_MIN + s);
+        int r = uw_fft_new(2 * n, &lora->fft[s]);
+
+        if (r < 0)
+            return r;
+        lora->up[s] = uw_fft_alloc(n);
+        if (!lora->up[s])
+            return uw_err(-ENOMEM);
+        for (size_t i = 0; i < n; ++i) {
+            double t = (double)i;
+            double phase = UW_PI * fmod(t * t / (double)n - t, 2.0);
+
+            lora->up[s][i] = (float)cos(phase) + I * (float)sin(phase);
+        }
+    }
+    size_t bins = (size_t)2 << UW_LORA_SF_MAX;
+    lora->rows = calloc(RUN * bins, sizeof(float));
+    lora->sum = calloc(bins, sizeof(float));
+    if (!lora->rows || !lora->sum)
+        return uw_err(-ENOMEM);
+    *ret_lora = lora;
+    lora = NULL;
+    return 0;
+}
+
+/* Spectrum of the window at x[2 i], times the conjugate chirp (or, for down-chirps, the chirp), in
+ * the transform's buffer. Returns the window's energy. */
+static float dechirp(struct uw_lora *lora, int sf, const float complex *x, bool down) {
+    size_t s = (size_t)(sf - UW_LORA_SF_MIN);
+    size_t n = (size_t)1 << sf;
+    float complex *y = uw_fft_buffer(lora->fft[s]);
+    const float complex *up = lora->up[s];
+    float energy = 0.0f;
+
+    for (size_t i = 0; i < n; ++i) {
+        float complex v = x[2 * i];
+
+        energy += crealf(v) * crealf(v) + cimagf(v) * cimagf(v);
+        y[i] = v * (down ? up[i] : conjf(up[i]));
+    }
+    memset(y + n, 0, n * sizeof(*y));
+    uw_fft_run(lora->fft[s]);
+    return energy;
+}
+
+static float power_of(float complex v) {
+    return crealf(v) * crealf(v) + cimagf(v) * cimagf(v);
+}
+
+/* The strongest line of the window at x, refined between half bins by a parabola through the
+ * amplitudes. */
+static struct line strongest(struct uw_lora *lora, int sf, const float complex *x, bool down) {
+    size_t bins = (size_t)2 << sf;
+    float energy = dechirp(lora, sf, x, down);
+    const float complex *y = uw_fft_buffer(lora->fft[sf - UW_LORA_SF_MIN]);
+    size_t best = 0;
+    float most = -1.0f;
+
+    for (size_t b = 0; b < bins; ++b) {
+        float p = power_of(y[b]);
+
+        if (p > most) {
+            most = p;
+            best = b;
+        }
+    }
+    double left = (double)cabsf(y[(best + bins - 1) % bins]);
+    double right = (double)cabsf(y[(best + 1) % bins]);
+    double mid = sqrt((double)most);
+    double curve = left - 2.0 * mid + right;
+    double shift = curve < 0.0 ? 0.5 * (left - right) / curve : 0.0;
+
+    return (struct line){
+        .bin = 0.5 * ((double)best + shift),
+        .power = energy > 0.0f ? most / energy : 0.0f,
+    };
+}
+
+/* Power over energy of the window at x in the line at `bin`, the better of the half bins beside it.
+ */
+static float line_power(struct uw_lora *lora, int sf, const float complex *x, bool down, double bin,
+                        float *ret_absolute) {
+    long bins = 2L << sf;
+    float energy = dechirp(lora, sf, x, down);
+    const float complex *y = uw_fft_buffer(lora->fft[sf - UW_LORA_SF_MIN]);
+    long b = lround(2.0 * bin);
+    float most = 0.0f;
+
+    for (long d = -1; d <= 1; ++d)
+        most = fmaxf(most, power_of(y[((b + d) % bins + bins) % bins]));
+    *ret_absolute = most;
+    return energy > 0.0f ? most / energy : 0.0f;
+}
+
+double uw_lora_preamble(struct uw_lora *lora, int sf, const float complex *x, size_t n, size_t from,
+                        size_t *ret_at) {
+    size_t symbol = (size_t)2 << sf; /* samples, and half bins */
+    const float complex *y = uw_fft_buffer(lora->fft[sf - UW_LORA_SF_MIN]);
+    float best = RUN_THRESHOLD;
+    bool found = false;
+
+    memset(lora->rows, 0, RUN * symbol * sizeof(float));
+    memset(lora->sum, 0, symbol * sizeof(float));
+    for (size_t w = 0; from + (w + 1) * symbol <= n; ++w) {
+        float *row = lora->rows + (w % RUN) * symbol;
+        float energy = dechirp(lora, sf, x + from + w * symbol, false);
+        float scale = energy > 0.0f ? 1.0f / energy : 0.0f;
+        float most = 0.0f;
+
+        for (size_t b = 0; b < symbol; ++b) {
+            float p = power_of(y[b]) * scale;
+
+            lora->sum[b] += p - row[b];
+            row[b] = p;
+            most = fmaxf(most, lora->sum[b]);
+        }
+        if (w + 1 < RUN)
+            continue;
+        if (most > best) {
+            best = most;
+            *ret_at = from + (w + 1 - RUN) * symbol;
+            found = true;
+        } else if (found && most < 0.5f * best) {
+            break; /* this preamble is over: later ones are for the next call */
+        }
+    }
+    return found ? (double)best / (RUN * (double)((size_t)1 << sf)) : 0.0;
+}
+
+struct sync {
+    double up_bin, carrier; /* bins */
+    double grid;            /* sample index of a symbol's begin */
+    float reference;        /* mean line power of the preamble, absolute */
+    size_t after;           /* first window behind the preamble's run */
+};
+
+/* Follows the run from `at` while the line stays: its mean position and power. */
+static bool follow_run(struct uw_lora *lora, int sf, const float complex *x, size_t n, size_t at,
+                       struct sync *sync) {
+    size_t symbol = (size_t)2 << sf;
+    double bins = (double)((size_t)1 << sf);
+    /* second window: the first may hold the begin of the packet only in part */
+    struct line first = strongest(lora, sf, x + at + symbol, false);
+    double sum = 0.0;
+    double power = 0.0;
+    size_t count = 0;
+    size_t p = at + symbol;
+
+    for (; p + symbol <= n && count < PREAMBLE_MAX; p += symbol, ++count) {
+        struct line line = strongest(lora, sf, x + p, false);
+        double away = remainder(line.bin - first.bin, bins);
+        float absolute;
+
+        if (fabs(away) > 1.2)
+            break;
+        (void)line_power(lora, sf, x + p, false, line.bin, &absolute);
+        sum += away;
+        power += (double)absolute;
+    }
+    if (count < RUN - 2)
+        return false;
+    sync->up_bin = first.bin + sum / (double)count;
+    sync->reference = (float)(power / (double)count);
+    sync->after = p;
+    return true;
+}
+
+/* The delimiter's down-chirps after the run: carrier and symbol grid from them. */
+static bool find_delimiter(struct uw_lora *lora, int sf, const float complex *x, size_t n,
+                           size_t at, struct sync *sync, size_t *ret_down) {
+    size_t symbol = (size_t)2 << sf;
+    double bins = (double)((size_t)1 << sf);
+    struct line best = {0};
+    size_t best_at = 0;
+    float best_absolute = 0.0f;
+    size_t from = sync->after > 2 * symbol ? sync->after - symbol : 0;
+
+    for (size_t p = from; p + symbol <= n && p < sync->after + 7 * symbol; p += symbol / 4) {
+        struct line line = strongest(lora, sf, x + p, true);
+        float absolute;
+
+        (void)line_power(lora, sf, x + p, true, line.bin, &absolute);
+        if (absolute > best_absolute) {
+            best = line;
+            best_at = p;
+            best_absolute = absolute;
+        }
+    }
+    if (best_absolute < 0.4f * sync->reference)
+        return false;
+    double distance = ((double)best_at - (double)(at + symbol)) / 2.0;
+    double c = 0.5 * (sync->up_bin + best.bin + distance);
+
+    sync->carrier = remainder(c, bins / 2.0);
+    double delta = sync->up_bin - sync->carrier;
+    sync->grid = (double)(at + symbol) - 2.0 * (delta - bins * floor(delta / bins));
+    *ret_down = best_at;
+    return true;
+}
+
+/* Line power of the symbol whose begin is the grid's number k; the line expected at `bin` for a
+ * window that begins exactly there. 0 outside of the input. */
+static float symbol_power(struct uw_lora *lora, int sf, const float complex *x, size_t n,
+                          const struct sync *sync, double k, bool down) {
+    double symbol = (double)((size_t)2 << sf);
+    double begin = sync->grid + k * symbol;
+    double at = round(begin);
+    double slip = 0.5 * (at - begin); /* chips: moves the line */
+    float absolute;
+
+    if (at < 0.0 || at + symbol > (double)n)
+        return 0.0f;
+    (void)line_power(lora, sf, x + (size_t)at, down, sync->carrier + (down ? -slip : slip),
+                     &absolute);
+    return absolute;
+}
+
+static int sync_value(struct uw_lora *lora, int sf, const float complex *x, size_t n,
+                      const struct sync *sync, double k) {
+    double symbol = (double)((size_t)2 << sf);
+    double begin = sync->grid + k * symbol;
+    double at = round(begin);
+    int bins = 1 << sf;
+
+    if (at < 0.0 || at + symbol > (double)n)
+        return -1;
+    struct line line = strongest(lora, sf, x + (size_t)at, false);
+    double value = line.bin - sync->carrier - 0.5 * (at - begin);
+
+    return (((int)lround(value)) % bins + bins) % bins;
+}
+
+/* Data symbols from grid position k on; *ret_end says whether their end was seen. */
+static int count_symbols(struct uw_lora *lora, int sf, const float complex *x, size_t n,
+                         const struct sync *sync, double k, bool *ret_end) {
+    double symbol = (double)((size_t)2 << sf);
+    int count = 0;
+    int missing = 0;
+
+    *ret_end = true;
+    for (int i = 0; i < SYMBOLS_MAX && missing < 2; ++i) {
+        double at = round(sync->grid + (k + (double)i) * symbol);
+        float absolute;
+
+        if (at + symbol > (double)n) {
+            *ret_end = missing > 0;
+            break;
+        }
+        struct line line = strongest(lora, sf, x + (size_t)at, false);
+        (void)line_power(lora, sf, x + (size_t)at, false, line.bin, &absolute);
+        if (absolute > PRESENT * sync->reference) {
+            count = i + 1;
+            missing = 0;
+        } else {
+            ++missing;
+        }
+    }
+    return count;
+}
+
+bool uw_lora_measure(struct uw_lora *lora, int sf, const float complex *x, size_t n, size_t at,
+                     struct uw_lora_packet *ret_packet) {
+    double symbol = (double)((size_t)2 << sf);
+    double bins = 0.5 * symbol;
+    struct sync sync;
+    struct uw_lora_packet packet = {.sync = {-1, -1}};
+    size_t down_at;
+    float share;
+
+    if (at + (RUN + 1) * (size_t)symbol > n || !follow_run(lora, sf, x, n, at, &sync))
+        return false;
+    share = line_power(lora, sf, x + at + (size_t)symbol, false, sync.up_bin, &(float){0});
+    packet.score = fmin((double)share / bins, 1.0);
+    packet.start = (double)at;
+    packet.stop = (double)n;
+    packet.timing = symbol / 4.0;
+    if (!find_delimiter(lora, sf, x, n, at, &sync, &down_at)) {
+        *ret_packet = packet;
+        return true;
+    }
+    /* the delimiter's first symbol: the pair of down-chirps with most power */
+    double near = floor(((double)down_at - sync.grid) / symbol);
+    double k_down = near;
+    float most = -1.0f;
+    for (double k = near - 2.0; k <= near + 2.0; k += 1.0) {
+        float pair = symbol_power(lora, sf, x, n, &sync, k, true) +
+                     symbol_power(lora, sf, x, n, &sync, k + 1.0, true);
+
+        if (pair > most) {
+            most = pair;
+            k_down = k;
+        }
+    }
+    while (packet.n_preamble < PREAMBLE_MAX &&
+           symbol_power(lora, sf, x, n, &sync, k_down - 3.0 - packet.n_preamble, false) >
+               PRESENT * sync.reference)
+        ++packet.n_preamble;
+    packet.sync[0] = sync_value(lora, sf, x, n, &sync, k_down - 2.0);
+    packet.sync[1] = sync_value(lora, sf, x, n, &sync, k_down - 1.0);
+    packet.n_symbols = count_symbols(lora, sf, x, n, &sync, k_down + 2.25, &packet.complete);
+    packet.start = sync.grid + (k_down - 2.0 - packet.n_preamble) * symbol;
+    packet.stop = sync.grid + (k_down + 2.25 + packet.n_symbols) * symbol;
+    packet.offset = sync.carrier / bins;
+    packet.timing = 0.5;
+    *ret_packet = packet;
+    return true;
+}
