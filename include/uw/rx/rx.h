@@ -24,13 +24,16 @@ struct uw_rx;
 struct uw_sigdb;
 struct uw_source;
 
+#define UW_RX_NAMES_LEN 33
+
 struct uw_rx_config {
     const char *name;
     struct uw_source *source; /* taken */
     const struct uw_sigdb *db;
     struct uw_bus *bus;
     const char *endpoint;   /* of the inner bus */
-    struct uw_head head;    /* site, node, run, exercise for its records */
+    struct uw_head head;    /* site, node, run, exercise for its records; run and name together at
+                             * most UW_RX_NAMES_LEN characters (identifiers hold both) */
     size_t block_samples;   /* 0: chosen from the rate; odd sizes are for tests */
     unsigned delay_seed;    /* not 0: random delays of both threads, for tests of determinism */
 };
@@ -44,6 +47,7 @@ struct uw_rx_stats {
     bool ended, failed;
 };
 
+/* 0 or -errno; on failure the source stays with the caller. */
 int uw_rx_new(const struct uw_rx_config *config, struct uw_rx **ret_rx);
 int uw_rx_start(struct uw_rx *rx);
 void uw_rx_stop(struct uw_rx *rx);

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "rx-impl.h"
+#include "uw/base/err.h"
+
+struct uw_rx_queue {
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    bool closed, aborted;
+    uint64_t carried; /* lost samples that belong before the next block pushed */
+    struct uw_rx_block *free;
+    struct uw_rx_block *first, *last;
+    size_t n_blocks;
+    struct uw_rx_block *blocks;
+    unsigned char *data;
+};
+
+int uw_rx_queue_new(size_t n_blocks, size_t block_bytes, struct uw_rx_queue **ret_queue) {
+    struct uw_rx_queue *queue = calloc(1, sizeof(*queue));
+
+    if (!queue)
+        return uw_err(-ENOMEM);
+    pthread_mutex_init(&queue->mutex, NULL);
+    pthread_cond_init(&queue->cond, NULL);
+    queue->blocks = calloc(n_blocks, sizeof(*queue->blocks));
+    queue->data = calloc(n_blocks, block_bytes);
+    if (!queue->blocks || !queue->data) {
+        uw_rx_queue_free(queue);
+        return uw_err(-ENOMEM);
+    }
+    for (size_t i = 0; i < n_blocks; i++) {
+        queue->blocks[i].data = queue->data + i * block_bytes;
+        queue->blocks[i].next = queue->free;
+        queue->free = &queue->blocks[i];
+    }
+    *ret_queue = queue;
+    return 0;
+}
+
+struct uw_rx_queue *uw_rx_queue_free(struct uw_rx_queue *queue) {
+    if (!queue)
+        return NULL;
+    pthread_cond_destroy(&queue->cond);
+    pthread_mutex_destroy(&queue->mutex);
+    free(queue->blocks);
+    free(queue->data);
+    free(queue);
+    return NULL;
+}
+
+static struct uw_rx_block *unlink_first(struct uw_rx_queue *queue) {
+    struct uw_rx_block *block = queue->first;
+
+    if (block) {
+        queue->first = block->next;
+        if (!queue->first)
+            queue->last = NULL;
+    }
+    return block;
+}
+
+/* What the oldest block held is now missing before the one that follows it. */
+static struct uw_rx_block *steal_oldest(struct uw_rx_queue *queue) {
+    struct uw_rx_block *block = unlink_first(queue);
+
+    if (!block)
+        return NULL;
+    if (queue->first)
+        queue->first->lost += block->lost + block->n;
+    else
+        queue->carried += block->lost + block->n;
+    return block;
+}
+
+struct uw_rx_block *uw_rx_queue_free_take(struct uw_rx_queue *queue, bool steal) {
+    struct uw_rx_block *block = NULL;
+
+    pthread_mutex_lock(&queue->mutex);
+    while (!queue->aborted) {
+        block = queue->free;
+        if (block) {
+            queue->free = block->next;
+            break;
+        }
+        if (steal)
+            block = steal_oldest(queue);
+        if (block)
+            break;
+        pthread_cond_wait(&queue->cond, &queue->mutex);
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    return block;
+}
+
+void uw_rx_queue_push(struct uw_rx_queue *queue, struct uw_rx_block *block) {
+    pthread_mutex_lock(&queue->mutex);
+    block->next = NULL;
+    block->lost += queue->carried;
+    queue->carried = 0;
+    if (queue->last)
+        queue->last->next = block;
+    else
+        queue->first = block;
+    queue->last = block;
+    pthread_cond_broadcast(&queue->cond);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+struct uw_rx_block *uw_rx_queue_pop(struct uw_rx_queue *queue) {
+    struct uw_rx_block *block = NULL;
+
+    pthread_mutex_lock(&queue->mutex);
+    while (!queue->aborted && !queue->first && !queue->closed)
+        pthread_cond_wait(&queue->cond, &queue->mutex);
+    if (!queue->aborted)
+        block = unlink_first(queue);
+    pthread_mutex_unlock(&queue->mutex);
+    return block;
+}
+
+void uw_rx_queue_free_give(struct uw_rx_queue *queue, struct uw_rx_block *block) {
+    pthread_mutex_lock(&queue->mutex);
+    block->next = queue->free;
+    queue->free = block;
+    pthread_cond_broadcast(&queue->cond);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+void uw_rx_queue_close(struct uw_rx_queue *queue) {
+    pthread_mutex_lock(&queue->mutex);
+    queue->closed = true;
+    pthread_cond_broadcast(&queue->cond);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+void uw_rx_queue_abort(struct uw_rx_queue *queue) {
+    pthread_mutex_lock(&queue->mutex);
+    queue->aborted = true;
+    pthread_cond_broadcast(&queue->cond);
+    pthread_mutex_unlock(&queue->mutex);
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One receiver: two threads
+ *
+ *   capture:  source -> free block -> queue          (waits for the source, and for files on the
+ * queue) producer: queue -> detector -> reporter -> bus   (waits for the queue and the bus)
+ *
+ * The end of the source closes the queue; the producer drains it, flushes the detector and sends
+ * the progress that says `end`: a shutdown needs no more than stopping the source. If the bus is
+ * gone the producer gives up, aborts the queue and stops the source, so that neither thread is left
+ * waiting.
+ */
+#include "uw/rx/rx.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "rx-impl.h"
+#include "uw/base/err.h"
+#include "uw/base/iq-format.h"
+#include "uw/base/str.h"
+#include "uw/base/thread.h"
+#include "uw/base/time.h"
+#include "uw/bus/bus.h"
+#include "uw/dsp/front.h"
+#include "uw/iq/source.h"
+
+#define BLOCK_S         0.02 /* a fraction of the quarter of a second that an alert may take */
+#define BLOCK_MIN       2048
+#define BLOCK_MAX_BYTES (1 << 20)
+#define FILE_BLOCKS     8
+#define LIVE_BLOCKS     32
+#define LIVE_MAX_BYTES  (16 << 20)
+
+struct uw_rx {
+    struct uw_source *source;
+    const struct uw_source_info *info;
+    struct uw_bus *bus;
+    char *endpoint;
+    size_t block_samples;
+    unsigned delay_seed;
+    struct uw_rx_queue *queue;
+    struct uw_detector *detector;
+    struct uw_rx_report report;
+    struct uw_thread *capture, *producer;
+
+    /* capture's, read by others after it has ended */
+    int capture_error;
+    struct uw_diag capture_diag;
+
+    /* producer's, read by others after it has ended */
+    struct uw_bus_sender *sender;
+    int producer_error;
+    struct uw_diag producer_diag;
+    uint64_t lost, pushed;
+
+    _Atomic uint64_t n_samples, n_lost, n_detections;
+    _Atomic int64_t last_sample_mono_ns;
+    _Atomic double clip_ratio, noise_dbfs;
+    _Atomic bool ended, failed;
+};
+
+/* Only tests ask for delays: they shake the order in which threads run. */
+static void random_delay(unsigned *state) {
+    struct timespec t = {0};
+
+    if (*state == 0)
+        return;
+    *state = *state * 1664525u + 1013904223u;
+    if (*state >> 29)
+        return;
+    *state = *state * 1664525u + 1013904223u;
+    if (*state == 0)
+        *state = 1;
+    t.tv_nsec = (long)(*state >> 11); /* up to 2 ms */
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
+}
+
+static void capture_main(void *userdata) {
+    struct uw_rx *rx = userdata;
+    unsigned delay = rx->delay_seed;
+
+    for (;;) {
+        struct uw_rx_block *block = uw_rx_queue_free_take(rx->queue, rx->info->live);
+        if (!block)
+            break;
+        random_delay(&delay);
+        rx->capture_error = uw_source_read(rx->source, block->data, rx->block_samples,
+                                           &rx->capture_diag, &block->n, &block->lost);
+        if (rx->capture_error || block->n == 0)
+            break;
+        atomic_store_explicit(&rx->last_sample_mono_ns, uw_clock_mono_ns(), memory_order_relaxed);
+        uw_rx_queue_push(rx->queue, block);
+    }
+    uw_rx_queue_close(rx->queue);
+}
+
+static void give_up(struct uw_rx *rx, int r) {
+    if (!rx->producer_error)
+        rx->producer_error = r;
+    uw_rx_queue_abort(rx->queue);
+    uw_source_stop(rx->source);
+}
+
+static struct uw_quality quality_now(struct uw_rx *rx) {
+    const struct uw_front *front = uw_detector_front(rx->detector);
+    struct uw_quality q = {
+        .lost_samples = (int64_t)rx->lost,
+        .clip_ratio = uw_front_clip_ratio(front),
+        .noise_dbfs = uw_front_noise_dbfs(front),
+    };
+
+    if (!isfinite(q.noise_dbfs))
+        q.noise_dbfs = NAN; /* nothing but zeros: no noise to speak of */
+    if (!isfinite(q.clip_ratio))
+        q.clip_ratio = NAN;
+    return q;
+}
+
+static void send_detection(void *userdata, const struct uw_detection *d) {
+    struct uw_rx *rx = userdata;
+    int r;
+
+    if (rx->producer_error)
+        return;
+    r = uw_bus_send_detection(rx->sender, d, true);
+    if (r)
+        give_up(rx, r);
+    else
+        atomic_fetch_add_explicit(&rx->n_detections, 1, memory_order_relaxed);
+}
+
+static void send_progress(struct uw_rx *rx, uint64_t sample, bool end) {
+    struct uw_progress p;
+    int r;
+
+    if (rx->producer_error)
+        return;
+    uw_progress_init(&p);
+    uw_str_copy(p.receiver, sizeof(p.receiver), rx->report.receiver);
+    p.time_ns = uw_time_of_sample(rx->info->start_ns, sample, rx->info->rate_hz);
+    p.number = rx->report.n_detections;
+    p.tuning = rx->report.tuning;
+    p.quality = quality_now(rx);
+    p.samples = sample;
+    p.end = end;
+    p.failed = end && rx->capture_error != 0;
+    atomic_store_explicit(&rx->clip_ratio, p.quality.clip_ratio, memory_order_relaxed);
+    atomic_store_explicit(&rx->noise_dbfs, p.quality.noise_dbfs, memory_order_relaxed);
+    r = uw_bus_send_progress(rx->sender, &p, true);
+    if (r)
+        give_up(rx, r);
+}
+
+static void on_finding(void *userdata, const struct uw_finding *finding) {
+    struct uw_rx *rx = userdata;
+    struct uw_quality quality = quality_now(rx);
+
+    uw_rx_report_finding(&rx->report, finding, &quality);
+}
+
+static void on_progress(void *userdata, uint64_t sample) {
+    struct uw_rx *rx = userdata;
+
+    send_progress(rx, uw_rx_report_progress(&rx->report, sample), false);
+}
+
+static void process(struct uw_rx *rx, const struct uw_rx_block *block) {
+    if (block->lost) {
+        rx->lost += block->lost;
+        atomic_store_explicit(&rx->n_lost, rx->lost, memory_order_relaxed);
+        uw_detector_gap(rx->detector, block->lost);
+    }
+    uw_detector_push(rx->detector, block->data, block->n);
+    rx->pushed += block->n;
+    atomic_store_explicit(&rx->n_samples, rx->pushed, memory_order_relaxed);
+}
+
+static void producer_main(void *userdata) {
+    struct uw_rx *rx = userdata;
+    unsigned delay = rx->delay_seed ? rx->delay_seed ^ 0x5bd1e995u : 0;
+    struct uw_rx_block *block;
+    int r;
+
+    r = uw_bus_sender_new(rx->bus, rx->endpoint, &rx->producer_diag, &rx->sender);
+    if (r) {
+        give_up(rx, r);
+        /* nobody would ever hear of this receiver's end: the whole chain has to stop */
+        uw_bus_shutdown(rx->bus);
+    }
+    while ((block = uw_rx_queue_pop(rx->queue))) {
+        random_delay(&delay);
+        process(rx, block);
+        uw_rx_queue_free_give(rx->queue, block);
+    }
+    if (!rx->producer_error) {
+        uw_detector_flush(rx->detector);
+        uw_rx_report_flush(&rx->report);
+        send_progress(rx, rx->pushed + rx->lost, true);
+    }
+    rx->sender = uw_bus_sender_free(rx->sender);
+    if (rx->capture_error || rx->producer_error)
+        atomic_store_explicit(&rx->failed, true, memory_order_relaxed);
+    atomic_store_explicit(&rx->ended, true, memory_order_relaxed);
+}
+
+static size_t choose_block(const struct uw_source_info *info) {
+    size_t n = (size_t)(info->rate_hz * BLOCK_S);
+    size_t most = BLOCK_MAX_BYTES / uw_iq_format_size(info->format);
+
+    if (n < BLOCK_MIN)
+        n = BLOCK_MIN;
+    return n < most ? n : most;
+}
+
+static size_t choose_n_blocks(const struct uw_source_info *info, size_t block_bytes) {
+    size_t n = LIVE_BLOCKS;
+
+    if (!info->live)
+        return FILE_BLOCKS;
+    if (n * block_bytes > LIVE_MAX_BYTES)
+        n = LIVE_MAX_BYTES / block_bytes;
+    return n < 4 ? 4 : n;
+}
+
+static int make_parts(struct uw_rx *rx, const struct uw_rx_config *config) {
+    const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
+    struct uw_detector_config dc = {
+        .rate_hz = rx->info->rate_hz,
+        .freq_hz = rx->info->freq_hz,
+        .format = rx->info->format,
+        .db = config->db,
+    };
+    size_t bytes = rx->block_samples * uw_iq_format_size(rx->info->format);
+    int r;
+
+    r = uw_rx_report_name(&rx->report, &config->head, config->name);
+    if (r)
+        return r;
+    rx->endpoint = strdup(config->endpoint);
+    if (!rx->endpoint)
+        return uw_err(-ENOMEM);
+    r = uw_rx_queue_new(choose_n_blocks(rx->info, bytes), bytes, &rx->queue);
+    if (r)
+        return r;
+    return uw_detector_new(&dc, &ops, rx, &rx->detector);
+}
+
+int uw_rx_new(const struct uw_rx_config *config, struct uw_rx **ret_rx) {
+    struct uw_rx *rx = calloc(1, sizeof(*rx));
+    int r;
+
+    if (!rx)
+        return uw_err(-ENOMEM);
+    rx->info = uw_source_info(config->source);
+    rx->bus = config->bus;
+    rx->delay_seed = config->delay_seed;
+    rx->block_samples = config->block_samples ? config->block_samples : choose_block(rx->info);
+    rx->report.start_ns = rx->info->start_ns;
+    rx->report.tuning = (struct uw_tuning){
+        .centre_hz = rx->info->freq_hz, .rate_hz = rx->info->rate_hz, .gain_db = NAN};
+    rx->report.send = send_detection;
+    rx->report.userdata = rx;
+    rx->clip_ratio = NAN;
+    rx->noise_dbfs = NAN;
+    r = make_parts(rx, config);
+    if (r) {
+        uw_rx_free(rx);
+        return r;
+    }
+    rx->source = config->source; /* last: on failure it stays with the caller */
+    *ret_rx = rx;
+    return 0;
+}
+
+int uw_rx_start(struct uw_rx *rx) {
+    int r;
+
+    r = uw_thread_start("uw-producer", producer_main, rx, &rx->producer);
+    if (r)
+        return r;
+    r = uw_thread_start("uw-capture", capture_main, rx, &rx->capture);
+    if (r)
+        uw_rx_queue_close(rx->queue);
+    return r;
+}
+
+void uw_rx_stop(struct uw_rx *rx) {
+    uw_source_stop(rx->source);
+}
+
+/* The first that went wrong. */
+static int report_error(int r, const struct uw_diag *from, struct uw_diag *diag) {
+    for (int i = 0; i < from->n; i++)
+        uw_diag_add(diag, "%s", from->text[i]);
+    return r;
+}
+
+int uw_rx_join(struct uw_rx *rx, struct uw_diag *diag) {
+    rx->capture = uw_thread_join(rx->capture);
+    rx->producer = uw_thread_join(rx->producer);
+    if (rx->capture_error)
+        return report_error(rx->capture_error, &rx->capture_diag, diag);
+    if (rx->producer_error && rx->producer_error != -UW_BUS_ETERM)
+        return report_error(rx->producer_error, &rx->producer_diag, diag);
+    return 0;
+}
+
+struct uw_rx *uw_rx_free(struct uw_rx *rx) {
+    if (!rx)
+        return NULL;
+    if (rx->capture || rx->producer) {
+        uw_rx_stop(rx);
+        uw_rx_queue_abort(rx->queue);
+        uw_rx_join(rx, NULL);
+    }
+    uw_detector_free(rx->detector);
+    uw_rx_queue_free(rx->queue);
+    uw_source_close(rx->source);
+    free(rx->endpoint);
+    free(rx);
+    return NULL;
+}
+
+void uw_rx_stats(const struct uw_rx *rx, struct uw_rx_stats *ret) {
+    *ret = (struct uw_rx_stats){
+        .samples = atomic_load_explicit(&rx->n_samples, memory_order_relaxed),
+        .lost = atomic_load_explicit(&rx->n_lost, memory_order_relaxed),
+        .detections = atomic_load_explicit(&rx->n_detections, memory_order_relaxed),
+        .last_sample_mono_ns = atomic_load_explicit(&rx->last_sample_mono_ns, memory_order_relaxed),
+        .clip_ratio = atomic_load_explicit(&rx->clip_ratio, memory_order_relaxed),
+        .noise_dbfs = atomic_load_explicit(&rx->noise_dbfs, memory_order_relaxed),
+        .ended = atomic_load_explicit(&rx->ended, memory_order_relaxed),
+        .failed = atomic_load_explicit(&rx->failed, memory_order_relaxed),
+    };
+}
