@@ -264,6 +264,8 @@ static int put_global(FILE *f, const struct uw_sigmf_writer *writer) {
         fprintf(f, ",\n  \"core:dataset\": %s", quoted);
         free(quoted);
     }
+    if (m->metadata_only)
+        fprintf(f, ",\n  \"core:metadata_only\": true");
     if (m->trailing_bytes > 0)
         fprintf(f, ",\n  \"core:trailing_bytes\": %" PRIu64, m->trailing_bytes);
     if (writer->description)

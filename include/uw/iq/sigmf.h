@@ -25,6 +25,7 @@ struct uw_sigmf_meta {
     double freq_hz;   /* of the first capture; NAN: not given */
     int64_t start_ns; /* of sample 0, from the first capture; UW_TIME_NONE: not given */
     char dataset[UW_SIGMF_NAME_LEN]; /* data file beside the meta file; "": of the same name */
+    int metadata_only;               /* writing: there is no data file; reading: refused */
     uint64_t header_bytes, trailing_bytes; /* in the data file, before and after the samples */
     uint64_t n_samples_min; /* the data must be at least this long for the captures to make sense */
 };
