@@ -84,6 +84,10 @@ int uw_cli_next(const struct uw_cli *cli, int argc, char **argv, const char **re
     return c;
 }
 
+void uw_cli_rewind(void) {
+    optind = 0; /* glibc: begin again, from scratch */
+}
+
 static void print_option(const struct uw_cli_option *o, FILE *f) {
     char left[80];
     const char *text = o->help;
@@ -229,24 +233,29 @@ size_t uw_cli_width(const char *s) {
     return n;
 }
 
-void uw_cli_print_cell(FILE *f, const char *s, size_t width) {
-    size_t n = 0;
+static size_t print_at_most(FILE *f, const char *s, size_t width) {
     size_t total = uw_cli_width(s);
+    size_t n = 0;
 
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
         bool begins = (c & 0xc0) != 0x80;
 
-        if (begins && n == width)
-            break;
-        if (begins && total > width && n == width - 1) {
+        if (begins && total > width && n + 1 >= width) {
             fputs("…", f);
-            n++;
-            break;
+            return n + 1;
         }
         n += begins;
         fputc(c < 0x20 || c == 0x7f ? '?' : c, f);
     }
-    for (; n < width; n++)
+    return n;
+}
+
+void uw_cli_print_cut(FILE *f, const char *s, size_t width) {
+    print_at_most(f, s, width);
+}
+
+void uw_cli_print_cell(FILE *f, const char *s, size_t width) {
+    for (size_t n = print_at_most(f, s, width); n < width; n++)
         fputc(' ', f);
 }

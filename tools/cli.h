@@ -42,6 +42,8 @@ enum {
  * index of the first operand. Options and operands may be mixed. */
 int uw_cli_next(const struct uw_cli *cli, int argc, char **argv, const char **ret_arg,
                 int *ret_first);
+/* The next uw_cli_next() begins again at the first option. */
+void uw_cli_rewind(void);
 void uw_cli_print_help(const struct uw_cli *cli, FILE *f);
 /* Prints "uaswatch CMD: text" and how to get help; returns the exit status for usage errors. */
 int uw_cli_usage_error(const char *command, const char *format, ...)
@@ -68,5 +70,8 @@ const char *uw_cli_nearest(const char *word, const char *const *words, size_t n)
 size_t uw_cli_width(const char *s);
 /* Prints s, cut or padded to `width` columns; bytes that could move the cursor come out as '?'. */
 void uw_cli_print_cell(FILE *f, const char *s, size_t width);
+
+/* The same without padding. */
+void uw_cli_print_cut(FILE *f, const char *s, size_t width);
 
 #endif
