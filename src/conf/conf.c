@@ -60,12 +60,7 @@ static int explain_failure(const config_t *config, const char *name, struct uw_d
 
     if (text && strstr(text, "duplicate"))
         return uw_diag_add(diag, "%s:%d: the same key twice in one group", name, line);
-    if (text && strstr(text, "mismatched"))
-        return uw_diag_add(diag, "%s:%d: the elements of an array must be of one type", name, line);
-    return uw_diag_add(diag,
-                       "%s:%d: syntax error (something is missing or too much here or just before: "
-                       "a quote, bracket, '=' or ';'?)",
-                       name, line);
+    return uw_diag_add(diag, "%s:%d: %s", name, line, text ? text : "syntax error");
 }
 
 static int parse_text(struct uw_conf *conf, const char *text) {

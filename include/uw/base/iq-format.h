@@ -3,8 +3,8 @@
 #define UW_BASE_IQ_FORMAT_H
 
 /*
- * Sample formats, interleaved I then Q, little endian. Full scale is +-1: cu8 is (x - 127.5) / 127.5,
- * ci8 x / 127.5, ci16 x / 32767.5, cf32 as it stands.
+ * Sample formats, interleaved I then Q, little endian. Full scale is +-1: cu8 is (x - 127.5) /
+ * 127.5, ci8 x / 127.5, ci16 x / 32767.5, cf32 as it stands.
  *
  * Threads: any.
  */

@@ -5,9 +5,9 @@
 /*
  * Log: one line an event on standard error, "<level> <part>: text"
  *
- * Libraries below src/engine do not log (they return); engine, app and tools do. When standard error
- * is the systemd journal (JOURNAL_STREAM is set) lines carry the "<n>" priority prefix. Secrets are
- * never passed here. Threads: any; a line is written with one write(2).
+ * Libraries below src/engine do not log (they return); engine, app and tools do. When standard
+ * error is the systemd journal (JOURNAL_STREAM is set) lines carry the "<n>" priority prefix.
+ * Secrets are never passed here. Threads: any; a line is written with one write(2).
  */
 
 enum uw_log_level { UW_LOG_ERROR, UW_LOG_WARNING, UW_LOG_INFO, UW_LOG_DEBUG };

@@ -5,10 +5,10 @@
 /*
  * Bounded queue of pointers between two threads
  *
- * uw_ring_try_push() and uw_ring_try_pop() neither block nor allocate (single producer, single consumer, lock
- * free; the wake-up of a sleeping consumer is a futex-backed semaphore post). uw_ring_push() waits
- * for space and uw_ring_pop() for an item. uw_ring_close() makes every present and later push fail;
- * pops go on until the ring is empty and then return NULL: a shutdown drains.
+ * uw_ring_try_push() and uw_ring_try_pop() neither block nor allocate (single producer, single
+ * consumer, lock free; the wake-up of a sleeping consumer is a futex-backed semaphore post).
+ * uw_ring_push() waits for space and uw_ring_pop() for an item. uw_ring_close() makes every present
+ * and later push fail; pops go on until the ring is empty and then return NULL: a shutdown drains.
  *
  * Threads: push from one thread, pop from one other, close from any.
  * Ownership: a successful push gives the item to the ring, a pop gives it to the caller.

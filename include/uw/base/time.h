@@ -13,9 +13,9 @@
 
 #include <stdint.h>
 
-#define UW_NS_PER_S INT64_C(1000000000)
+#define UW_NS_PER_S  INT64_C(1000000000)
 #define UW_TIME_NONE INT64_MIN
-#define UW_TIME_LEN 32 /* of a formatted time, with its zero */
+#define UW_TIME_LEN  32 /* of a formatted time, with its zero */
 
 /* "2026-11-23T18:02:36.120000Z": UTC, always six decimals (truncated towards the past). */
 const char *uw_time_format(int64_t time_ns, char buf[UW_TIME_LEN]);

@@ -6,13 +6,14 @@
  * Typed reading of libconfig files
  *
  * Every reader call takes a node (a group), a key and a range, and on a mistake adds one message
- * "FILE:LINE: key: what is wrong" to the diag given at load and counts it; the value is then left as
- * it was. So a caller reads everything, calls uw_conf_end() on every group (which refuses the keys
- * that nobody asked for), and at last asks uw_conf_failed(): all mistakes are found in one run.
+ * "FILE:LINE: key: what is wrong" to the diag given at load and counts it; the value is then left
+ * as it was. So a caller reads everything, calls uw_conf_end() on every group (which refuses the
+ * keys that nobody asked for), and at last asks uw_conf_failed(): all mistakes are found in one
+ * run.
  *
- * Before libconfig sees the text, numbers are looked at as they are written: an integer literal that
- * does not fit its type (libconfig would wrap it), a float that overflows to infinity and NaN are
- * refused. @include is refused. A file is at most 1 MiB.
+ * Before libconfig sees the text, numbers are looked at as they are written: an integer literal
+ * that does not fit its type (libconfig would wrap it), a float that overflows to infinity and NaN
+ * are refused. @include is refused. A file is at most 1 MiB.
  *
  * Defaults: the caller puts the default into *value first. `required` keys that are missing are
  * mistakes.
@@ -65,8 +66,8 @@ size_t uw_conf_list_len(const struct uw_conf_node *list);
 /* Element i of a list of groups; a mistake and NULL if it is no group. */
 const struct uw_conf_node *uw_conf_list_group(struct uw_conf *conf, const struct uw_conf_node *list,
                                               size_t i);
-bool uw_conf_list_double(struct uw_conf *conf, const struct uw_conf_node *list, size_t i, double min,
-                         double max, double *value);
+bool uw_conf_list_double(struct uw_conf *conf, const struct uw_conf_node *list, size_t i,
+                         double min, double max, double *value);
 bool uw_conf_list_string(struct uw_conf *conf, const struct uw_conf_node *list, size_t i,
                          size_t max_len, const char **value);
 /* Refuses every key of the group that no reader asked for ("unknown key"). */

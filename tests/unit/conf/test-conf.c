@@ -257,9 +257,19 @@ static void test_text_that_is_refused(void **state) {
     assert_refused("\xef\xbb\xbf"
                    "a = 1;",
                    "t.conf:1: ", "0xef");
-    assert_refused("a = 1;\nb = ;\n", "t.conf:2: ", "syntax error");
-    assert_refused("a = { b = 1;\n", "t.conf:", "syntax error");
-    assert_refused("a = 1; }", "t.conf:1: ", "syntax error");
+    assert_refused("a = 1;\nb = ;\n", "t.conf:2: ", "expected a value, not ';'");
+    assert_refused("a = 1;\n\nb 2;\n", "t.conf:3: ", "expected '=' after the key, not '2'");
+    assert_refused("a = { b = 1;\n\n", "t.conf:1: ", "bracket { of this line is not closed");
+    assert_refused("a = ( 1,\n ", "t.conf:2: ", "the file ends");
+    assert_refused("a = 1; }", "t.conf:1: ", "expected a key, not '}'");
+    assert_refused("a = ( 1 };", "t.conf:1: ", "not '}'");
+    assert_refused("a = ( 1; 2 );", "t.conf:1: ", "not ';'");
+    assert_refused("a = ( 1, );", "t.conf:1: ", "expected a value, not ')'");
+    assert_refused("a = [ { b = 1; } ];", "t.conf:1: ", "not '{'");
+    assert_refused("a = 1;;", "t.conf:1: ", "expected a key, not ';'");
+    assert_refused("a = north;", "t.conf:1: ", "a string needs quotes");
+    assert_refused("a.b = 1;", "t.conf:1: ", "'a.b' cannot be a key");
+    assert_refused("true = 1;", "t.conf:1: ", "not 'true'");
     assert_refused("a = 1;\nb = 2;\na = 3;", "t.conf:3: ", "twice");
     assert_refused("a = [1, \"b\"];", "t.conf:1: ", "one type");
     assert_refused("a=((((((((((((((((((1))))))))))))))))));", "t.conf:1: ", "deeper than 16");
