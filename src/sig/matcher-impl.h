@@ -6,10 +6,10 @@
  * Private to src/sig: what a matcher implements
  *
  * A matcher is a const descriptor plus functions over its own state. It is made once for a detector
- * if an enabled signature names it, allocates only in new(), sees bursts in the order of their end, may cut
- * samples out of the front end's history during burst(), and gives findings through env->emit().
- * The detector puts findings into the order of their stop; a matcher may give a finding whose stop lies at most
- * env->delay_samples before the latest progress.
+ * if an enabled signature has its modulation, allocates only in new(), sees bursts in the order of
+ * their end, may cut samples out of the front end's history during burst(), and gives findings
+ * through env->emit(). The detector puts findings into the order of their stop; a matcher may give
+ * a finding whose stop lies at most env->delay_samples before the latest progress.
  */
 
 #include <stdint.h>
@@ -26,7 +26,8 @@ struct uw_matcher_env {
 };
 
 struct uw_matcher_ops {
-    const char *name; /* as in the signature file */
+    const char *name;
+    enum uw_sig_modulation modulation; /* made if an enabled signature has it */
     int (*new)(const struct uw_matcher_env *env, void **ret_matcher);
     void (*free)(void *matcher);
     void (*burst)(void *matcher, const struct uw_burst *burst);

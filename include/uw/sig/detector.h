@@ -5,10 +5,11 @@
 /*
  * Everything that one receiver does with its samples: front end, matchers, findings
  *
- * Deterministic: findings and progress depend on the samples and their order alone, never on block sizes or time.
- * No allocation, lock, print or wait after uw_detector_new().
+ * Deterministic: findings and progress depend on the samples and their order alone, never on block
+ * sizes or time. No allocation, lock, print or wait after uw_detector_new().
  *
- * Threads: one. Ownership: the database must outlive the detector; a finding is valid during the call.
+ * Threads: one. Ownership: the database must outlive the detector; a finding is valid during the
+ * call.
  */
 
 #include <stdbool.h>
@@ -22,20 +23,21 @@ struct uw_front;
 
 struct uw_finding {
     const struct uw_signature *signature;
-    uint64_t emitter;         /* the detector's own number for the link it follows, from 1 */
-    const char *variant;      /* or NULL: not decided */
-    const char *domain;       /* or NULL: not decided */
-    double freq_hz;           /* offset from the centre */
+    uint64_t emitter;    /* the detector's own number for the link it follows, from 1 */
+    const char *variant; /* or NULL: not decided */
+    const char *domain;  /* or NULL: not decided */
+    double freq_hz;      /* offset from the centre */
     double bandwidth_hz;
     double snr_db;
     double power_dbfs;
-    double llr;               /* nats, new since this emitter's previous finding */
+    double llr; /* nats, new since this emitter's previous finding */
     double confidence;
-    uint64_t start, stop;     /* samples */
+    uint64_t start, stop;                               /* samples */
     int64_t bursts, dwells, channels, channels_visible; /* so far; -1: not meant */
-    double hop_interval_s, period_s, airtime_s, grid_error_hz, offset_hz, score; /* NAN: not known */
-    const char *rule;         /* what decided, or NULL */
-    bool alertable;           /* the behaviour rule for an alert is met (background: never) */
+    double hop_interval_s, period_s, airtime_s, grid_error_hz, offset_hz,
+        score;        /* NAN: not known */
+    const char *rule; /* what decided, or NULL */
+    bool alertable;   /* the behaviour rule for an alert is met (background: never) */
 };
 
 struct uw_detector_config {

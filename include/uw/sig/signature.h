@@ -14,15 +14,29 @@
 
 struct uw_diag;
 
-enum uw_sig_role { UW_SIG_CONTROL, UW_SIG_TELEMETRY, UW_SIG_VIDEO, UW_SIG_REMOTE_ID,
-                   UW_SIG_BACKGROUND, UW_SIG_ROLE_N };
+enum uw_sig_role {
+    UW_SIG_CONTROL,
+    UW_SIG_TELEMETRY,
+    UW_SIG_VIDEO,
+    UW_SIG_REMOTE_ID,
+    UW_SIG_BACKGROUND,
+    UW_SIG_ROLE_N
+};
 enum uw_sig_modulation { UW_SIG_LORA, UW_SIG_FSK, UW_SIG_OFDM_ZC, UW_SIG_MODULATION_N };
+/* Who decides: the tracker of hopping links, the list of known sporadic chirps, or the DroneID
+ * statistic. */
+enum uw_sig_matcher {
+    UW_SIG_MATCH_LINK,
+    UW_SIG_MATCH_CHIRP,
+    UW_SIG_MATCH_DRONEID,
+    UW_SIG_MATCHER_N
+};
 enum uw_sig_direction { UW_SIG_UP, UW_SIG_DOWN, UW_SIG_EITHER };
 
 #define UW_SIG_VARIANTS_MAX 24
-#define UW_SIG_DOMAINS_MAX 24
+#define UW_SIG_DOMAINS_MAX  24
 #define UW_SIG_CHANNELS_MAX 256
-#define UW_SIG_MAX 64
+#define UW_SIG_MAX          64
 
 /* One air rate. */
 struct uw_sig_variant {
@@ -33,8 +47,8 @@ struct uw_sig_variant {
     int preamble;       /* LoRa: up-chirps before the sync word */
     double symbol_rate; /* FSK, baud */
     double deviation_hz;
-    double airtime_s;   /* 0: any */
-    double period_s;    /* packet to packet; 0: sporadic */
+    double airtime_s; /* 0: any */
+    double period_s;  /* packet to packet; 0: sporadic */
     int packets_per_hop;
 };
 
@@ -54,11 +68,9 @@ struct uw_signature {
     enum uw_sig_role role;
     bool drone;
     bool enabled;
-    char matcher[32];
-    enum uw_sig_direction direction;
-    double hop_tolerance_s;
-    int sync_word; /* LoRa, -1: any */
-    double air_min_s, air_max_s; /* 0: any */
+    enum uw_sig_matcher matcher;
+    enum uw_sig_direction direction; /* LoRa */
+    int sync_word;                   /* LoRa, -1: any */
     int n_variants;
     struct uw_sig_variant variants[UW_SIG_VARIANTS_MAX];
     int n_domains;
@@ -67,7 +79,8 @@ struct uw_signature {
 
 struct uw_sigdb;
 
-/* Loads every *.conf of a directory in the order of their names. 0, -errno, UW_E_INPUT with all mistakes. */
+/* Loads every *.conf of a directory in the order of their names. 0, -errno, UW_E_INPUT with all
+ * mistakes. */
 int uw_sigdb_load(const char *directory, struct uw_diag *diag, struct uw_sigdb **ret_db);
 /* One signature from memory (fuzzing and tests). */
 int uw_signature_parse(const char *name, const char *text, size_t len, struct uw_diag *diag,

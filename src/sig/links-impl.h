@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef UW_SRC_SIG_LINKS_IMPL_H
+#define UW_SRC_SIG_LINKS_IMPL_H
+
+/*
+ * Private to src/sig: hopping links from single packets
+ *
+ * Threads: one.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "matcher-impl.h"
+
+/* One packet on the air, whatever its modulation. Times in samples of the receiver. */
+struct uw_packet {
+    enum uw_sig_modulation modulation;
+    int sf;       /* LoRa */
+    bool down;    /* LoRa: inverted chirp */
+    int sync;     /* LoRa: sync word, -1: not read */
+    int preamble; /* LoRa: up-chirps, 0: not counted */
+    double bandwidth_hz;
+    double start, stop;   /* samples */
+    double start_error_s; /* one sigma */
+    double stop_error_s;
+    double offset_hz; /* carrier from the receiver's centre */
+    double offset_error_hz;
+    double snr_db;
+    double power_dbfs;
+};
+
+#define LINK_EMITTERS_MAX 48
+#define LINK_CHANNELS_MAX 256
+#define LINK_NONE         (-1)
+
+/* What is kept of a hypothesis about the air rate. */
+struct variant_score {
+    bool possible;
+    double log_likelihood;
+    int64_t origin; /* slot that began a whole dwell, or LINK_NO_SLOT */
+};
+
+/* ... about the channel plan. */
+struct domain_score {
+    bool possible;
+    int visible;      /* channels wholly inside the receiver's band */
+    double offset_hz; /* common to all channels */
+    double offset_weight;
+    double log_likelihood;
+    double square_sum;     /* of residuals, Hz^2 */
+    int dwells;            /* on the grid */
+    int64_t last_sync_hop; /* or LINK_NO_SLOT */
+    double sync_score;
+};
+
+#define LINK_NO_SLOT INT64_MIN
+
+struct emitter {
+    bool used;
+    uint64_t number;
+    const struct uw_signature *signature;
+    double period_s;  /* of a slot: the least packet period of the variants that fit */
+    double clock;     /* estimated ratio of the emitter's slot to the nominal one */
+    double reference; /* sample at which slot `reference_slot` began */
+    int64_t reference_slot;
+    int64_t n_packets, n_dwells;
+    struct variant_score variants[UW_SIG_VARIANTS_MAX];
+    struct domain_score domains[UW_SIG_DOMAINS_MAX];
+
+    /* the dwell that is going on */
+    int64_t dwell_first, dwell_last; /* slots */
+    int dwell_packets;
+    double dwell_offset_hz;
+    bool dwell_open;
+    int64_t first_slot; /* of all */
+
+    int n_channels; /* distinct offsets heard */
+    double channels_hz[LINK_CHANNELS_MAX];
+    double llr;     /* all of it */
+    double new_llr; /* not yet given out */
+    bool was_alertable;
+    bool never_hops;
+    double first_start, last_start, last_stop; /* samples */
+    double reported;                           /* sample of the last finding */
+    double snr_db, power_dbfs, offset_hz, bandwidth_hz, airtime_s;
+    struct uw_packet first_packet;
+};
+
+/* Whether a packet's waveform and length fit the variant. */
+bool uw_link_variant_fits(const struct uw_signature *s, const struct uw_sig_variant *v,
+                          const struct uw_packet *p, double rate_hz);
+/* Starts the hypotheses of a new emitter from its first packet. */
+void uw_link_judge_begin(struct emitter *e, const struct uw_detector_config *config,
+                         const struct uw_packet *p);
+/* A dwell has ended (whole: neither its begin nor its end was cut by the recording). */
+void uw_link_judge_dwell(struct emitter *e, const struct uw_detector_config *config);
+/* Evidence of a new dwell at this carrier offset: fit to the channel plans. Returns nats. */
+double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config *config,
+                             double offset_hz, double error_hz);
+/* The variant or domain that is decided, or NULL. best: the likeliest in any case. */
+const struct uw_sig_variant *uw_link_variant(const struct emitter *e, bool best);
+const struct uw_sig_domain *uw_link_domain(const struct emitter *e,
+                                           const struct uw_detector_config *config);
+/* Channels of the likeliest plan inside the receiver's band; -1 without a centre frequency. */
+int uw_link_visible(const struct emitter *e, const struct uw_detector_config *config);
+double uw_link_grid_error(const struct emitter *e, double *ret_offset_hz);
+
+struct uw_links;
+int uw_links_new(const struct uw_matcher_env *env, struct uw_links **ret_links);
+struct uw_links *uw_links_free(struct uw_links *links);
+/* Returns whether a link signature has this waveform (the packet is then being followed). */
+bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet);
+void uw_links_progress(struct uw_links *links, uint64_t sample);
+/* Called for a packet that was followed but turned out to belong to no link. */
+void uw_links_on_orphan(struct uw_links *links,
+                        void (*orphan)(void *userdata, const struct uw_packet *packet),
+                        void *userdata);
+
+#endif

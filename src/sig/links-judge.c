@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * Which air rate, which channel plan
+ *
+ * Air rates that share a waveform differ in how many packets they send before they hop. Slots are
+ * numbered by the packet period; a dwell is a run of packets on one carrier. Under a variant of n
+ * packets a hop, spaced m slots, a dwell spans at most (n - 1) m slots, and each packet is heard
+ * with probability P_HEARD: a binomial likelihood.
+ *
+ * A channel plan is judged by three things. The residual of each dwell's carrier to the plan's
+ * nearest channel after one common offset (transmitter and receiver crystals): Gauss against
+ * uniform over the channel spacing. The sync channel, which comes back exactly every n_channels
+ * hops. And the number of dwells heard against the number that hops through all its channels would
+ * have brought into the receiver's band.
+ */
+
+#include <math.h>
+#include <stddef.h>
+
+#include "links-impl.h"
+#include "uw/base/util.h"
+
+#define P_HEARD        0.9
+#define IMPOSSIBLE     (-6.0) /* nats against what a hypothesis forbids: a collision may fake it */
+#define DECIDED        4.6    /* nats between the best and the second: 99 % */
+#define CRYSTALS       100e-6 /* transmitter and receiver together, worst case */
+#define CRYSTALS_SIGMA 40e-6
+#define GRID_SIGMA_HZ                                                                              \
+    6e3 /* of one dwell's carrier: also the other end of the link, with its own crystal */
+#define GRID_LIMIT_HZ 30e3
+#define AIRTIME_SHARE 0.02 /* the firmware's table against the formula */
+
+bool uw_link_variant_fits(const struct uw_signature *s, const struct uw_sig_variant *v,
+                          const struct uw_packet *p, double rate_hz) {
+    double airtime = (p->stop - p->start) / rate_hz;
+    double tolerance = 2.0 * (p->start_error_s + p->stop_error_s) + AIRTIME_SHARE * v->airtime_s;
+
+    if (v->modulation != p->modulation || v->period_s <= 0.0)
+        return false;
+    if (v->modulation == UW_SIG_LORA) {
+        if (v->sf != p->sf || fabs(v->bandwidth_hz - p->bandwidth_hz) > 1.0)
+            return false;
+        if (s->direction != UW_SIG_EITHER && (s->direction == UW_SIG_DOWN) != p->down)
+            return false;
+        /* a symbol more or less: where the count begins and ends */
+        tolerance += 1.5 * (double)(1 << v->sf) / v->bandwidth_hz;
+    } else if (p->bandwidth_hz < 0.5 * v->bandwidth_hz || p->bandwidth_hz > 1.5 * v->bandwidth_hz) {
+        return false;
+    }
+    return fabs(airtime - v->airtime_s) <= tolerance;
+}
+
+static int count_visible(const struct uw_sig_domain *d, const struct uw_detector_config *config,
+                         double bandwidth_hz) {
+    int n = 0;
+
+    for (int i = 0; i < d->n_channels; ++i)
+        n += fabs(d->channel_hz[i] - config->freq_hz) + 0.5 * bandwidth_hz <= 0.5 * config->rate_hz;
+    return n;
+}
+
+void uw_link_judge_begin(struct emitter *e, const struct uw_detector_config *config,
+                         const struct uw_packet *p) {
+    const struct uw_signature *s = e->signature;
+
+    for (int i = 0; i < s->n_variants; ++i) {
+        e->variants[i] = (struct variant_score){
+            .possible = uw_link_variant_fits(s, &s->variants[i], p, config->rate_hz),
+            .origin = LINK_NO_SLOT,
+        };
+    }
+    for (int i = 0; i < s->n_domains; ++i) {
+        e->domains[i] = (struct domain_score){
+            .possible = isfinite(config->freq_hz),
+            .visible = isfinite(config->freq_hz)
+                           ? count_visible(&s->domains[i], config, p->bandwidth_hz)
+                           : 0,
+            .last_sync_hop = LINK_NO_SLOT,
+        };
+    }
+}
+
+/* Slots between two packets of the variant. */
+static int64_t slots_per_packet(const struct emitter *e, const struct uw_sig_variant *v) {
+    return llround(v->period_s / e->period_s);
+}
+
+static double log_choose(int n, int k) {
+    return lgamma(n + 1.0) - lgamma(k + 1.0) - lgamma(n - k + 1.0);
+}
+
+static void judge_variant(struct emitter *e, struct variant_score *score,
+                          const struct uw_sig_variant *v, bool at_begin) {
+    int64_t m = slots_per_packet(e, v);
+    int64_t span = e->dwell_last - e->dwell_first;
+    int n = v->packets_per_hop;
+    int k = e->dwell_packets;
+
+    if (span % m != 0 || span / m + 1 > n || k > n) {
+        score->log_likelihood += IMPOSSIBLE;
+        return;
+    }
+    if (k == n)
+        score->origin = e->dwell_first;
+    if (at_begin) /* may have begun before the recording, or before the receiver came here */
+        return;
+    score->log_likelihood += log_choose(n, k) + k * log(P_HEARD) + (n - k) * log1p(-P_HEARD);
+}
+
+void uw_link_judge_dwell(struct emitter *e, const struct uw_detector_config *config) {
+    const struct uw_signature *s = e->signature;
+
+    (void)config;
+    for (int i = 0; i < s->n_variants; ++i) {
+        if (e->variants[i].possible)
+            judge_variant(e, &e->variants[i], &s->variants[i], e->n_dwells <= 1);
+    }
+}
+
+const struct uw_sig_variant *uw_link_variant(const struct emitter *e, bool best) {
+    const struct uw_signature *s = e->signature;
+    int first = LINK_NONE;
+    double second = -INFINITY;
+
+    for (int i = 0; i < s->n_variants; ++i) {
+        if (!e->variants[i].possible)
+            continue;
+        if (first == LINK_NONE ||
+            e->variants[i].log_likelihood > e->variants[first].log_likelihood) {
+            second = first == LINK_NONE ? second : e->variants[first].log_likelihood;
+            first = i;
+        } else {
+            second = fmax(second, e->variants[i].log_likelihood);
+        }
+    }
+    if (first == LINK_NONE || (!best && e->variants[first].log_likelihood - second < DECIDED))
+        return NULL;
+    return &s->variants[first];
+}
+
+static int nearest_channel(const struct uw_sig_domain *d, double freq_hz) {
+    int best = 0;
+
+    for (int i = 1; i < d->n_channels; ++i) {
+        if (fabs(d->channel_hz[i] - freq_hz) < fabs(d->channel_hz[best] - freq_hz))
+            best = i;
+    }
+    return best;
+}
+
+static double spacing(const struct uw_sig_domain *d) {
+    if (d->n_channels < 2)
+        return 500e3;
+    return (d->channel_hz[d->n_channels - 1] - d->channel_hz[0]) / (d->n_channels - 1);
+}
+
+/* The hop that the present dwell belongs to, counted by the likeliest variant. */
+static int64_t hop_number(const struct emitter *e) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    int64_t length, origin, slot;
+
+    if (!v)
+        return LINK_NO_SLOT;
+    length = slots_per_packet(e, v) * v->packets_per_hop;
+    origin = e->variants[v - e->signature->variants].origin;
+    if (origin == LINK_NO_SLOT)
+        return LINK_NO_SLOT;
+    slot = e->dwell_first - origin;
+    return slot >= 0 ? slot / length : -((length - 1 - slot) / length);
+}
+
+static void judge_sync(struct emitter *e, struct domain_score *score, const struct uw_sig_domain *d,
+                       int channel) {
+    int64_t hop = hop_number(e);
+
+    if (channel != d->sync || hop == LINK_NO_SLOT)
+        return;
+    if (score->last_sync_hop != LINK_NO_SLOT && hop > score->last_sync_hop) {
+        int64_t apart = hop - score->last_sync_hop;
+
+        score->sync_score += apart % d->n_channels == 0 ? log((double)d->n_channels) : IMPOSSIBLE;
+        score->sync_score = fmin(score->sync_score, 12.0);
+    }
+    score->last_sync_hop = hop;
+}
+
+/* One dwell's carrier under one plan; nats against a carrier anywhere between two channels. */
+static double judge_domain(struct emitter *e, struct domain_score *score,
+                           const struct uw_sig_domain *d, double freq_hz, double error_hz) {
+    double sigma = hypot(GRID_SIGMA_HZ, error_hz);
+    double limit = hypot(GRID_LIMIT_HZ, 3.0 * error_hz);
+    int channel = nearest_channel(d, freq_hz - score->offset_hz);
+    double residual = freq_hz - d->channel_hz[channel] - score->offset_hz;
+    double nats;
+
+    if (score->dwells == 0) {
+        double share = residual / freq_hz;
+
+        if (fabs(share) > CRYSTALS) {
+            score->possible = false;
+            return IMPOSSIBLE;
+        }
+        score->offset_hz = residual;
+        score->offset_weight = 1.0;
+        nats = -0.5 * share * share / (CRYSTALS_SIGMA * CRYSTALS_SIGMA);
+    } else if (fabs(residual) > limit) {
+        nats = IMPOSSIBLE;
+    } else {
+        nats = log(spacing(d) / (sigma * sqrt(2.0 * UW_PI))) -
+               0.5 * residual * residual / (sigma * sigma);
+        score->offset_weight += 1.0;
+        score->offset_hz += residual / score->offset_weight;
+        score->square_sum += residual * residual;
+    }
+    ++score->dwells;
+    score->log_likelihood += nats;
+    judge_sync(e, score, d, channel);
+    return nats;
+}
+
+double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config *config,
+                             double offset_hz, double error_hz) {
+    const struct uw_signature *s = e->signature;
+    double best = -INFINITY;
+
+    for (int i = 0; i < s->n_domains; ++i) {
+        if (e->domains[i].possible)
+            best = fmax(best, judge_domain(e, &e->domains[i], &s->domains[i],
+                                           config->freq_hz + offset_hz, error_hz));
+    }
+    if (!isfinite(config->freq_hz))
+        return 0.0; /* no plan can be tested */
+    return fmin(fmax(best, -3.0), 3.0);
+}
+
+/* Poisson likelihood of the number of dwells heard since the first, given the share of visible
+ * channels. */
+static double rate_score(const struct emitter *e, const struct domain_score *score,
+                         const struct uw_sig_domain *d) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    double hops, expected;
+
+    if (!v || e->n_dwells < 2)
+        return 0.0;
+    hops = (double)(e->dwell_last - e->first_slot) /
+               (double)(slots_per_packet(e, v) * v->packets_per_hop) +
+           1.0;
+    expected = fmax(hops * fmax((double)score->visible, 1.0) / d->n_channels, 0.1);
+    return (double)e->n_dwells * log(expected) - expected;
+}
+
+static double domain_total(const struct emitter *e, int i) {
+    const struct domain_score *score = &e->domains[i];
+
+    if (!score->possible || score->visible == 0)
+        return -INFINITY;
+    return score->log_likelihood + score->sync_score +
+           rate_score(e, score, &e->signature->domains[i]);
+}
+
+static int best_domain(const struct emitter *e, double *ret_margin) {
+    int first = LINK_NONE;
+    double most = -INFINITY;
+    double second = -INFINITY;
+
+    for (int i = 0; i < e->signature->n_domains; ++i) {
+        double total = domain_total(e, i);
+
+        if (total > most) {
+            second = most;
+            most = total;
+            first = i;
+        } else {
+            second = fmax(second, total);
+        }
+    }
+    *ret_margin = first == LINK_NONE ? 0.0 : most - second;
+    return first;
+}
+
+const struct uw_sig_domain *uw_link_domain(const struct emitter *e,
+                                           const struct uw_detector_config *config) {
+    double margin;
+    int i = best_domain(e, &margin);
+
+    (void)config;
+    if (i == LINK_NONE || margin < DECIDED || e->domains[i].dwells < 2)
+        return NULL;
+    return &e->signature->domains[i];
+}
+
+int uw_link_visible(const struct emitter *e, const struct uw_detector_config *config) {
+    double margin;
+    int i = best_domain(e, &margin);
+
+    if (!isfinite(config->freq_hz))
+        return -1;
+    return i == LINK_NONE ? 0 : e->domains[i].visible;
+}
+
+double uw_link_grid_error(const struct emitter *e, double *ret_offset_hz) {
+    double margin;
+    int i = best_domain(e, &margin);
+
+    *ret_offset_hz = NAN;
+    if (i == LINK_NONE)
+        return NAN;
+    *ret_offset_hz = e->domains[i].offset_hz;
+    if (e->domains[i].dwells < 2)
+        return NAN;
+    return sqrt(e->domains[i].square_sum / (e->domains[i].dwells - 1));
+}

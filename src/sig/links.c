@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * From packets to links
+ *
+ * A link sends packets of one length on a lattice of slots (its packet period) and changes its
+ * channel every few slots. A packet joins the emitter whose lattice and waveform it fits; otherwise
+ * it begins a new emitter for each signature and period it could belong to. The lattice follows the
+ * emitter's clock: receiver and transmitter crystals differ by up to 100 ppm.
+ *
+ * Evidence is counted in nats against traffic of the same waveform that comes at any time and on
+ * any carrier:
+ *
+ *   a packet within +-tolerance of a slot      ln(period / (2 tolerance)), at most 3
+ *   a dwell's carrier on the channel plan       links-judge.c, -3 .. 3
+ *   a foreign sync word                        -1.5 a packet
+ *   more packets on one carrier than any air rate sends: it never hops; the emitter is put aside
+ *
+ * Each term is bounded, so that no amount of one kind stands for another; and the rule for an alert
+ * asks for all kinds: three dwells and, where two or more channels are visible, two of them.
+ */
+
+#include "links-impl.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "uw/base/err.h"
+#include "uw/base/util.h"
+
+#define CLOCK_MAX       120e-6 /* ratio of clocks that is believed */
+#define SAME_CHANNEL_HZ 60e3   /* both ends of a link, each with its own crystal */
+#define NEW_S           4.0    /* an emitter of one packet is forgotten after this */
+#define OLD_S           10.0   /* ... any other */
+#define REPORT_S        0.1    /* findings of one emitter, unless its state changes */
+#define MIN_DWELLS      3
+#define MIN_LLR         6.0
+#define ODDS            6.0 /* prior: nats against a link being there */
+#define LLR_MIN         (-20.0)
+#define PACKET_NATS_MAX 3.0
+#define FOREIGN_SYNC    (-1.5)
+
+struct uw_links {
+    struct uw_matcher_env env;
+    void (*orphan)(void *userdata, const struct uw_packet *packet);
+    void *orphan_userdata;
+    uint64_t next_number;
+    struct emitter emitters[LINK_EMITTERS_MAX];
+};
+
+int uw_links_new(const struct uw_matcher_env *env, struct uw_links **ret_links) {
+    struct uw_links *links = calloc(1, sizeof(*links));
+
+    if (!links)
+        return uw_err(-ENOMEM);
+    links->env = *env;
+    *ret_links = links;
+    return 0;
+}
+
+struct uw_links *uw_links_free(struct uw_links *links) {
+    free(links);
+    return NULL;
+}
+
+void uw_links_on_orphan(struct uw_links *links,
+                        void (*orphan)(void *userdata, const struct uw_packet *packet),
+                        void *userdata) {
+    links->orphan = orphan;
+    links->orphan_userdata = userdata;
+}
+
+static double slot_samples(const struct uw_links *links, const struct emitter *e) {
+    return e->period_s * e->clock * links->env.config->rate_hz;
+}
+
+/* Half width of the window around a slot, in samples: errors of measurement, of the clock since the
+ * last packet, and of the other end, which answers within a few microseconds. */
+static double tolerance(const struct uw_links *links, const struct emitter *e,
+                        const struct uw_packet *p) {
+    double rate = links->env.config->rate_hz;
+    double since = p->start - e->last_start;
+    double clock = e->n_packets < 8 ? CLOCK_MAX : 0.25 * CLOCK_MAX;
+    double t = rate * (3.0 * p->start_error_s + 20e-6) + clock * since;
+
+    return fmin(t, 0.2 * slot_samples(links, e));
+}
+
+static bool same_waveform(const struct emitter *e, const struct uw_packet *p, double rate_hz) {
+    for (int i = 0; i < e->signature->n_variants; ++i) {
+        if (e->variants[i].possible &&
+            uw_link_variant_fits(e->signature, &e->signature->variants[i], p, rate_hz))
+            return p->down == e->first_packet.down;
+    }
+    return false;
+}
+
+/* Distance to the nearest slot in tolerances; more than 1 is no fit. */
+static double misfit(const struct uw_links *links, const struct emitter *e,
+                     const struct uw_packet *p, int64_t *ret_slot) {
+    double slot = slot_samples(links, e);
+    double x = (p->start - e->reference) / slot;
+    double nearest = round(x);
+
+    *ret_slot = e->reference_slot + (int64_t)nearest;
+    if (*ret_slot <= e->dwell_last)
+        return INFINITY; /* one packet a slot */
+    return fabs(x - nearest) * slot / tolerance(links, e, p);
+}
+
+static void end_dwell(struct uw_links *links, struct emitter *e) {
+    if (!e->dwell_open)
+        return;
+    uw_link_judge_dwell(e, links->env.config);
+    e->dwell_open = false;
+}
+
+static void add_channel(struct emitter *e, double offset_hz) {
+    for (int i = 0; i < e->n_channels; ++i) {
+        if (fabs(e->channels_hz[i] - offset_hz) < SAME_CHANNEL_HZ)
+            return;
+    }
+    if (e->n_channels < LINK_CHANNELS_MAX)
+        e->channels_hz[e->n_channels++] = offset_hz;
+}
+
+/* Longest dwell, in slots from the first to the last packet, that any possible variant makes. */
+static int64_t longest_dwell(const struct emitter *e) {
+    int64_t most = 0;
+
+    for (int i = 0; i < e->signature->n_variants; ++i) {
+        const struct uw_sig_variant *v = &e->signature->variants[i];
+        int64_t span = llround(v->period_s / e->period_s) * (v->packets_per_hop - 1);
+
+        if (e->variants[i].possible && span > most)
+            most = span;
+    }
+    return most;
+}
+
+static void add_nats(struct emitter *e, double nats) {
+    double before = e->llr;
+
+    e->llr = fmax(e->llr + nats, LLR_MIN);
+    e->new_llr += e->llr - before;
+}
+
+static void begin_dwell(struct uw_links *links, struct emitter *e, const struct uw_packet *p,
+                        int64_t slot) {
+    end_dwell(links, e);
+    e->dwell_open = true;
+    e->dwell_first = slot;
+    e->dwell_last = slot;
+    e->dwell_packets = 1;
+    e->dwell_offset_hz = p->offset_hz;
+    ++e->n_dwells;
+    add_channel(e, p->offset_hz);
+    add_nats(e, uw_link_judge_carrier(e, links->env.config, p->offset_hz, p->offset_error_hz));
+}
+
+static void follow_clock(const struct uw_links *links, struct emitter *e, const struct uw_packet *p,
+                         int64_t slot) {
+    double nominal = e->period_s * links->env.config->rate_hz;
+    double steps = (double)(slot - e->reference_slot);
+    double error = p->start - (e->reference + steps * nominal * e->clock);
+    double gain = e->n_packets < 4 ? 0.5 : 0.25;
+
+    e->clock += 0.3 * gain * error / (steps * nominal);
+    e->clock = fmin(fmax(e->clock, 1.0 - CLOCK_MAX), 1.0 + CLOCK_MAX);
+    e->reference = p->start - (1.0 - gain) * error;
+    e->reference_slot = slot;
+}
+
+static void take_levels(struct emitter *e, const struct uw_packet *p, double rate_hz) {
+    e->snr_db = p->snr_db;
+    e->power_dbfs = p->power_dbfs;
+    e->offset_hz = p->offset_hz;
+    e->bandwidth_hz = p->bandwidth_hz;
+    e->airtime_s = (p->stop - p->start) / rate_hz;
+    e->last_start = p->start;
+    e->last_stop = p->stop;
+}
+
+static bool foreign_sync(const struct emitter *e, const struct uw_packet *p) {
+    return p->sync >= 0 && e->signature->sync_word >= 0 && p->sync != e->signature->sync_word;
+}
+
+static void join(struct uw_links *links, struct emitter *e, const struct uw_packet *p,
+                 int64_t slot) {
+    double slots = slot_samples(links, e);
+    double nats = log(slots / (2.0 * tolerance(links, e, p)));
+
+    add_nats(e, fmin(nats, PACKET_NATS_MAX));
+    if (foreign_sync(e, p))
+        add_nats(e, FOREIGN_SYNC);
+    follow_clock(links, e, p, slot);
+    if (fabs(p->offset_hz - e->dwell_offset_hz) < SAME_CHANNEL_HZ &&
+        slot - e->dwell_last <= longest_dwell(e)) {
+        e->dwell_last = slot;
+        ++e->dwell_packets;
+        if (e->dwell_last - e->dwell_first > 2 * longest_dwell(e) + 2)
+            e->never_hops = true;
+    } else {
+        begin_dwell(links, e, p, slot);
+    }
+    ++e->n_packets;
+    take_levels(e, p, links->env.config->rate_hz);
+}
+
+/* A free place, or the one whose loss hurts least: one packet only, and longest silent. */
+static struct emitter *free_place(struct uw_links *links) {
+    struct emitter *least = NULL;
+
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        struct emitter *e = &links->emitters[i];
+
+        if (!e->used)
+            return e;
+        if (!least || e->llr < least->llr ||
+            (e->llr == least->llr && e->last_start < least->last_start))
+            least = e;
+    }
+    return least;
+}
+
+static void begin(struct uw_links *links, const struct uw_signature *s, double period_s,
+                  const struct uw_packet *p) {
+    struct emitter *e = free_place(links);
+    double rate = links->env.config->rate_hz;
+
+    memset(e, 0, sizeof(*e));
+    e->used = true;
+    e->signature = s;
+    e->period_s = period_s;
+    e->clock = 1.0;
+    e->reference = p->start;
+    e->first_start = p->start;
+    e->reported = p->start;
+    e->first_packet = *p;
+    e->n_packets = 1;
+    uw_link_judge_begin(e, links->env.config, p);
+    take_levels(e, p, rate);
+    begin_dwell(links, e, p, 0);
+    if (foreign_sync(e, p))
+        add_nats(e, FOREIGN_SYNC);
+}
+
+/* The least period among the variants of a signature that the packet fits; 0: none. */
+static double least_period(const struct uw_signature *s, const struct uw_packet *p,
+                           double rate_hz) {
+    double least = 0.0;
+
+    for (int i = 0; i < s->n_variants; ++i) {
+        const struct uw_sig_variant *v = &s->variants[i];
+
+        if (uw_link_variant_fits(s, v, p, rate_hz) && (least == 0.0 || v->period_s < least))
+            least = v->period_s;
+    }
+    return least;
+}
+
+static bool is_alertable(const struct uw_links *links, const struct emitter *e) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    int visible = uw_link_visible(e, links->env.config);
+
+    if (!e->signature->drone || e->never_hops || !v || e->llr < MIN_LLR || e->n_dwells < MIN_DWELLS)
+        return false;
+    if (visible == 0 || (visible != 1 && e->n_channels < 2))
+        return false;
+    /* a train of packets, not single ones that happen to fit */
+    return v->packets_per_hop == 1 || e->n_packets >= e->n_dwells + MIN_DWELLS;
+}
+
+static void report(struct uw_links *links, struct emitter *e) {
+    const struct uw_sig_variant *likely = uw_link_variant(e, true);
+    const struct uw_sig_variant *variant = uw_link_variant(e, false);
+    const struct uw_sig_domain *domain = uw_link_domain(e, links->env.config);
+    bool alertable = is_alertable(links, e);
+    struct uw_finding f = {
+        .signature = e->signature,
+        .variant = variant ? variant->name : NULL,
+        .domain = domain ? domain->name : NULL,
+        .freq_hz = e->offset_hz,
+        .bandwidth_hz = e->bandwidth_hz,
+        .snr_db = e->snr_db,
+        .power_dbfs = e->power_dbfs,
+        .llr = e->new_llr,
+        .confidence = 1.0 / (1.0 + exp(ODDS - e->llr)),
+        .start = (uint64_t)fmax(e->reported, 0.0),
+        .stop = (uint64_t)fmax(e->last_stop, 0.0),
+        .bursts = e->n_packets,
+        .dwells = e->n_dwells,
+        .channels = e->n_channels,
+        .channels_visible = uw_link_visible(e, links->env.config),
+        .period_s = likely ? likely->period_s : NAN,
+        .hop_interval_s = likely ? likely->period_s * likely->packets_per_hop : NAN,
+        .airtime_s = e->airtime_s,
+        .score = NAN,
+        .rule = alertable ? "period+dwell+channels" : NULL,
+        .alertable = alertable,
+    };
+
+    if (e->number == 0)
+        e->number = ++links->next_number;
+    f.emitter = e->number;
+    f.grid_error_hz = uw_link_grid_error(e, &f.offset_hz);
+    e->new_llr = 0.0;
+    e->was_alertable = alertable;
+    e->reported = e->last_stop;
+    links->env.emit(links->env.userdata, &f);
+}
+
+static void maybe_report(struct uw_links *links, struct emitter *e) {
+    double since = (e->last_stop - e->reported) / links->env.config->rate_hz;
+
+    if (e->n_dwells < 2 || e->never_hops)
+        return;
+    if (since >= REPORT_S || is_alertable(links, e) != e->was_alertable)
+        report(links, e);
+}
+
+/* Emitters that took the same packets at first: the one that goes on wins. */
+static void drop_rivals(struct uw_links *links, const struct emitter *winner) {
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        struct emitter *e = &links->emitters[i];
+
+        if (e != winner && e->used && e->n_packets <= 2 && e->llr < winner->llr &&
+            e->last_start >= winner->last_start - 1.0 && e->first_start >= winner->first_start)
+            e->used = false;
+    }
+}
+
+bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
+    const struct uw_sigdb *db = links->env.config->db;
+    double rate = links->env.config->rate_hz;
+    struct emitter *best = NULL;
+    double least = 1.0;
+    int64_t best_slot = 0;
+    bool known = false;
+
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        struct emitter *e = &links->emitters[i];
+        int64_t slot;
+
+        if (!e->used || !same_waveform(e, packet, rate))
+            continue;
+        double m = misfit(links, e, packet, &slot);
+        /* between two that fit, the better established one */
+        if (m <= 1.0 && (!best || e->n_packets > best->n_packets ||
+                         (e->n_packets == best->n_packets && m < least))) {
+            best = e;
+            best_slot = slot;
+            least = m;
+        }
+    }
+    if (best) {
+        join(links, best, packet, best_slot);
+        drop_rivals(links, best);
+        maybe_report(links, best);
+        return true;
+    }
+    for (size_t i = 0; i < uw_sigdb_len(db); ++i) {
+        const struct uw_signature *s = uw_sigdb_at(db, i);
+        double period =
+            s->enabled && s->matcher == UW_SIG_MATCH_LINK ? least_period(s, packet, rate) : 0.0;
+
+        if (period > 0.0) {
+            begin(links, s, period, packet);
+            known = true;
+        }
+    }
+    return known;
+}
+
+void uw_links_progress(struct uw_links *links, uint64_t sample) {
+    double rate = links->env.config->rate_hz;
+
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        struct emitter *e = &links->emitters[i];
+        double silent = ((double)sample - e->last_stop) / rate;
+
+        if (!e->used)
+            continue;
+        if (silent > e->period_s * (double)(longest_dwell(e) + 1))
+            end_dwell(links, e);
+        if (silent <= (e->n_packets > 1 ? OLD_S : NEW_S))
+            continue;
+        e->used = false;
+        if (e->n_dwells < 2 && links->orphan)
+            links->orphan(links->orphan_userdata, &e->first_packet);
+    }
+}

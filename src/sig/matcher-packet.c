@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * FSK packets of known length
+ *
+ * For every time on air T that an enabled link with an FSK air rate uses: the mean power over a box
+ * of T must stand above the noise, fall to the noise right before and right behind, and be there at
+ * both ends inside. That measures begin and length together, which the tracker of links then wants
+ * at an exact period and on a grid. The carrier is the mean frequency over the packet (phase of the
+ * first autocorrelation), freed of the pull of the noise, which is centred in the cut.
+ */
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "links-impl.h"
+#include "matcher-impl.h"
+#include "uw/base/err.h"
+#include "uw/base/util.h"
+#include "uw/dsp/fft.h"
+
+#define LENGTHS_MAX   16
+#define PIECE_S       0.31
+#define MARGIN_S      0.5e-3
+#define EDGE_S        70e-6 /* looked at on each side of each end */
+#define GUARD_S       12e-6 /* ... this far from it */
+#define MIN_RATIO     1.5   /* mean power over noise in the cut: -3 dB */
+#define INSIDE        0.5   /* share of the power at both ends inside */
+#define OUTSIDE       0.4   /* ... outside */
+#define START_ERROR_S 10e-6
+
+struct length {
+    double airtime_s, bandwidth_hz, symbol_rate, deviation_hz;
+};
+
+struct matcher {
+    struct uw_matcher_env env;
+    struct uw_links *links;
+    size_t n_lengths;
+    struct length lengths[LENGTHS_MAX];
+    size_t max;
+    float complex *cut;
+    double *sum; /* of power up to each sample */
+};
+
+static void matcher_free(void *matcher) {
+    struct matcher *m = matcher;
+
+    if (!m)
+        return;
+    uw_links_free(m->links);
+    uw_fft_dealloc(m->cut);
+    free(m->sum);
+    free(m);
+}
+
+static void matcher_freep(struct matcher **m) {
+    matcher_free(*m);
+}
+
+static void add_lengths(struct matcher *m, const struct uw_signature *s) {
+    for (int i = 0; i < s->n_variants; ++i) {
+        const struct uw_sig_variant *v = &s->variants[i];
+        bool known = v->modulation != UW_SIG_FSK || v->airtime_s <= 0.0;
+
+        for (size_t j = 0; j < m->n_lengths; ++j)
+            known |= m->lengths[j].airtime_s == v->airtime_s &&
+                     m->lengths[j].bandwidth_hz == v->bandwidth_hz;
+        if (!known && m->n_lengths < LENGTHS_MAX)
+            m->lengths[m->n_lengths++] = (struct length){
+                .airtime_s = v->airtime_s,
+                .bandwidth_hz = v->bandwidth_hz,
+                .symbol_rate = v->symbol_rate,
+                .deviation_hz = v->deviation_hz,
+            };
+    }
+}
+
+static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
+    UW_CLEANUP(matcher_freep) struct matcher *m = calloc(1, sizeof(*m));
+    double widest = 0.0;
+    int r;
+
+    if (!m)
+        return uw_err(-ENOMEM);
+    m->env = *env;
+    for (size_t i = 0; i < uw_sigdb_len(env->config->db); ++i) {
+        const struct uw_signature *s = uw_sigdb_at(env->config->db, i);
+
+        if (s->enabled && s->matcher == UW_SIG_MATCH_LINK)
+            add_lengths(m, s);
+    }
+    for (size_t i = 0; i < m->n_lengths; ++i)
+        widest = fmax(widest, m->lengths[i].bandwidth_hz);
+    m->max = (size_t)(PIECE_S * fmin(3.0 * widest + 100e3, 1.1 * env->config->rate_hz)) + 4096;
+    m->cut = uw_fft_alloc(m->max);
+    m->sum = calloc(m->max + 1, sizeof(double));
+    if (!m->cut || !m->sum)
+        return uw_err(-ENOMEM);
+    r = uw_links_new(env, &m->links);
+    if (r < 0)
+        return r;
+    *ret_matcher = m;
+    m = NULL;
+    return 0;
+}
+
+struct piece {
+    double centre_hz, rate_hz, first; /* first: input sample of sample 0 */
+    double noise;                     /* power in the cut */
+    size_t n;
+};
+
+static bool cut_piece(struct matcher *m, const struct uw_burst *b, const struct length *l,
+                      struct piece *ret) {
+    double rate = m->env.config->rate_hz;
+    double bandwidth = 1.2 * l->bandwidth_hz;
+    uint64_t margin = (uint64_t)(MARGIN_S * rate) + uw_front_n_fft(m->env.front);
+    uint64_t start = b->start > margin ? b->start - margin : 0;
+
+    ret->n = uw_front_cut(m->env.front, start, b->stop + margin, b->centre_hz, bandwidth,
+                          1.3 * bandwidth, m->cut, m->max, &ret->first, &ret->rate_hz);
+    ret->centre_hz = b->centre_hz;
+    ret->noise = bandwidth * uw_front_noise_density(m->env.front, b->centre_hz - 0.5 * bandwidth,
+                                                    b->centre_hz + 0.5 * bandwidth);
+    m->sum[0] = 0.0;
+    for (size_t i = 0; i < ret->n; ++i) {
+        double re = (double)crealf(m->cut[i]);
+        double im = (double)cimagf(m->cut[i]);
+
+        m->sum[i + 1] = m->sum[i] + re * re + im * im;
+    }
+    return ret->n > 0 && ret->noise > 0.0;
+}
+
+static double mean_power(const struct matcher *m, size_t from, size_t to) {
+    return (m->sum[to] - m->sum[from]) / (double)(to - from);
+}
+
+/* Whether a packet of n samples lies exactly at i. */
+static bool is_packet(const struct matcher *m, const struct piece *piece, size_t i, size_t n) {
+    size_t edge = (size_t)(EDGE_S * piece->rate_hz);
+    size_t guard = (size_t)(GUARD_S * piece->rate_hz);
+    double power = mean_power(m, i, i + n) - piece->noise;
+    double in = piece->noise + INSIDE * power;
+    double out = piece->noise + OUTSIDE * power;
+
+    if (power < (MIN_RATIO - 1.0) * piece->noise || i < edge + guard ||
+        i + n + guard + edge > piece->n)
+        return false;
+    return mean_power(m, i, i + edge) > in && mean_power(m, i + n - edge, i + n) > in &&
+           mean_power(m, i - guard - edge, i - guard) < out &&
+           mean_power(m, i + n + guard, i + n + guard + edge) < out;
+}
+
+static double mean_frequency(const struct matcher *m, const struct piece *piece, size_t i, size_t n,
+                             double signal_share) {
+    double re = 0.0;
+    double im = 0.0;
+
+    for (size_t k = i; k + 1 < i + n; ++k) {
+        float complex z = m->cut[k + 1] * conjf(m->cut[k]);
+
+        re += (double)crealf(z);
+        im += (double)cimagf(z);
+    }
+    return atan2(im, re) / (2.0 * UW_PI) * piece->rate_hz / fmax(signal_share, 0.2);
+}
+
+static void take_packet(struct matcher *m, const struct uw_burst *b, const struct piece *piece,
+                        const struct length *l, size_t i, size_t n) {
+    double rate = m->env.config->rate_hz;
+    double power = mean_power(m, i, i + n);
+    double share = 1.0 - piece->noise / power;
+    double symbols = l->airtime_s * l->symbol_rate;
+    struct uw_packet p = {
+        .modulation = UW_SIG_FSK,
+        .sync = -1,
+        .bandwidth_hz = b->upper_hz - b->lower_hz,
+        .start = piece->first + (double)i * rate / piece->rate_hz,
+        .start_error_s = START_ERROR_S,
+        .stop_error_s = START_ERROR_S,
+        .offset_hz = piece->centre_hz + mean_frequency(m, piece, i, n, share),
+        /* of a random sequence of +-deviation */
+        .offset_error_hz = l->deviation_hz / sqrt(symbols),
+        .snr_db = 10.0 * log10(power / piece->noise - 1.0),
+        .power_dbfs = 10.0 * log10(power - piece->noise),
+    };
+
+    p.stop = p.start + l->airtime_s * rate;
+    (void)uw_links_packet(m->links, &p);
+}
+
+/* The positions where the box holds most power, box by box. */
+static void search_piece(struct matcher *m, const struct uw_burst *b, const struct piece *piece,
+                         const struct length *l) {
+    size_t n = (size_t)(l->airtime_s * piece->rate_hz + 0.5);
+
+    for (size_t i = 0; i + n < piece->n;) {
+        size_t best = i;
+        size_t last = i + n < piece->n - n ? i + n : piece->n - n;
+
+        for (size_t k = i; k <= last; ++k) {
+            if (m->sum[k + n] - m->sum[k] > m->sum[best + n] - m->sum[best])
+                best = k;
+        }
+        if (best == last && last + n < piece->n && best > i) {
+            i = best; /* still rising: the packet lies further on */
+            continue;
+        }
+        if (is_packet(m, piece, best, n)) {
+            take_packet(m, b, piece, l, best, n);
+            i = best + n;
+        } else {
+            i = best > i ? best + n / 2 : i + n / 2;
+        }
+    }
+}
+
+static void matcher_burst(void *matcher, const struct uw_burst *b) {
+    struct matcher *m = matcher;
+    double width = b->upper_hz - b->lower_hz;
+    double duration = (double)(b->stop - b->start) / m->env.config->rate_hz;
+
+    for (size_t i = 0; i < m->n_lengths; ++i) {
+        const struct length *l = &m->lengths[i];
+        struct piece piece;
+
+        if (width < 0.5 * l->bandwidth_hz || width > 1.5 * l->bandwidth_hz ||
+            duration < 0.5 * l->airtime_s || m->env.config->rate_hz < l->bandwidth_hz)
+            continue;
+        if (cut_piece(m, b, l, &piece))
+            search_piece(m, b, &piece, l);
+    }
+}
+
+static void matcher_progress(void *matcher, uint64_t sample) {
+    struct matcher *m = matcher;
+
+    uw_links_progress(m->links, sample);
+}
+
+static void matcher_flush(void *matcher) {
+    (void)matcher;
+}
+
+const struct uw_matcher_ops uw_matcher_packet = {
+    .name = "packet",
+    .modulation = UW_SIG_FSK,
+    .new = matcher_new,
+    .free = matcher_free,
+    .burst = matcher_burst,
+    .progress = matcher_progress,
+    .flush = matcher_flush,
+};
