@@ -38,6 +38,10 @@ int uw_sigmf_facts(const char *name, const struct uw_sigmf_meta *meta,
                    struct uw_iq_facts *ret) {
     if (isnan(meta->rate_hz) && isnan(params->rate_hz))
         return uw_diag_add(diag, "%s: global.core:sample_rate: missing; give --rate HZ", name);
+    if (isnan(params->rate_hz) &&
+        !(meta->rate_hz >= UW_RATE_MIN_HZ && meta->rate_hz <= UW_RATE_MAX_HZ))
+        return uw_diag_add(diag, "%s: global.core:sample_rate: %.10g Hz is outside %.0f..%.0f Hz",
+                           name, meta->rate_hz, UW_RATE_MIN_HZ, UW_RATE_MAX_HZ);
     *ret = (struct uw_iq_facts){
         .format = meta->format,
         .big_endian = meta->big_endian,
