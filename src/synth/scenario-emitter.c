@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Emitters: defaults, keys, and the checks that a program's own scenario must pass as well. */
+/* Emitters: defaults and keys. */
 
 #include "scenario-impl.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "uw/base/err.h"
 #include "uw/base/str.h"
 #include "uw/base/util.h"
 
-#define FREQ_MIN 1e6
-#define FREQ_MAX 20e9
-/* Bursts a second of one emitter: bounds memory and time. */
+#define FREQ_MIN       1e6
+#define FREQ_MAX       20e9
 #define INTERVAL_MIN_S 1e-5
 
 static const char *const link_names[UW_SYNTH_LINK_N + 1] = {
@@ -277,39 +275,4 @@ void scenario_read_emitter(struct reader *in, const struct uw_conf_node *node) {
     for (int i = 0; i < s->n_emitters - 1; i++)
         if (strcmp(s->emitters[i].name, e->name) == 0)
             uw_conf_mistake(c, node, "name: used by another emitter");
-}
-
-static bool in_range(double x, double min, double max) {
-    return x >= min && x <= max; /* false for NaN */
-}
-
-static const char *program_fault(const struct uw_synth_emitter *e) {
-    if (!in_range(e->interval_s, INTERVAL_MIN_S, SCENARIO_MAX_S) || e->nodes < 1)
-        return "interval_s, nodes: out of range";
-    if (!in_range(e->sf_min, 7, 12) || !in_range(e->sf_max, 7, 12) || !in_range(e->sf, 5, 12))
-        return "sf: out of range";
-    if (!in_range(e->start_s, 0, SCENARIO_MAX_S) || !(e->stop_s > e->start_s))
-        return "start_s, stop_s: out of range";
-    if (!in_range(e->ppm, -200, 200) || e->n_channels < 0 || e->n_channels > UW_SYNTH_MAX_CHANNELS)
-        return "ppm, channels: out of range";
-    return emitter_fault(e);
-}
-
-int scenario_check(const struct uw_scenario *s, int receiver, struct uw_diag *diag) {
-    if (receiver < 0 || receiver >= s->n_receivers || s->n_receivers > UW_SYNTH_MAX_RECEIVERS)
-        return uw_diag_add(diag, "scenario: no receiver %d", receiver);
-    if (!in_range(s->duration_s, 0, SCENARIO_MAX_S))
-        return uw_diag_add(diag, "scenario: duration_s: out of range");
-    const struct uw_synth_receiver *r = &s->receivers[receiver];
-    if (!in_range(r->rate_hz, SCENARIO_RATE_MIN, SCENARIO_RATE_MAX) ||
-        !in_range(r->passband, 0.1, 0.999) || !in_range(r->noise_dbfs, -200, 20))
-        return uw_diag_add(diag, "scenario: receiver %s: out of range", r->name);
-    if (s->n_emitters < 0 || s->n_emitters > UW_SYNTH_MAX_EMITTERS)
-        return uw_diag_add(diag, "scenario: emitters: out of range");
-    for (int i = 0; i < s->n_emitters; i++) {
-        const char *fault = program_fault(&s->emitters[i]);
-        if (fault)
-            return uw_diag_add(diag, "scenario: emitter %s: %s", s->emitters[i].name, fault);
-    }
-    return 0;
 }

@@ -50,9 +50,7 @@ static void droneid_set(struct wave *w, bool legacy) {
         (legacy ? 8 * 1024 + 2 * 80 + 6 * 72 : 9 * 1024 + 2 * 80 + 7 * 72) / DRONEID_RATE_HZ;
 }
 
-static void wave_set(struct source *s) {
-    const struct uw_synth_emitter *e = s->e;
-    struct wave *w = &s->wave;
+void wave_of_emitter(struct wave *w, const struct uw_synth_emitter *e) {
     double span = e->stop_s - e->start_s;
     switch (e->link) {
     case UW_SYNTH_MESHTASTIC:
@@ -97,7 +95,7 @@ static bool is_continuous(const struct source *s) {
 
 void source_train_init(struct source *s) {
     const struct uw_synth_emitter *e = s->e;
-    wave_set(s);
+    wave_of_emitter(&s->wave, e);
     s->n_channels = e->n_channels > 0 ? e->n_channels : 1;
     s->interval_s = e->interval_s / (e->nodes > 0 ? e->nodes : 1);
     s->channel =

@@ -202,6 +202,8 @@ void source_lorawan_init(struct source *s);
 void source_lorawan_next(struct source *s);
 void source_train_init(struct source *s);
 void source_train_next(struct source *s);
+/* The waveform of a link that repeats one. */
+void wave_of_emitter(struct wave *wave, const struct uw_synth_emitter *e);
 /* Fields every burst of an emitter has: sender's clock and carrier from channel frequency and ppm.
  */
 void source_stamp(const struct source *s, struct burst *b, double freq_hz, double ppm);

@@ -147,36 +147,3 @@ const struct meshtastic_preset *meshtastic_preset_find(const char *name) {
 const struct wmbus_mode *wmbus_mode_find(const char *name) {
     FIND(wmbus_modes);
 }
-
-static const char *elrs_fault(const struct uw_synth_emitter *e) {
-    const struct elrs_domain *dom = elrs_domain_find(e->domain);
-    if (!dom)
-        return "domain: unknown ExpressLRS domain";
-    if (!elrs_rate_find(e->variant, dom->is_24))
-        return "variant: no such ExpressLRS rate in this domain";
-    return NULL;
-}
-
-const char *emitter_fault(const struct uw_synth_emitter *e) {
-    switch (e->link) {
-    case UW_SYNTH_EXPRESSLRS:
-        return elrs_fault(e);
-    case UW_SYNTH_LORAWAN:
-        return lorawan_region_find(e->domain) ? NULL : "domain: unknown LoRaWAN region";
-    case UW_SYNTH_MESHTASTIC:
-        if (!meshtastic_preset_find(e->variant))
-            return "variant: unknown Meshtastic preset";
-        break;
-    case UW_SYNTH_DRONEID:
-        if (strcmp(e->variant, "o2") != 0 && strcmp(e->variant, "legacy") != 0)
-            return "variant: \"o2\" or \"legacy\"";
-        break;
-    case UW_SYNTH_WMBUS:
-        return wmbus_mode_find(e->variant) ? NULL : "variant: \"S\", \"T\" or \"C\"";
-    case UW_SYNTH_IMPULSES:
-        return NULL;
-    default:
-        break;
-    }
-    return e->n_channels > 0 ? NULL : "freq_hz: missing";
-}
