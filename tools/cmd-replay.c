@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -19,10 +20,13 @@
 #include "uw/base/str.h"
 #include "uw/base/time.h"
 #include "uw/base/util.h"
+#include "uw/rx/rx.h"
 
 #define WAIT_MS      50  /* between looks at the progress */
 #define STOP_MS      800 /* for what is inside the chain after Ctrl-C */
-#define RUN_EACH_MAX 25  /* leaves room for "-NNNNN" behind the run of --each */
+#define RUN_LEN      16  /* of a run that the engine names */
+#define RUN_EACH_MAX 20  /* of --each, which puts "-NNNNN" behind it */
+#define NAME_MIN     7
 
 enum {
     OPT_START = 256,
@@ -193,8 +197,15 @@ static int set_option(struct replay *replay, int c, const char *arg) {
     }
 }
 
+/* Identifiers hold the names of run and receiver, and have their limit; three for make_unique(). */
+static size_t name_room(const struct uw_engine_config *config) {
+    size_t run = config->run[0] ? strlen(config->run) : RUN_LEN;
+
+    return run + 3 + NAME_MIN > UW_RX_NAMES_LEN ? NAME_MIN : UW_RX_NAMES_LEN - 3 - run;
+}
+
 /* "NAME=FILE" unless a file of the whole name exists; else a name made from that of the file. */
-static void name_receiver(const char *operand, struct uw_engine_receiver *receiver) {
+static void name_receiver(const char *operand, size_t room, struct uw_engine_receiver *receiver) {
     const char *equals = strchr(operand, '=');
     const char *base;
     size_t n = 0;
@@ -213,7 +224,7 @@ static void name_receiver(const char *operand, struct uw_engine_receiver *receiv
     base = base ? base + 1 : operand;
     if (strcmp(operand, "-") == 0)
         base = "stdin";
-    for (; *base && n < sizeof(receiver->name) - 1; base++) {
+    for (; *base && n < room; base++) {
         if (strcmp(base, ".sigmf") == 0 || strncmp(base, ".sigmf-", 7) == 0)
             break;
         receiver->name[n++] = *base;
@@ -247,7 +258,7 @@ static int add_receiver(struct replay *replay, const char *operand) {
     if (strlen(operand) >= UW_PATH_LEN)
         return uw_diag_add(&replay->diag, "%.60s...: the name is too long", operand);
     memset(receiver, 0, sizeof(*receiver));
-    name_receiver(operand, receiver);
+    name_receiver(operand, name_room(config), receiver);
     receiver->source = replay->source;
     make_unique(config, config->n_receivers);
     config->n_receivers++;
@@ -343,22 +354,32 @@ static void add_summary(struct uw_engine_summary *sum, const struct uw_engine_su
     sum->wall_s += s->wall_s;
 }
 
+/* Each recording has identifiers of its own, also when several are done within a second. */
+static void name_run(const char *given, char run[UW_NAME_LEN]) {
+    time_t now = (time_t)(uw_clock_real_ns() / UW_NS_PER_S);
+    struct tm tm = {0};
+
+    gmtime_r(&now, &tm);
+    strftime(run, UW_NAME_LEN, "r%Y%m%dT%H%M%S", &tm);
+    if (given[0])
+        uw_str_copy(run, UW_NAME_LEN, given);
+}
+
 /* A bad recording does not stop the others, but it is seen in the exit status. */
 static int replay_each(struct replay *replay, char **operands, int n) {
     struct uw_engine_summary sum = {0};
     char run[UW_NAME_LEN];
     int status = UW_EXIT_OK;
 
-    uw_str_copy(run, sizeof(run), replay->config.run);
+    name_run(replay->config.run, run);
     for (int i = 0; i < n && !replay->stopped; i++) {
         struct uw_engine_summary summary = {0};
         int r;
 
         replay->config.n_receivers = 0;
         memset(&replay->diag, 0, sizeof(replay->diag));
-        if (run[0])
-            snprintf(replay->config.run, sizeof(replay->config.run), "%.25s-%u", run,
-                     (unsigned)(i + 1) % 100000u);
+        snprintf(replay->config.run, sizeof(replay->config.run), "%.20s-%u", run,
+                 (unsigned)(i + 1) % 100000u);
         uw_report_begin(replay->report, operands[i]);
         r = add_receiver(replay, operands[i]);
         if (r == 0)
@@ -394,12 +415,9 @@ static int check_operands(const struct replay *replay, char **operands, int n) {
 static bool load_config(struct replay *replay, int argc, char **argv, int *ret_status) {
     struct uw_engine_config *config = &replay->config;
     const char *arg = NULL, *path = NULL;
-    char dir[UW_PATH_LEN - 16];
     int first, c, r;
 
     uw_engine_config_init(config);
-    snprintf(config->signature_dir, sizeof(config->signature_dir), "%s/signatures",
-             uw_config_dir(dir, sizeof(dir)));
     while ((c = uw_cli_next(&cli, argc, argv, &arg, &first)) > 0)
         if (c == 'c')
             path = arg;
@@ -408,6 +426,7 @@ static bool load_config(struct replay *replay, int argc, char **argv, int *ret_s
         return false;
     }
     r = path ? uw_engine_config_load(path, false, &replay->diag, config) : 0;
+    uw_find_signatures(path, config->signature_dir, sizeof(config->signature_dir));
     config->n_receivers = 0;
     config->feed = false; /* a replay is on the feed only when that is asked for */
     *ret_status = uw_cli_report(r, &replay->diag);

@@ -215,8 +215,8 @@ static void show_alert(struct uw_report *report, const struct uw_alert *a) {
     bool raised = a->event == UW_ALERT_RAISED || a->event == UW_ALERT_ESCALATED;
     bool over = a->state == UW_ALERT_ENDED;
 
-    if (!raised && !over)
-        return;
+    if (a->kind == UW_ALERT_RECEIVER || (!raised && !over))
+        return; /* a recording that cannot be read on gets an error line, which says more */
     if (known)
         row.freq_hz = known->freq_hz;
     clear_progress(report);

@@ -211,7 +211,7 @@ static void show_alert(struct uw_view *view, const struct uw_alert *a, int64_t n
                        int64_t now_real_ns) {
     struct shown_alert *shown = find_alert(view, a->alert);
 
-    if (shown && shown->last.head.seq == a->head.seq)
+    if (shown && a->head.seq <= shown->last.head.seq)
         return; /* repeated for a new subscription */
     if (a->state == UW_ALERT_ENDED) {
         if (shown) {

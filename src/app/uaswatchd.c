@@ -177,16 +177,16 @@ int main(int argc, char **argv) {
     static struct uw_engine_config config; /* large: not for the stack */
     static struct uw_diag diag;
     struct arguments args = {0};
-    char dir[UW_PATH_LEN - 16];
     int status = EXIT_DONE;
     int r;
 
     if (parse_arguments(argc, argv, &args, &status))
         return status;
     uw_engine_config_init(&config);
-    snprintf(config.signature_dir, sizeof(config.signature_dir), "%s/signatures",
-             uw_config_dir(dir, sizeof(dir)));
     r = uw_engine_config_load(args.config, true, &diag, &config);
+    uw_find_signatures(args.config, config.signature_dir, sizeof(config.signature_dir));
+    if (r == 0)
+        uw_log_set_level((enum uw_log_level)config.log_level);
     if (args.check)
         return check(&args, r, &diag);
     if (r != 0)

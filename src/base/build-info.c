@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,4 +39,17 @@ const char *uw_config_dir(char *buf, size_t size) {
         dir = runs_from_build_dir() ? UW_SOURCE_CONFIG_DIR : UW_DATA_DIR;
     uw_str_copy(buf, size, dir);
     return buf;
+}
+
+void uw_find_signatures(const char *path, char *dir, size_t size) {
+    static const char name[] = "signatures";
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    size_t len = slash ? (size_t)(slash - path) + 1 : 0;
+    char base[PATH_MAX];
+
+    if (path && (strncmp(dir, path, len) != 0 || strcmp(dir + len, name) != 0))
+        return; /* somebody's choice */
+    if (path && access(dir, F_OK) == 0)
+        return;
+    snprintf(dir, size, "%s/%s", uw_config_dir(base, sizeof(base)), name);
 }

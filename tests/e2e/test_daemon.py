@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""uaswatchd on a looping recording, with everybody looking at its feed at once."""
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import uw
+
+CONF = """
+site = "arena";
+node = "roof";
+feed = {{ enabled = true; endpoint = "{endpoint}"; }};
+receivers = (
+    {{ name = "mast"; type = "loop"; path = "{path}"; }}
+);
+"""
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    return uw.synth(tmp_path_factory.mktemp("iq"), uw.elrs(duration=4))
+
+
+@pytest.fixture
+def conf(sample, tmp_path):
+    path = tmp_path / "uaswatch.conf"
+    path.write_text(CONF.format(endpoint="ipc://%s" % (tmp_path / "feed"), path=sample))
+    return path
+
+
+@pytest.fixture
+def endpoint(tmp_path):
+    return "ipc://%s" % (tmp_path / "feed")
+
+
+@pytest.fixture
+def start(tmp_path):
+    running = []
+
+    def begin(*args):
+        running.append(uw.Process(args, tmp_path / f"out{len(running)}.txt"))
+        return running[-1]
+
+    yield begin
+    for process in running:
+        process.kill()
+
+
+def test_check_config(conf, tmp_path):
+    done = subprocess.run([str(uw.UASWATCHD), "-c", str(conf), "--check-config"],
+                          capture_output=True, check=False, timeout=20)
+    assert (done.returncode, done.stdout.decode()) == (0, f"{conf}: OK\n")
+    bad = tmp_path / "bad.conf"
+    bad.write_text(conf.read_text() + 'colour = "red";\nnode = 7;\n')
+    bad.write_text(conf.read_text().replace('"roof"', "7") + 'colour = "red";\n')
+    done = subprocess.run([str(uw.UASWATCHD), "-c", str(bad), "--check-config"],
+                          capture_output=True, check=False, timeout=20)
+    text = done.stderr.decode()
+    assert done.returncode == 1 and done.stdout == b""
+    assert "bad.conf:3" in text and "colour" in text and len(text.splitlines()) == 2
+
+
+def test_command_line():
+    for args, status in (["--help"], 0), (["--version"], 0), (["--nonsense"], 2), (["x"], 2), \
+            (["-c", "/nonexistent/uaswatch.conf"], 1):
+        done = subprocess.run([str(uw.UASWATCHD), *args], capture_output=True, check=False,
+                              timeout=20)
+        assert done.returncode == status, args
+        assert bool(done.stdout) == (status == 0)
+    assert b"/nonexistent/uaswatch.conf" in done.stderr
+
+
+def test_everybody_at_once(conf, endpoint, start):
+    daemon = start(uw.UASWATCHD, "-c", conf)
+    watch = start(uw.UASWATCH, "watch", "--plain", "--endpoint", endpoint)
+    feed = start(uw.UASWATCH, "feed", "--endpoint", endpoint)
+    python = start(sys.executable, "-u", uw.SOURCE / "examples/subscribe.py", endpoint)
+    watch.wait_for("DRONE", 20)
+    watch.wait_for("ExpressLRS")
+    feed.wait_for('"type":"alert"')
+    python.wait_for("ExpressLRS")
+
+    late = start(uw.UASWATCH, "feed", "v1.alert.", "--endpoint", endpoint)
+    late.wait_for('"type":"alert"', 3)  # history for who comes late
+    other = start(uw.UASWATCH, "watch", "--plain", "--endpoint", endpoint)
+    other.wait_for("1 DRONE LINK", 5)
+
+    status, seconds = daemon.stop()
+    stopped = time.monotonic()
+    assert status == 0, daemon.text()
+    assert seconds < 1.0
+    watch.wait_for("NO DATA", 3.2 - (time.monotonic() - stopped))
+    assert "the system may be deaf" in watch.text()
+
+    since = len(watch.text())
+    start(uw.UASWATCHD, "-c", conf)
+    watch.wait_for("DATA      from the node again", 10, since)
+    watch.wait_for("DRONE     ", 20, since)
+
+    for process in watch, feed, late:
+        status, _ = process.stop(signal.SIGINT)
+        assert status == 0
+    seq = {}
+    for m in uw.parse(feed.text()):
+        assert not list(uw.validator(m["type"]).iter_errors(m)), m
+        key = m["type"], m["run"]
+        assert m["seq"] <= seq.get(key, m["seq"] - 1) + 1, "a gap"
+        seq[key] = max(m["seq"], seq.get(key, 0))
+    assert {"detection", "track", "alert", "health"} <= {k for k, _ in seq}
+    assert len({run for _, run in seq}) == 2  # before and after the restart
+    assert {m["type"] for m in uw.parse(late.text())} == {"alert"}
+
+
+def test_health_says_what_is_heard(conf, endpoint, start):
+    start(uw.UASWATCHD, "-c", conf)
+    feed = start(uw.UASWATCH, "feed", "v1.health.", "--endpoint", endpoint)
+    time.sleep(3.5)
+    feed.stop(signal.SIGINT)
+    health = uw.parse(feed.text())
+    assert 3 <= len(health) <= 6
+    assert [r["receiver"] for r in health[-1]["receivers"]] == ["mast"]
+    assert health[-1]["receivers"][0]["state"] == "ok"
+
+
+def test_nothing_lost_at_the_end(sample, endpoint, start, tmp_path):
+    """A recording to its end: the feed has what replay prints, and the daemon ends by itself."""
+    conf = tmp_path / "file.conf"
+    conf.write_text(CONF.format(endpoint=endpoint, path=sample)
+                    .replace('"loop"', '"file"').replace("path =", "paced = true; path ="))
+    feed = start(uw.UASWATCH, "feed", "--endpoint", endpoint)
+    daemon = start(uw.UASWATCHD, "-c", conf)
+    assert daemon.process.wait(15) == 0, daemon.text()
+    time.sleep(0.3)
+    feed.stop(signal.SIGINT)
+    heard = uw.parse(feed.text())
+    wanted, _ = uw.replay("mast=%s" % sample)
+
+    def essence(messages):
+        return [re.sub(r'"run": "[^"]*"', "", str([m[k] for k in ("type", "time", "seq")]))
+                for m in messages if m["type"] in ("detection", "track", "alert")]
+
+    assert essence(heard) == essence(wanted)
+
+
+def test_bad_configurations_do_not_start(conf, tmp_path):
+    for old, new, words in [('"loop"', '"loup"', "bad.conf:"), ("path =", "puth =", "puth"),
+                            (".sigmf-meta", ".sigmf-mata", "sample.sigmf-mata"),
+                            ("ipc://", "nonsense://", "nonsense")]:
+        bad = tmp_path / "bad.conf"
+        bad.write_text(conf.read_text().replace(old, new))
+        done = subprocess.run([str(uw.UASWATCHD), "-c", str(bad)], capture_output=True,
+                              check=False, timeout=20)
+        assert done.returncode == 1, (new, done.stderr)
+        assert words in done.stderr.decode()
+
+
+def test_feed_of_nobody(tmp_path):
+    done = uw.run("feed", "--endpoint", "ipc://%s" % (tmp_path / "none"), "--timeout", "1", status=3)
+    assert done.stdout == b"" and len(done.stderr.decode().splitlines()) == 1
+
+
+def test_refuses_the_outside(conf, tmp_path):
+    """Without keys only this machine may listen."""
+    bad = tmp_path / "bad.conf"
+    bad.write_text(re.sub("ipc://[^\"]*", "tcp://0.0.0.0:5599", conf.read_text()))
+    done = subprocess.run([str(uw.UASWATCHD), "-c", str(bad)], capture_output=True, check=False,
+                          timeout=20)
+    assert done.returncode in (1, 4)
+    assert b"0.0.0.0" in done.stderr
