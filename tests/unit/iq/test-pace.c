@@ -2,6 +2,8 @@
 /* Pacing under a clock of the test's own, and what the names of files say. */
 #include "iq-test.h"
 
+#include <pthread.h>
+
 #include "../../../src/iq/source-impl.h"
 
 #define RATE 1000000
@@ -152,6 +154,36 @@ static void test_stop_ends_wait(void **state) {
     }
 }
 
+static void *stop_later(void *source) {
+    usleep(20000);
+    uw_source_stop(source);
+    return NULL;
+}
+
+/* The same with the system's clock: a block of eight seconds is given up long before. */
+static void test_stop_ends_real_wait(void **state) {
+    static unsigned char buf[2 * 2000000];
+    struct uw_source_params params;
+    struct uw_source *source;
+    int64_t began = uw_clock_mono_ns();
+    pthread_t thread;
+    uint64_t lost;
+    size_t n = 9;
+
+    (void)state;
+    write_bytes("w_915M_250k.cu8", buf, 2000);
+    uw_source_params_init(&params);
+    params.type = UW_SOURCE_LOOP;
+    params.path = path_of("w_915M_250k.cu8");
+    source = open_good(&params);
+    assert_int_equal(pthread_create(&thread, NULL, stop_later, source), 0);
+    assert_int_equal(uw_source_read(source, buf, 2000000, NULL, &n, &lost), 0);
+    assert_int_equal(n, 0);
+    assert_true(uw_clock_mono_ns() - began < 4 * UW_NS_PER_S);
+    pthread_join(thread, NULL);
+    uw_source_close(source);
+}
+
 static void test_names(void **state) {
     static const struct {
         const char *name;
@@ -188,9 +220,10 @@ static void test_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paced_file), cmocka_unit_test(test_file_does_not_wait),
-        cmocka_unit_test(test_loop),       cmocka_unit_test(test_loop_late),
-        cmocka_unit_test(test_names),      cmocka_unit_test(test_stop_ends_wait),
+        cmocka_unit_test(test_paced_file),     cmocka_unit_test(test_file_does_not_wait),
+        cmocka_unit_test(test_loop),           cmocka_unit_test(test_loop_late),
+        cmocka_unit_test(test_names),          cmocka_unit_test(test_stop_ends_real_wait),
+        cmocka_unit_test(test_stop_ends_wait),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
