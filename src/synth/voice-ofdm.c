@@ -4,9 +4,9 @@
  * OFDM on a 15 kHz raster: DJI DroneID bursts and an LTE-like downlink
  *
  * Each symbol is built in the frequency domain, every carrier weighted with the receiver's passband
- * where it falls, and transformed at a rate at least 6 times the signal's width. A symbol is
- * periodic in its useful time, so any instant of it, prefix included, is found by interpolating on
- * a circle (8-point Lagrange: error below -70 dB at this oversampling): no filter, no delay, any
+ * where it falls, and transformed at four times the width that this receiver sees or more. A symbol
+ * is periodic in its useful time, so any instant of it, prefix included, is found by interpolating
+ * on a circle (8-point Lagrange: error below -75 dB at this oversampling): no filter, no delay, any
  * receiver rate, any fractional start.
  *
  * DroneID (github.com/proto17/dji_droneid; RUB-SysSec/DroneSecurity): 15.36 MS/s numerology, prefix
@@ -24,16 +24,19 @@
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 
-#define SPACING_HZ 15e3
-#define CHIP_HZ    15.36e6 /* unit of DroneID's prefixes; LTE's are of twice the rate */
-#define TAPS       8
-#define N_ZC       601
-#define LTE_SLOT   7  /* symbols */
-#define LTE_HALF   70 /* symbols in 5 ms */
+#define SPACING_HZ   15e3
+#define CHIP_HZ      15.36e6 /* unit of DroneID's prefixes; LTE's are of twice the rate */
+#define TAPS         8
+#define OVERSAMPLING 4
+#define N_ZC         601
+#define LTE_SLOT     7  /* symbols */
+#define LTE_HALF     70 /* symbols in 5 ms */
 
 struct voice_ofdm {
     int n;     /* transform length */
     int k_max; /* carriers on each side */
+    int k_mid; /* carrier that is transformed as 0: the one nearest to the receiver's centre */
+    int k_low, k_high; /* carriers that the receiver sees */
     double useful_s, chip_s;
     int64_t symbol;
     double start_s, stop_s, prefix_s; /* of this symbol, from the burst's start */
@@ -92,8 +95,10 @@ static int zc_root(enum ofdm_layout layout, int64_t symbol) {
 }
 
 static void carrier_set(struct voice_ofdm *o, const struct rx *rx, int k, double re, double im) {
+    if (k < o->k_low || k > o->k_high)
+        return;
     double g = rx_gain(rx, o->offset_hz + k * o->hz_per_carrier);
-    int bin = k & (o->n - 1);
+    int bin = (k - o->k_mid) & (o->n - 1);
     o->spec_re[bin] = g * re;
     o->spec_im[bin] = g * im;
 }
@@ -142,15 +147,30 @@ static void symbol_next(struct voice *v, const struct rx *rx) {
     symbol_build(v, rx);
 }
 
+/* Which carriers fall into the receiver's band. */
+static void carriers_choose(struct voice_ofdm *o, const struct rx *rx) {
+    double low = ceil((-rx->edge_hz - o->offset_hz) / o->hz_per_carrier);
+    double high = floor((rx->edge_hz - o->offset_hz) / o->hz_per_carrier);
+    o->k_low = (int)fmin(fmax(low, -o->k_max), o->k_max);
+    o->k_high = (int)fmin(fmax(high, o->k_low), o->k_max);
+    o->k_mid = (o->k_low + o->k_high) / 2;
+    for (o->n = 256; o->n < OVERSAMPLING * (o->k_high - o->k_low + 1);)
+        o->n *= 2;
+}
+
 int voice_ofdm_open(struct voice *v, const struct rx *rx) {
-    const struct wave *w = &v->b.wave;
     struct voice_ofdm *o = calloc(1, sizeof(*o));
     if (!o)
         return uw_err(-ENOMEM);
     v->ofdm = o;
-    o->k_max = w->carriers / 2;
-    for (o->n = 256; o->n < 6 * w->carriers;)
-        o->n *= 2;
+    double clock = v->b.clock;
+    o->k_max = v->b.wave.carriers / 2;
+    o->useful_s = 1 / (SPACING_HZ * clock);
+    o->chip_s = 1 / (CHIP_HZ * clock);
+    o->offset_hz = v->cps * rx->r->rate_hz;
+    o->hz_per_carrier = SPACING_HZ * clock / rx->clock;
+    o->symbol = -1;
+    carriers_choose(o, rx);
     o->spec_re = calloc((size_t)o->n, sizeof(double));
     o->spec_im = calloc((size_t)o->n, sizeof(double));
     o->cos_table = calloc((size_t)o->n, sizeof(double));
@@ -158,12 +178,6 @@ int voice_ofdm_open(struct voice *v, const struct rx *rx) {
         return uw_err(-ENOMEM);
     for (int i = 0; i < o->n; i++)
         o->cos_table[i] = cos(2 * UW_PI * i / o->n);
-    double clock = v->b.clock;
-    o->useful_s = 1 / (SPACING_HZ * clock);
-    o->chip_s = 1 / (CHIP_HZ * clock);
-    o->offset_hz = v->cps * rx->r->rate_hz;
-    o->hz_per_carrier = SPACING_HZ * clock / rx->clock;
-    o->symbol = -1;
     return 0;
 }
 
@@ -179,37 +193,60 @@ void voice_ofdm_close(struct voice *v) {
 
 /* Lagrange weights for the points -3 .. 4 at 0 <= p < 1. */
 static void weights(double p, double w[TAPS]) {
-    static const double below[TAPS] = {-5040, 720, -240, 144, -144, 240, -720, 5040};
+    static const double scale[TAPS] = {-1.0 / 5040, 1.0 / 720, -1.0 / 240, 1.0 / 144,
+                                       -1.0 / 144,  1.0 / 240, -1.0 / 720, 1.0 / 5040};
+    double below = 1, above = 1;
     for (int i = 0; i < TAPS; i++) {
-        double product = 1;
-        for (int j = 0; j < TAPS; j++)
-            if (j != i)
-                product *= p - (j - 3);
-        w[i] = product / below[i];
+        w[i] = below * scale[i];
+        below *= p - (i - 3);
     }
+    for (int i = TAPS - 1; i >= 0; i--) {
+        w[i] *= above;
+        above *= p - (i - 3);
+    }
+}
+
+/* The symbol's value at a place on its circle. */
+static void circle_at(const struct voice_ofdm *o, double place, float *re, float *im) {
+    double w[TAPS], sr = 0, si = 0;
+    int cell = (int)place;
+    weights(place - cell, w);
+    for (int i = 0; i < TAPS; i++) {
+        int at = (cell + i - 3) & (o->n - 1);
+        sr += w[i] * o->spec_re[at];
+        si += w[i] * o->spec_im[at];
+    }
+    *re = (float)sr;
+    *im = (float)si;
+}
+
+/* Up to len samples of one symbol; returns how many. */
+static int ofdm_segment(struct voice *v, const struct rx *rx, uint64_t n, float *re, float *im,
+                        int len) {
+    struct voice_ofdm *o = v->ofdm;
+    double rate = rx->r->rate_hz * rx->clock, since = (double)n - v->s0;
+    float cr[PIECE], ci[PIECE];
+    while (since / rate >= o->stop_s)
+        symbol_next(v, rx);
+    double left = ceil(o->stop_s * rate - since);
+    if (left < len)
+        len = left < 1 ? 1 : (int)left;
+    double turn = (since / rate - o->start_s - o->prefix_s) / o->useful_s;
+    double step = 1 / (rate * o->useful_s);
+    chirp_run(v->phase0 + v->cps * since + o->k_mid * turn, v->cps + o->k_mid * step, 0, cr, ci,
+              len);
+    for (int k = 0; k < len; k++) {
+        double u = turn + k * step;
+        float a, b;
+        circle_at(o, (u - floor(u)) * o->n, &a, &b);
+        re[k] = a * cr[k] - b * ci[k];
+        im[k] = a * ci[k] + b * cr[k];
+    }
+    return len;
 }
 
 void voice_ofdm_run(struct voice *v, const struct rx *rx, uint64_t n, float *re, float *im,
                     int len) {
-    struct voice_ofdm *o = v->ofdm;
-    double rate = rx->r->rate_hz * rx->clock;
-    float cr[PIECE], ci[PIECE];
-    chirp_run(v->phase0 + v->cps * ((double)n - v->s0), v->cps, 0, cr, ci, len);
-    for (int k = 0; k < len; k++) {
-        double t = ((double)n + k - v->s0) / rate;
-        while (t >= o->stop_s)
-            symbol_next(v, rx);
-        double turn = (t - o->start_s - o->prefix_s) / o->useful_s;
-        double place = (turn - floor(turn)) * o->n, w[TAPS], sr = 0, si = 0;
-        int cell = (int)place;
-        weights(place - cell, w);
-        for (int i = 0; i < TAPS; i++) {
-            int at = (cell + i - 3) & (o->n - 1);
-            sr += w[i] * o->spec_re[at];
-            si += w[i] * o->spec_im[at];
-        }
-        float a = (float)sr, b = (float)si;
-        re[k] = a * cr[k] - b * ci[k];
-        im[k] = a * ci[k] + b * cr[k];
-    }
+    for (int k = 0; k < len;)
+        k += ofdm_segment(v, rx, n + (uint64_t)k, re + k, im + k, len - k);
 }

@@ -75,13 +75,12 @@ static void test_symbols(void **state) {
         size_t from = (size_t)ceil(start), len = (size_t)(floor(start + sps) - ceil(start));
         double late = (double)from - start, c = bw / rate / sps;
         int best = -1;
-        double best_power = 0, total = 0;
+        double best_power = 0;
         for (int bin = 0; bin < 128; bin++) {
             double f = bin * bw / 128 / rate - bw / rate / 2;
             double folded = f - bw / rate; /* after the wrap the tone stands BW lower */
             double p = cabs(correlate(x + from, len, 0, f + c * late, c)) +
                        cabs(correlate(x + from, len, 0, folded + c * late, c));
-            total += p * p;
             if (p > best_power)
                 best_power = p, best = bin;
         }
