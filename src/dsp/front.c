@@ -367,9 +367,10 @@ void uw_front_gap(struct uw_front *front, uint64_t n) {
 
 void uw_front_flush(struct uw_front *front) {
     take_rest(front);
+    /* the history may still be cut here */
+    front->ops.progress(front->userdata, front->n_samples);
     front->base_frame = front->n_frames;
     front->first_frame_sample = front->n_samples;
-    front->ops.progress(front->userdata, front->n_samples);
 }
 
 uint64_t uw_front_samples(const struct uw_front *front) {
@@ -413,6 +414,32 @@ double uw_front_noise_density(const struct uw_front *front, double lower_hz, dou
     if (count == 0 || !front->learned)
         return NAN;
     return sum / (double)count / (HANN_POWER * n) / front->config.rate_hz;
+}
+
+bool uw_front_parts(const struct uw_front *front, uint64_t *sample, size_t n_parts, double *parts) {
+    uint64_t first = front->base_frame;
+    const size_t n = front->n;
+
+    if (front->n_frames > front->n_history && front->n_frames - front->n_history > first)
+        first = front->n_frames - front->n_history;
+    const uint64_t origin = front->first_frame_sample + (first - front->base_frame) * front->hop;
+    const uint64_t frame =
+        *sample > origin ? first + (*sample - origin + front->hop - 1) / front->hop : first;
+    if (frame >= front->n_frames || n_parts == 0 || n_parts > n)
+        return false;
+    const float complex *x = frame_at(front, frame);
+    for (size_t i = 0; i < n_parts; ++i) {
+        float sum = 0.0f;
+
+        for (size_t k = i * n / n_parts; k < (i + 1) * n / n_parts; ++k) {
+            const float complex v = x[k < n / 2 ? k + n / 2 : k - n / 2];
+
+            sum += crealf(v) * crealf(v) + cimagf(v) * cimagf(v);
+        }
+        parts[i] = (double)sum / ((double)n * (double)n);
+    }
+    *sample = origin + (frame - first) * front->hop;
+    return true;
 }
 
 /* Amplitude of the channel filter k bins from the channel's centre: flat, then a raised-cosine

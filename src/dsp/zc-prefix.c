@@ -79,8 +79,9 @@ void uw_zc_decide_layout(const struct uw_zc_piece *p, struct uw_zc_hit *hit) {
     if (start < 0 || !(first > 0) || !(burst > noise))
         return;
 
-    double llr =
-        UW_ZC_BAND_HZ * UW_ZC_SYMBOL_S * (log(noise / burst) + first * (1 / noise - 1 / burst));
+    /* half of it: the noise, too, is known from one symbol only */
+    double llr = 0.5 * UW_ZC_BAND_HZ * UW_ZC_SYMBOL_S *
+                 (log(noise / burst) + first * (1 / noise - 1 / burst));
     llr = fmax(-15, fmin(15, llr));
     double energy = 0;
     const double complex sum = prefix(p, start, 80 / 15.36e6, &energy);

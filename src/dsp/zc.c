@@ -56,7 +56,7 @@ enum {
     LAG_PAD = 64,
 };
 
-#define TRIGGER_NATS    10.0 /* root 600 alone makes a candidate: 1 in 20 000 cells of noise */
+#define TRIGGER_NATS    12.5 /* root 600 alone makes a candidate: 1 in 270 000 cells of noise */
 #define SPACING_ERROR_S 0.1e-6
 #define PEAK_APART_S    10e-6 /* one candidate per so much time */
 #define LONE_PFA        1e-3

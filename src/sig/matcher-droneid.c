@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "matcher-droneid-watch.h"
 #include "matcher-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
@@ -36,7 +37,8 @@
 #define PAD_S           100e-6 /* of a burst's edges, which are as sharp as a frame is short */
 #define AIRTIME_S       660e-6
 #define SAME_S          150e-6 /* two hits so near in time ... */
-#define SAME_HZ         2.5e6  /* ... and frequency are one burst */
+#define SAME_HZ         9e6    /* ... and frequency are one burst */
+#define GHOST_SCORE_MAX 0.8    /* theirs is below */
 #define RASTER_HZ       350e3  /* 60 ppm at 5.8 GHz */
 #define LLR_MAX         40.0
 #define AIRTIME_ERROR_S 10e-6
@@ -55,6 +57,7 @@ struct droneid {
     const struct uw_signature *signature;
     const char *variant[3]; /* by enum uw_zc_layout */
     struct uw_zc *zc;
+    struct uw_droneid_watch *watch;
     double max_rate_hz;
     size_t max_samples;
     float complex *samples;
@@ -70,6 +73,7 @@ static void droneid_free(void *matcher) {
     if (!d)
         return;
     uw_zc_free(d->zc);
+    uw_droneid_watch_free(d->watch);
     free(d->samples);
     free(d);
 }
@@ -114,6 +118,8 @@ static int droneid_new(const struct uw_matcher_env *env, void **ret_matcher) {
         if (!d->samples)
             return uw_err(-ENOMEM);
         int r = uw_zc_new(d->max_rate_hz, d->max_samples, &d->zc);
+        if (r == 0)
+            r = uw_droneid_watch_new(env->front, rate_hz, &d->watch);
         if (r < 0)
             return r;
     }
@@ -169,7 +175,8 @@ static void search_cut(struct droneid *d, uint64_t start, uint64_t stop, double 
     for (size_t i = 0; i < n_hits; ++i) {
         const struct uw_zc_hit *h = &hits[i];
         const double core = cut_start + h->sample * rate_hz / cut_hz;
-        const double before = h->layout == UW_ZC_LEGACY ? UW_ZC_BEFORE_LEGACY_S : UW_ZC_BEFORE_O2_S;
+        /* the likelier layout, even where it is not decided */
+        const double before = h->layout_llr < 0 ? UW_ZC_BEFORE_LEGACY_S : UW_ZC_BEFORE_O2_S;
         const struct found found = {
             .start = fmax(core - before * rate_hz, 0),
             .stop = core + UW_ZC_AFTER_S * rate_hz,
@@ -267,51 +274,90 @@ static bool is_known(const struct droneid *d, const struct found *found) {
     return false;
 }
 
-/* All centres from lower to upper. */
-static void search_window(struct droneid *d, uint64_t start, uint64_t stop, double lower_hz,
+/*
+ * The neighbourhood of a hit. A burst outside the centres that were searched shows ghosts inside,
+ * carriers away where both roots nearly agree again (134 of them, and others when it is strong): of
+ * everything at that time and within a signal's width the best one stays.
+ */
+static void search_ghosts(struct droneid *d, const struct found *hit) {
+    const double margin = 2 * PAD_S * d->env.config->rate_hz;
+    const uint64_t start = (uint64_t)fmax(hit->start - margin, 0);
+    const uint64_t stop = (uint64_t)(hit->stop + margin);
+
+    for (int k = 1; k * CENTRE_STEP_HZ < SAME_HZ; ++k) {
+        search_cut(d, start, stop, hit->freq_hz - k * CENTRE_STEP_HZ, CENTRE_STEP_HZ / 2);
+        search_cut(d, start, stop, hit->freq_hz + k * CENTRE_STEP_HZ, CENTRE_STEP_HZ / 2);
+    }
+}
+
+/* All centres from lower to upper; whether there is a DroneID. */
+static bool search_window(struct droneid *d, uint64_t start, uint64_t stop, double lower_hz,
                           double upper_hz) {
     const double n_steps = fmax(1, ceil((upper_hz - lower_hz) / CENTRE_STEP_HZ));
     const double step_hz = (upper_hz - lower_hz) / n_steps;
+    struct found first[N_HITS];
 
     d->n_hits = 0;
     for (double i = 0; i < n_steps; ++i)
         search_cut(d, start, stop, lower_hz + (i + 0.5) * step_hz, step_hz / 2 + 30e3);
+    const size_t n = d->n_hits;
+    memcpy(first, d->hits, n * sizeof(*first));
+    for (size_t i = 0; i < n; ++i) {
+        if (first[i].hit.score < GHOST_SCORE_MAX && !is_known(d, &first[i]))
+            search_ghosts(d, &first[i]);
+    }
     for (size_t i = 0; i < d->n_hits; ++i) {
         if (!is_known(d, &d->hits[i]))
             emit(d, &d->hits[i]);
     }
+    return d->n_hits > 0;
 }
 
-static void droneid_burst(void *matcher, const struct uw_burst *burst) {
-    struct droneid *d = matcher;
-
-    if (!d->zc || burst->upper_hz - burst->lower_hz < WIDTH_MIN_HZ)
-        return;
+/* Any length of signal, in windows. */
+static bool search_piece(struct droneid *d, uint64_t start, uint64_t stop, double lower_hz,
+                         double upper_hz) {
     const double rate_hz = d->env.config->rate_hz;
-    /* a burst wider than the signal may hold it anywhere, a narrower one is a part of it */
-    const double a = burst->lower_hz + HALF_BAND_HZ, b = burst->upper_hz - HALF_BAND_HZ;
     const double limit_hz = fmax(0, rate_hz / 2 - HALF_BAND_HZ);
-    const double lower_hz = fmax(fmin(a, b) - CENTRE_SLACK_HZ, -limit_hz);
-    const double upper_hz = fmin(fmax(a, b) + CENTRE_SLACK_HZ, limit_hz);
-    if (upper_hz < lower_hz)
-        return;
+    const uint64_t window = (uint64_t)(WINDOW_S * rate_hz);
+    const uint64_t step = window - (uint64_t)(OVERLAP_S * rate_hz);
+    bool any = false;
 
-    const double length_s = (double)(burst->stop - burst->start) / rate_hz;
-    const uint64_t pad = (uint64_t)((PAD_S + fmax(0, AIRTIME_S - length_s)) * rate_hz);
-    uint64_t start = burst->start > pad ? burst->start - pad : 0;
-    const uint64_t stop = burst->stop + pad;
-    const uint64_t window = (uint64_t)(WINDOW_S * rate_hz),
-                   overlap = (uint64_t)(OVERLAP_S * rate_hz);
-    for (; start < stop; start += window - overlap) {
-        search_window(d, start, start + window < stop ? start + window : stop, lower_hz, upper_hz);
+    lower_hz = fmax(lower_hz, -limit_hz);
+    upper_hz = fmin(upper_hz, limit_hz);
+    if (upper_hz < lower_hz)
+        return false;
+    for (;; start += step) {
+        any |= search_window(d, start, start + window < stop ? start + window : stop, lower_hz,
+                             upper_hz);
         if (start + window >= stop)
-            break;
+            return any;
     }
 }
 
+static bool droneid_burst(void *matcher, const struct uw_burst *burst) {
+    struct droneid *d = matcher;
+
+    if (!d->zc || burst->upper_hz - burst->lower_hz < WIDTH_MIN_HZ)
+        return false;
+    /* a burst wider than the signal may hold it anywhere, a narrower one is a part of it */
+    const double rate_hz = d->env.config->rate_hz;
+    const double a = burst->lower_hz + HALF_BAND_HZ, b = burst->upper_hz - HALF_BAND_HZ;
+    const double length_s = (double)(burst->stop - burst->start) / rate_hz;
+    const uint64_t pad = (uint64_t)((PAD_S + fmax(0, AIRTIME_S - length_s)) * rate_hz);
+
+    return search_piece(d, burst->start > pad ? burst->start - pad : 0, burst->stop + pad,
+                        fmin(a, b) - CENTRE_SLACK_HZ, fmax(a, b) + CENTRE_SLACK_HZ);
+}
+
 static void droneid_progress(void *matcher, uint64_t sample) {
-    (void)matcher;
+    struct droneid *d = matcher;
+    const uint64_t pad = (uint64_t)(2 * PAD_S * d->env.config->rate_hz);
+    struct uw_droneid_suspect s;
+
     (void)sample;
+    while (d->watch && uw_droneid_watch_next(d->watch, &s))
+        (void)search_piece(d, s.start > pad ? s.start - pad : 0, s.stop + pad, s.lower_hz,
+                           s.upper_hz);
 }
 
 static void droneid_flush(void *matcher) {

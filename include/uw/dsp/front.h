@@ -72,6 +72,12 @@ double uw_front_clip_ratio(const struct uw_front *front);
 double uw_front_noise_density(const struct uw_front *front, double lower_hz, double upper_hz);
 
 /*
+ * Power of the next frame in the history that begins at or after *sample, in n_parts about equal
+ * parts of the band, lowest frequency first; *sample becomes its begin. False if there is none yet.
+ */
+bool uw_front_parts(const struct uw_front *front, uint64_t *sample, size_t n_parts, double *parts);
+
+/*
  * Cuts a channel out of the history: about the samples [start, stop), filtered to centre +-
  * bandwidth / 2 (flat to there, then a raised-cosine slope), mixed to its centre, at the rate that
  * comes back (at least min_rate_hz where the receiver's rate allows). Sample m of the output was
