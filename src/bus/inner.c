@@ -24,7 +24,11 @@
 
 #define INNER_HWM       256
 #define INNER_LINGER_MS 1000
-#define BODY_MAX        65536
+/* Over ipc and tcp the receiver's end is long. libzmq (4.3.4) stops reading at the limit; when the
+ * peer then closes, it takes the hang-up for an error and loses what the kernel still holds: with a
+ * short queue the end of every recording. Memory stays bounded, at about a kilobyte a message. */
+#define INNER_REMOTE_HWM 16384
+#define BODY_MAX         65536
 /* Twice the limit of a body: what is a little too long is refused with a text and counted, what is
  * far too long costs the peer its connection. */
 #define FRAME_MAX (2 * BODY_MAX)
@@ -108,12 +112,13 @@ int uw_bus_send_progress(struct uw_bus_sender *sender, const struct uw_progress 
 
 int uw_bus_receiver_new(struct uw_bus *bus, const char *endpoint, struct uw_diag *diag,
                         struct uw_bus_receiver **ret) {
+    bool inproc = endpoint && strncmp(endpoint, "inproc:", 7) == 0;
     const struct uw_socket_params params = {
         .what = "inner bus",
         .type = ZMQ_PULL,
         .bind = true,
         .send_hwm = INNER_HWM,
-        .recv_hwm = INNER_HWM,
+        .recv_hwm = inproc ? INNER_HWM : INNER_REMOTE_HWM,
         .max_len = FRAME_MAX,
     };
     struct uw_bus_receiver *receiver = calloc(1, sizeof(*receiver));
