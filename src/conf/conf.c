@@ -164,6 +164,10 @@ void uw_conf_mistake_at(struct uw_conf *conf, unsigned line, const char *key, co
     va_end(ap);
 }
 
+const struct uw_conf_node *uw_conf_find(const struct uw_conf_node *group, const char *key) {
+    return (const struct uw_conf_node *)config_setting_get_member(uw_conf_setting(group), key);
+}
+
 void uw_conf_mistake(struct uw_conf *conf, const struct uw_conf_node *node, const char *format,
                      ...) {
     const config_setting_t *setting = uw_conf_setting(node);

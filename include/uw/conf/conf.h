@@ -39,6 +39,8 @@ void uw_conf_freep(struct uw_conf **conf);
 bool uw_conf_failed(const struct uw_conf *conf);
 
 const struct uw_conf_node *uw_conf_root(struct uw_conf *conf);
+/* What a key of a group stands for, of whatever type, to hang a mistake on; or NULL. */
+const struct uw_conf_node *uw_conf_find(const struct uw_conf_node *group, const char *key);
 /* Adds a mistake at this node, for checks of the caller's own. */
 void uw_conf_mistake(struct uw_conf *conf, const struct uw_conf_node *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
