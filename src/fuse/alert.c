@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "uw/base/err.h"
@@ -97,18 +96,10 @@ void uw_fuse_alarm_refresh(struct uw_fuse *fuse, struct uw_fuse_track *track) {
     send(fuse, alarm, UW_ALERT_UPDATED);
 }
 
-void uw_fuse_alarm_clear(struct uw_fuse *fuse, struct uw_fuse_track *track, const char *why) {
-    struct uw_alert *a = &track->alarm.record;
-
+void uw_fuse_alarm_clear(struct uw_fuse *fuse, struct uw_fuse_track *track,
+                         enum uw_fuse_cause cause) {
     fill(track);
-    if (why)
-        uw_str_copy(a->reason, sizeof(a->reason), why);
-    else
-        snprintf(a->reason, sizeof(a->reason), "Nothing heard of this link for %lld s.",
-                 (long long)llround(fuse->config.clear_s));
-    uw_str_copy(a->advice, sizeof(a->advice),
-                "The link is silent: the drone may have landed, left or be out of range. "
-                "Keep watching as the venue's plan says.");
+    uw_fuse_text_cleared(cause, fuse->config.clear_s, &track->alarm.record);
     send(fuse, &track->alarm, UW_ALERT_CLEARED);
 }
 

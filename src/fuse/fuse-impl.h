@@ -72,6 +72,8 @@ struct uw_fuse {
     int64_t n_tracks_ever, n_alerts_ever, n_uas_ever, n_dropped;
 };
 
+enum uw_fuse_cause { UW_FUSE_SILENT, UW_FUSE_EVIDENCE_GONE, UW_FUSE_INPUT_ENDED, UW_FUSE_NO_ROOM };
+
 struct uw_fuse_track *uw_fuse_find_track(struct uw_fuse *fuse, const struct uw_detection *d);
 struct uw_fuse_member *uw_fuse_find_member(struct uw_fuse_track *track,
                                            const struct uw_detection *d);
@@ -85,15 +87,17 @@ int uw_fuse_track_new(struct uw_fuse *fuse, const struct uw_detection *d,
 void uw_fuse_track_detection(struct uw_fuse *fuse, struct uw_fuse_track *track,
                              const struct uw_detection *d);
 void uw_fuse_track_tick(struct uw_fuse *fuse, struct uw_fuse_track *track);
-void uw_fuse_track_end(struct uw_fuse *fuse, struct uw_fuse_track *track, const char *why);
+void uw_fuse_track_end(struct uw_fuse *fuse, struct uw_fuse_track *track, enum uw_fuse_cause cause);
 /* The member that has brought the most evidence. */
 const struct uw_fuse_member *uw_fuse_strongest(const struct uw_fuse_track *track);
 
 void uw_fuse_alarm_raise(struct uw_fuse *fuse, struct uw_fuse_track *track);
 void uw_fuse_alarm_refresh(struct uw_fuse *fuse, struct uw_fuse_track *track);
-void uw_fuse_alarm_clear(struct uw_fuse *fuse, struct uw_fuse_track *track, const char *why);
+void uw_fuse_alarm_clear(struct uw_fuse *fuse, struct uw_fuse_track *track,
+                         enum uw_fuse_cause cause);
 
 void uw_fuse_text_track(const struct uw_fuse_track *track, struct uw_alert *alert);
+void uw_fuse_text_cleared(enum uw_fuse_cause cause, double clear_s, struct uw_alert *alert);
 void uw_fuse_text_receiver(enum uw_rx_state state, const char *receiver, const char *why,
                            struct uw_alert *alert);
 

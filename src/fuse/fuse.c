@@ -157,7 +157,7 @@ static bool make_room(struct uw_fuse *fuse) {
     }
     if (worst == fuse->n_tracks)
         return false;
-    uw_fuse_track_end(fuse, fuse->tracks[worst], NULL);
+    uw_fuse_track_end(fuse, fuse->tracks[worst], UW_FUSE_NO_ROOM);
     remove_track(fuse, worst);
     return true;
 }
@@ -189,7 +189,7 @@ int uw_fuse_finish(struct uw_fuse *fuse, bool ended) {
     if (!ended)
         return 0;
     for (size_t i = 0; i < fuse->n_tracks; i++)
-        uw_fuse_track_end(fuse, fuse->tracks[i], "end of input");
+        uw_fuse_track_end(fuse, fuse->tracks[i], UW_FUSE_INPUT_ENDED);
     remove_ended(fuse);
     assert(fuse->n_tracks == 0);
     return 0;

@@ -182,6 +182,31 @@ void uw_fuse_text_track(const struct uw_fuse_track *track, struct uw_alert *aler
     advice(&track->record, (struct text){alert->advice, sizeof(alert->advice)});
 }
 
+void uw_fuse_text_cleared(enum uw_fuse_cause cause, double clear_s, struct uw_alert *alert) {
+    struct text reason_text = {alert->reason, sizeof(alert->reason)};
+    struct text advice_text = {alert->advice, sizeof(alert->advice)};
+
+    switch (cause) {
+    case UW_FUSE_EVIDENCE_GONE:
+        add(&reason_text, "What was heard later speaks against it.");
+        add(&advice_text, "The alert was probably false. Stand down as the venue's plan says.");
+        break;
+    case UW_FUSE_INPUT_ENDED:
+        add(&reason_text, "end of input");
+        add(&advice_text, "The recording ends here; whether the link went on is not known.");
+        break;
+    case UW_FUSE_NO_ROOM:
+        add(&reason_text, "Too many links at once: this one is not followed any more.");
+        add(&advice_text, "Whether the link goes on is not known. Keep watching.");
+        break;
+    default:
+        add(&reason_text, "Nothing heard of this link for ");
+        add_tenths(&reason_text, clear_s, "s.");
+        add(&advice_text, "The drone may have landed, left or gone out of range. "
+                          "Keep watching as the venue's plan says.");
+    }
+}
+
 void uw_fuse_text_receiver(enum uw_rx_state state, const char *receiver, const char *why,
                            struct uw_alert *alert) {
     struct text head = {alert->headline, sizeof(alert->headline)};

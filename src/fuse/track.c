@@ -221,7 +221,7 @@ static void publish(struct uw_fuse *fuse, struct uw_fuse_track *track) {
     if (t->state == UW_TRACK_CONFIRMED && !track->alarm.active)
         uw_fuse_alarm_raise(fuse, track);
     else if (t->state == UW_TRACK_TENTATIVE && track->alarm.active)
-        uw_fuse_alarm_clear(fuse, track, "What was heard later speaks against it.");
+        uw_fuse_alarm_clear(fuse, track, UW_FUSE_EVIDENCE_GONE);
     else if (track->alarm.active)
         uw_fuse_alarm_refresh(fuse, track);
 }
@@ -254,7 +254,7 @@ void uw_fuse_track_tick(struct uw_fuse *fuse, struct uw_fuse_track *track) {
     int64_t silent = fuse->time_ns - track->record.last_seen_ns;
 
     if (silent >= fuse->clear_ns) {
-        uw_fuse_track_end(fuse, track, NULL);
+        uw_fuse_track_end(fuse, track, UW_FUSE_SILENT);
         return;
     }
     if (silent >= fuse->coast_ns)
@@ -264,9 +264,10 @@ void uw_fuse_track_tick(struct uw_fuse *fuse, struct uw_fuse_track *track) {
     publish(fuse, track);
 }
 
-void uw_fuse_track_end(struct uw_fuse *fuse, struct uw_fuse_track *track, const char *why) {
+void uw_fuse_track_end(struct uw_fuse *fuse, struct uw_fuse_track *track,
+                       enum uw_fuse_cause cause) {
     take_state(track, UW_FUSE_GONE);
     emit(fuse, track);
     if (track->alarm.active)
-        uw_fuse_alarm_clear(fuse, track, why);
+        uw_fuse_alarm_clear(fuse, track, cause);
 }
