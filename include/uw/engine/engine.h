@@ -5,8 +5,13 @@
 /*
  * The wiring: receivers, inner bus, fusion thread, feed
  *
- * uaswatchd and "uaswatch replay" both only fill a struct uw_engine_config (from a file, the command line or both) and
- * run it.
+ * uaswatchd and "uaswatch replay" both only fill a struct uw_engine_config (from a file, the
+ * command line or both) and run it.
+ *
+ * Message sequences are a function of input and configuration alone (health apart) as long as all
+ * receivers are files. With a live receiver the wall clock decides how long the slowest is waited
+ * for (lag_s), when a silent one raises an alert of kind `receiver`, and nothing else. When no
+ * receiver is heard from, event time stands still: what cannot be heard is not declared gone.
  *
  * Threads: all calls from one; the callback comes from the fusion thread, in the order of the feed.
  */
@@ -22,7 +27,7 @@
 struct uw_diag;
 struct uw_engine;
 
-#define UW_PATH_LEN 512
+#define UW_PATH_LEN       512
 #define UW_SIGNATURES_MAX 64
 
 struct uw_engine_receiver {
@@ -44,15 +49,19 @@ struct uw_engine_config {
     char bus_endpoint[UW_PATH_LEN];
     bool feed;
     char feed_endpoint[UW_PATH_LEN];
-    double lag_s; /* live receivers are waited for this long */
+    double lag_s;  /* live receivers are waited for this long */
+    int log_level; /* enum uw_log_level; for the program, which sets it */
     struct uw_fuse_config fuse;
     size_t block_samples; /* tests */
     unsigned delay_seed;  /* tests */
 };
 
 struct uw_engine_summary {
-    double seconds; /* of signal, the longest receiver */
-    uint64_t samples, detections, tracks, alerts, dropped;
+    double seconds;                       /* of signal, the longest receiver */
+    uint64_t samples, detections, tracks; /* samples: that went through the detectors */
+    uint64_t alerts;                      /* of kind uas */
+    uint64_t dropped;                     /* samples lost, by the sources or for want of time */
+    uint64_t late;                        /* detections that came after their turn (live only) */
     double wall_s;
 };
 
@@ -63,7 +72,9 @@ typedef void (*uw_engine_message_fn)(void *userdata, enum uw_msg_type type, cons
 typedef void (*uw_engine_detection_fn)(void *userdata, const struct uw_detection *d);
 
 void uw_engine_config_init(struct uw_engine_config *config); /* defaults */
-/* Reads a configuration file over the defaults. Without `need_receivers` the receivers may be missing. */
+/* Reads a configuration file over the defaults; paths in it are relative to its directory, the
+ * signatures' default is "signatures" beside it, and the feed is on unless it is switched off.
+ * Without `need_receivers` the receivers may be missing. */
 int uw_engine_config_load(const char *path, bool need_receivers, struct uw_diag *diag,
                           struct uw_engine_config *config);
 
@@ -81,5 +92,8 @@ int uw_engine_finish(struct uw_engine *engine, struct uw_diag *diag,
 struct uw_engine *uw_engine_free(struct uw_engine *engine);
 /* Share of the files done, 0..1; NAN when not known. */
 double uw_engine_fraction(const struct uw_engine *engine);
+const char *uw_engine_run(const struct uw_engine *engine);
+/* What the feed is bound to, after uw_engine_start(); NULL when it is off. */
+const char *uw_engine_feed_endpoint(const struct uw_engine *engine);
 
 #endif

@@ -75,7 +75,7 @@ static void find(struct uw_detector *d, const struct uw_signature *s, uint64_t e
         .bandwidth_hz = 500e3,
         .snr_db = 3,
         .power_dbfs = -30,
-        .llr = 1 + (double)(d->sum % 7),
+        .llr = (s == &beacon ? 4 : 1) + (double)(d->sum % 7),
         .confidence = 0.9,
         .start = stop - length,
         .stop = stop,
@@ -131,6 +131,8 @@ void uw_detector_gap(struct uw_detector *d, uint64_t n_lost) {
     fake_gaps += n_lost;
     uw_front_gap(d->front, n_lost);
     d->position += n_lost;
+    if (d->position / (10 * FAKE_PERIOD) != (d->position - n_lost) / (10 * FAKE_PERIOD))
+        d->ops.progress(d->userdata, d->position);
 }
 
 void uw_detector_flush(struct uw_detector *d) {

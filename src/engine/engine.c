@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "uw/engine/engine.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine-impl.h"
+#include "uw/base/log.h"
+#include "uw/base/str.h"
+#include "uw/base/thread.h"
+#include "uw/base/time.h"
+#include "uw/sig/signature.h"
+
+/* "r20261123T201500" */
+static void make_run(char run[UW_NAME_LEN]) {
+    time_t now = (time_t)(uw_clock_real_ns() / UW_NS_PER_S);
+    struct tm tm;
+
+    gmtime_r(&now, &tm);
+    strftime(run, UW_NAME_LEN, "r%Y%m%dT%H%M%S", &tm);
+}
+
+static int check_name(const char *what, const char *name, struct uw_diag *diag) {
+    if (uw_str_is_name(name))
+        return 0;
+    return uw_diag_add(diag, "%s \"%s\": 1 to 31 of A-Z a-z 0-9 _ - are needed", what, name);
+}
+
+static int check_receivers(const struct uw_engine *engine, struct uw_diag *diag) {
+    const struct uw_engine_config *c = &engine->config;
+
+    if (c->n_receivers < 1 || c->n_receivers > UW_RX_MAX)
+        return uw_diag_add(diag, "receivers: 1 to %d are needed", UW_RX_MAX);
+    for (int i = 0; i < c->n_receivers; i++) {
+        const char *name = c->receivers[i].name;
+        int r = check_name("receiver", name, diag);
+        if (r)
+            return r;
+        if (strlen(name) + strlen(c->run) > UW_RX_NAMES_LEN)
+            return uw_diag_add(diag,
+                               "receiver \"%s\": together with the run \"%s\" the name is "
+                               "longer than %d characters",
+                               name, c->run, UW_RX_NAMES_LEN);
+        for (int k = 0; k < i; k++)
+            if (strcmp(name, c->receivers[k].name) == 0)
+                return uw_diag_add(diag, "receiver \"%s\": there are two of that name", name);
+    }
+    return 0;
+}
+
+static int check_config(struct uw_engine *engine, struct uw_diag *diag) {
+    struct uw_engine_config *c = &engine->config;
+    int r;
+
+    if (!c->run[0])
+        make_run(c->run);
+    r = check_name("site", c->site, diag);
+    if (r == 0)
+        r = check_name("node", c->node, diag);
+    if (r == 0)
+        r = check_name("run", c->run, diag);
+    if (r == 0)
+        r = check_receivers(engine, diag);
+    if (r == 0 && !c->signature_dir[0])
+        r = uw_diag_add(diag, "signatures: no directory is given");
+    return r;
+}
+
+static int load_signatures(struct uw_engine *engine, struct uw_diag *diag) {
+    const struct uw_engine_config *c = &engine->config;
+    const char *ids[UW_SIGNATURES_MAX];
+    int r;
+
+    r = uw_sigdb_load(c->signature_dir, diag, &engine->db);
+    if (r)
+        return r;
+    if (c->n_signatures == 0)
+        return 0;
+    for (int i = 0; i < c->n_signatures; i++)
+        ids[i] = c->signatures[i];
+    return uw_sigdb_enable(engine->db, ids, (size_t)c->n_signatures, diag);
+}
+
+static int rank_of(const struct uw_engine_config *config, const char *name) {
+    int rank = 0;
+
+    for (int i = 0; i < config->n_receivers; i++)
+        rank += strcmp(config->receivers[i].name, name) < 0;
+    return rank;
+}
+
+static int add_receiver(struct uw_engine *engine, int i, struct uw_diag *diag) {
+    struct uw_engine_receiver *config = &engine->config.receivers[i];
+    struct uw_engine_rx *r = &engine->receivers[i];
+    struct uw_rx_config rc = {
+        .name = config->name,
+        .db = engine->db,
+        .bus = engine->bus,
+        .endpoint = engine->config.bus_endpoint,
+        .head = engine->head,
+        .block_samples = engine->config.block_samples,
+    };
+    int error;
+
+    if (engine->config.delay_seed)
+        rc.delay_seed = engine->config.delay_seed * 977 + (unsigned)i + 1;
+    config->source.path = config->path;
+    error = uw_source_open(&config->source, diag, &rc.source);
+    if (error)
+        return error;
+    *r = (struct uw_engine_rx){
+        .name = config->name,
+        .info = *uw_source_info(rc.source),
+        .rank = rank_of(&engine->config, config->name),
+        .progress_ns = UW_TIME_NONE,
+        .silent_since_ns = UW_TIME_NONE,
+    };
+    engine->any_live |= r->info.live;
+    error = uw_rx_new(&rc, &r->rx);
+    if (error) {
+        uw_source_close(rc.source);
+        return error;
+    }
+    engine->n_receivers++;
+    return 0;
+}
+
+static void on_track(void *userdata, const struct uw_track *track) {
+    struct uw_engine *engine = userdata;
+
+    uw_publish_track(&engine->publisher, track);
+}
+
+static void on_alert(void *userdata, const struct uw_alert *alert) {
+    struct uw_engine *engine = userdata;
+
+    uw_publish_alert(&engine->publisher, alert);
+}
+
+static void fill_head(struct uw_engine *engine) {
+    const struct uw_engine_config *c = &engine->config;
+
+    uw_str_copy(engine->head.site, sizeof(engine->head.site), c->site);
+    uw_str_copy(engine->head.node, sizeof(engine->head.node), c->node);
+    uw_str_copy(engine->head.run, sizeof(engine->head.run), c->run);
+    engine->head.exercise = c->exercise;
+}
+
+static int make_fuse(struct uw_engine *engine) {
+    static const struct uw_fuse_ops ops = {.track = on_track, .alert = on_alert};
+    struct uw_fuse_config fc = engine->config.fuse;
+
+    uw_str_copy(fc.site, sizeof(fc.site), engine->head.site);
+    uw_str_copy(fc.node, sizeof(fc.node), engine->head.node);
+    uw_str_copy(fc.run, sizeof(fc.run), engine->head.run);
+    fc.exercise = engine->head.exercise;
+    return uw_fuse_new(&fc, &ops, engine, &engine->fuse);
+}
+
+static int make_parts(struct uw_engine *engine, struct uw_diag *diag) {
+    int r;
+
+    r = check_config(engine, diag);
+    if (r)
+        return r;
+    fill_head(engine);
+    r = load_signatures(engine, diag);
+    if (r)
+        return r;
+    r = uw_bus_new(&engine->bus);
+    if (r)
+        return r;
+    r = make_fuse(engine);
+    for (int i = 0; r == 0 && i < engine->config.n_receivers; i++)
+        r = add_receiver(engine, i, diag);
+    return r;
+}
+
+int uw_engine_new(const struct uw_engine_config *config, struct uw_diag *diag,
+                  uw_engine_message_fn message, uw_engine_detection_fn detection, void *userdata,
+                  struct uw_engine **ret_engine) {
+    struct uw_engine *engine = calloc(1, sizeof(*engine));
+    pthread_condattr_t attr;
+    int r;
+
+    if (!engine)
+        return uw_err(-ENOMEM);
+    pthread_mutex_init(&engine->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&engine->cond, &attr);
+    pthread_condattr_destroy(&attr);
+    engine->config = *config;
+    engine->publisher.message = message;
+    engine->publisher.userdata = userdata;
+    engine->detection = detection;
+    engine->userdata = userdata;
+    engine->time_ns = UW_TIME_NONE;
+    r = make_parts(engine, diag);
+    if (r) {
+        uw_engine_free(engine);
+        return r;
+    }
+    *ret_engine = engine;
+    return 0;
+}
+
+static int copy_diag(int r, const struct uw_diag *from, struct uw_diag *diag) {
+    for (int i = 0; i < from->n; i++)
+        uw_diag_add(diag, "%s", from->text[i]);
+    return r;
+}
+
+static bool wait_for(struct uw_engine *engine, const bool *flag, int timeout_ms) {
+    struct timespec until;
+    bool is;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += (timeout_ms % 1000) * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    pthread_mutex_lock(&engine->mutex);
+    while (!*flag)
+        if (timeout_ms < 0)
+            pthread_cond_wait(&engine->cond, &engine->mutex);
+        else if (pthread_cond_timedwait(&engine->cond, &engine->mutex, &until))
+            break;
+    is = *flag;
+    pthread_mutex_unlock(&engine->mutex);
+    return is;
+}
+
+int uw_engine_start(struct uw_engine *engine, struct uw_diag *diag) {
+    int r;
+
+    engine->start_mono_ns = uw_clock_mono_ns();
+    for (int i = 0; i < engine->n_receivers; i++)
+        engine->receivers[i].heard_mono_ns = engine->start_mono_ns;
+    r = uw_thread_start("uw-fusion", uw_engine_fusion_main, engine, &engine->thread);
+    if (r)
+        return r;
+    wait_for(engine, &engine->ready, -1);
+    if (engine->thread_error)
+        return copy_diag(engine->thread_error, &engine->thread_diag, diag);
+    engine->rx_started = true;
+    for (int i = 0; r == 0 && i < engine->n_receivers; i++)
+        r = uw_rx_start(engine->receivers[i].rx);
+    return r;
+}
+
+bool uw_engine_wait(struct uw_engine *engine, int timeout_ms) {
+    return wait_for(engine, &engine->done, timeout_ms);
+}
+
+void uw_engine_stop(struct uw_engine *engine) {
+    for (int i = 0; i < engine->n_receivers; i++)
+        uw_rx_stop(engine->receivers[i].rx);
+}
+
+static void sum_up(const struct uw_engine *engine, struct uw_engine_summary *s) {
+    *s = (struct uw_engine_summary){
+        .detections = engine->n_detections,
+        .tracks = (uint64_t)uw_fuse_n_tracks(engine->fuse),
+        .alerts = (uint64_t)uw_fuse_n_alerts(engine->fuse),
+        .late = engine->n_late,
+        .wall_s = (double)(uw_clock_mono_ns() - engine->start_mono_ns) / (double)UW_NS_PER_S,
+    };
+    for (int i = 0; i < engine->n_receivers; i++) {
+        struct uw_rx_stats stats;
+        double seconds;
+
+        uw_rx_stats(engine->receivers[i].rx, &stats);
+        seconds = (double)(stats.samples + stats.lost) / engine->receivers[i].info.rate_hz;
+        s->seconds = fmax(s->seconds, seconds);
+        s->samples += stats.samples;
+        s->dropped += stats.lost;
+    }
+}
+
+int uw_engine_finish(struct uw_engine *engine, struct uw_diag *diag,
+                     struct uw_engine_summary *ret_summary) {
+    int r = 0;
+
+    engine->thread = uw_thread_join(engine->thread);
+    engine->finished = true;
+    if (engine->thread_error)
+        uw_engine_stop(engine);
+    for (int i = 0; engine->rx_started && i < engine->n_receivers; i++) {
+        int error = uw_rx_join(engine->receivers[i].rx, diag);
+        if (error && r == 0)
+            r = error;
+    }
+    if (r == 0 && engine->thread_error && engine->thread_error != -UW_BUS_ETERM)
+        r = copy_diag(engine->thread_error, &engine->thread_diag, diag);
+    if (engine->n_late)
+        uw_log(UW_LOG_WARNING, "fusion", "%llu detections came too late for their turn",
+               (unsigned long long)engine->n_late);
+    if (engine->n_refused)
+        uw_log(UW_LOG_WARNING, "fusion", "%llu messages were refused",
+               (unsigned long long)engine->n_refused);
+    if (ret_summary)
+        sum_up(engine, ret_summary);
+    return r;
+}
+
+struct uw_engine *uw_engine_free(struct uw_engine *engine) {
+    if (!engine)
+        return NULL;
+    if (engine->thread) {
+        uw_engine_stop(engine);
+        uw_bus_shutdown(engine->bus);
+        uw_engine_finish(engine, NULL, NULL);
+    }
+    for (int i = 0; i < engine->n_receivers; i++)
+        uw_rx_free(engine->receivers[i].rx);
+    uw_fuse_free(engine->fuse);
+    uw_bus_free(engine->bus);
+    uw_sigdb_free(engine->db);
+    uw_order_deinit(&engine->order);
+    uw_publisher_deinit(&engine->publisher);
+    pthread_cond_destroy(&engine->cond);
+    pthread_mutex_destroy(&engine->mutex);
+    free(engine);
+    return NULL;
+}
+
+double uw_engine_fraction(const struct uw_engine *engine) {
+    double done = 0, total = 0;
+
+    for (int i = 0; i < engine->n_receivers; i++) {
+        struct uw_rx_stats stats;
+
+        if (engine->receivers[i].info.n_samples == 0)
+            return NAN;
+        uw_rx_stats(engine->receivers[i].rx, &stats);
+        done += (double)stats.samples;
+        total += (double)engine->receivers[i].info.n_samples;
+    }
+    return total > 0 ? fmin(done / total, 1) : NAN;
+}
+
+const char *uw_engine_run(const struct uw_engine *engine) {
+    return engine->config.run;
+}
+
+const char *uw_engine_feed_endpoint(const struct uw_engine *engine) {
+    return engine->feed_endpoint[0] ? engine->feed_endpoint : NULL;
+}
