@@ -194,6 +194,14 @@ static void add_member(struct archive *a, const char *name, const void *data, si
     archive_entry_free(entry);
 }
 
+/* A copy for test_loops(). */
+static int copy_for_loop(void) {
+    char command[256];
+
+    snprintf(command, sizeof(command), "cp %s/r.sigmf %s/loop.sigmf", test_dir, test_dir);
+    return system(command);
+}
+
 static void test_sigmf_archive(void **state) {
     static const char meta[] = META("cu8");
     struct uw_source_info want = want_cu8;
@@ -213,10 +221,51 @@ static void test_sigmf_archive(void **state) {
         archive_write_free(a);
         expect_samples("r.sigmf", &want, bytes, 2 * N);
     }
+    assert_int_equal(copy_for_loop(), 0);
     assert_int_equal(truncate(path_of("r.sigmf"), 900), 0);
     expect_error("r.sigmf", "truncated");
     write_text("n.sigmf", "this is no archive");
     expect_error("n.sigmf", "tar");
+}
+
+/* Over and over through each kind of file; what lies around the samples stays out. The real clock,
+ * but at 50 MS/s it is not felt. */
+static void expect_loop(const char *name, const unsigned char *want, size_t n_samples) {
+    struct uw_source_params params;
+    struct uw_source *source;
+    unsigned char buf[2 * 100];
+    uint64_t position = 0, lost;
+    size_t n;
+
+    uw_source_params_init(&params);
+    params.type = UW_SOURCE_LOOP;
+    params.path = path_of(name);
+    params.rate_hz = UW_RATE_MAX_HZ;
+    source = open_good(&params);
+    while (position < 5 * n_samples) {
+        assert_int_equal(uw_source_read(source, buf, 100, NULL, &n, &lost), 0);
+        assert_int_equal(n, 100);
+        position += lost;
+        for (size_t i = 0; i < n; i++, position++)
+            assert_memory_equal(buf + 2 * i, want + 2 * (position % n_samples), 2);
+    }
+    uw_source_close(source);
+}
+
+static void test_loops(void **state) {
+    short v16[2 * N];
+    unsigned char v8[2 * N];
+
+    (void)state;
+    for (int i = 0; i < 2 * N; i++) {
+        v16[i] = (short)(i * 61 - 30000);
+        v8[i] = (unsigned char)((v16[i] >> 8) + 128);
+    }
+    write_wav("a.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_U8, 2000000, v16, NULL);
+    expect_loop("a.wav", v8, N);
+    expect_loop("x_915M_2400k.cu8", bytes, N);
+    expect_loop("q.sigmf-meta", bytes + 10, 400);
+    expect_loop("loop.sigmf", bytes, N);
 }
 
 /* Sparse, so it takes no room: byte counts and seeks beyond 32 bits. */
@@ -306,11 +355,17 @@ static void test_stop_wakes_stdin(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_raw),           cmocka_unit_test(test_params_override),
-        cmocka_unit_test(test_wav),           cmocka_unit_test(test_wav_auxi),
-        cmocka_unit_test(test_sigmf_pair),    cmocka_unit_test(test_sigmf_dataset),
-        cmocka_unit_test(test_sigmf_archive), cmocka_unit_test(test_large),
-        cmocka_unit_test(test_stdin),         cmocka_unit_test(test_stop_wakes_stdin),
+        cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_params_override),
+        cmocka_unit_test(test_wav),
+        cmocka_unit_test(test_wav_auxi),
+        cmocka_unit_test(test_sigmf_pair),
+        cmocka_unit_test(test_sigmf_dataset),
+        cmocka_unit_test(test_sigmf_archive),
+        cmocka_unit_test(test_loops),
+        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_stdin),
+        cmocka_unit_test(test_stop_wakes_stdin),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
