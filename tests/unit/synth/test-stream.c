@@ -5,7 +5,7 @@
 #include "synth-testing.h"
 
 static struct uw_scenario *busy(void) {
-    struct uw_scenario *s = make_scenario(2.4e6, 868e6, 0.5);
+    struct uw_scenario *s = make_scenario(2.4e6, 868e6, 0.25);
     s->receivers[0].noise_dbfs = -30;
     s->receivers[0].format = UW_IQ_CU8;
     s->receivers[0].ppm = 31;
@@ -31,9 +31,9 @@ static void test_read_sizes(void **state) {
     struct uw_scenario *s = busy();
     size_t n, m;
     unsigned char *a = read_all(s, 0, 10000, &n);
-    assert_int_equal(n, 1200000);
+    assert_int_equal(n, 600000);
     for (size_t i = 0; i < UW_ARRAY_SIZE(steps); i++) {
-        s->duration_s = steps[i] == 1 ? 0.02 : 0.5;
+        s->duration_s = steps[i] == 1 ? 0.02 : 0.25;
         unsigned char *b = read_all(s, 0, steps[i], &m);
         assert_memory_equal(a, b, 2 * m);
         free(b);
