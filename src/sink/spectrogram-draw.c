@@ -188,7 +188,7 @@ static void draw_time_axis(const struct plot *p) {
     }
     snprintf(text, sizeof(text), "time, %s", name);
     uw_canvas_text(p->canvas, p->area.x - 8 - uw_text_width(text, SCALE),
-                   p->area.y - 10 - uw_text_height(SCALE), SCALE, ink, text);
+                   p->area.y - 16 - uw_text_height(SCALE), SCALE, ink, text);
 }
 
 static void draw_colour_bar(const struct plot *p) {
@@ -212,7 +212,7 @@ static void draw_colour_bar(const struct plot *p) {
         uw_canvas_text(p->canvas, bar.x + bar.w + TICK + 5, y - uw_text_height(SCALE) / 2, SCALE,
                        ink, text);
     }
-    uw_canvas_text(p->canvas, bar.x, bar.y - 10 - uw_text_height(SCALE), SCALE, ink, "dB");
+    uw_canvas_text(p->canvas, bar.x, bar.y - 16 - uw_text_height(SCALE), SCALE, ink, "dB");
 }
 
 static void draw_title(const struct plot *p) {
