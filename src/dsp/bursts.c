@@ -31,7 +31,8 @@
 #define OPEN_MAX   64
 #define SCALES_MAX 8
 #define HANG       1
-#define JOIN_HZ    15e3   /* gaps up to this are bridged in frequency */
+#define GAP_HZ     15e3   /* gaps up to this are bridged within a frame */
+#define JOIN_HZ    60e3   /* ... between a frame and the open burst: a fast chirp leaps */
 #define EDGE_SHARE 0.005f /* of the energy is left outside each edge */
 #define HANN_POWER 0.375  /* mean square of a Hann window */
 
@@ -50,7 +51,7 @@ struct uw_bursts {
     size_t n_scales;
     size_t width[SCALES_MAX];
     float threshold[SCALES_MAX];
-    size_t join; /* bins */
+    size_t gap, join; /* bins */
     uint64_t number;
     uint64_t frame; /* the latest, +1; 0: none yet */
     float *ratio;
@@ -107,6 +108,7 @@ int uw_bursts_new(const struct uw_bursts_config *config,
         bursts->width[bursts->n_scales] = w;
         bursts->threshold[bursts->n_scales++] = window_threshold(w, config->cell_pfa);
     }
+    bursts->gap = 1 + (size_t)(GAP_HZ * (double)n / config->rate_hz);
     bursts->join = 1 + (size_t)(JOIN_HZ * (double)n / config->rate_hz);
     bursts->ratio = calloc(n, sizeof(float));
     bursts->half = calloc(n, sizeof(float));
@@ -302,7 +304,7 @@ static void take_runs(struct uw_bursts *b, uint64_t frame) {
         size_t lo = (size_t)(p - b->active);
         size_t hi = lo;
 
-        for (size_t j = lo + 1; j < n && j <= hi + b->join; ++j) {
+        for (size_t j = lo + 1; j < n && j <= hi + b->gap; ++j) {
             if (b->active[j])
                 hi = j;
         }

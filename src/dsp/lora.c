@@ -3,13 +3,18 @@
 /*
  * LoRa, seen from outside
  *
- * A symbol is a chirp over the bandwidth B in 2^SF / B seconds that begins at a frequency given by
- * its value and wraps once. Sampled at B, wrapping is invisible: times the conjugate of the plain
- * up-chirp any symbol, and any window over two equal ones, is a single tone. So the preamble of
- * equal up-chirps gives, in windows of one symbol with any alignment, the same line again and
- * again; their powers are added over RUN windows. Each window is divided by its own energy: the sum
- * over noise is then Gamma distributed with shape RUN and unit scale, whatever the level, and the
- * threshold is that distribution's quantile. The line stands at (bins of B / 2^SF)
+ * A symbol is a chirp over the bandwidth B in T = 2^SF / B seconds; its value is the frequency it
+ * begins at, and it wraps once from the top to the bottom. Times the conjugate of the plain
+ * up-chirp it becomes two tones, B apart, one before and one behind the wrap; so does any window of
+ * length T over two equal symbols. Sampled at B both would fall onto one line, but with opposite
+ * sign when the window begins half a chip off: up to 6 dB are lost. At 2 B the tones A and B are
+ * apart, and
+ * (|A| + |B|)^2 puts them together whatever their phases. The transform is padded to half bins
+ * against scalloping.
+ *
+ * The preamble of equal up-chirps gives the same line in window after window, whatever their
+ * alignment; each window is divided by its own energy, and RUN windows are added. The line stands
+ * at (in bins of B / 2^SF)
  *
  *     up-chirps:    u = delta + c        delta: chips from the last symbol's begin to the window's
  *     down-chirps:  d = c - delta        c: carrier offset
@@ -34,17 +39,21 @@
 #include "uw/dsp/fft.h"
 
 #define RUN           5
-#define RUN_THRESHOLD 32.0f /* Gamma(5) passes it with probability 4e-10 */
+#define RUN_THRESHOLD 48.0f /* see tests/dsp/test-lora.c for what noise does */
 #define PRESENT       0.25f /* of the preamble's line power: a symbol is there */
-#define PREAMBLE_MAX  64
-#define SYMBOLS_MAX   2048
-#define N_SF          (UW_LORA_SF_MAX - UW_LORA_SF_MIN + 1)
+#define SHARE_MIN     0.12f /* of the energy: -8 dB in the band, where no burst would have stood out \
+                             */
+#define WINDOWS_MAX  16384
+#define PREAMBLE_MAX 64
+#define SYMBOLS_MAX  2048
+#define N_SF         (UW_LORA_SF_MAX - UW_LORA_SF_MIN + 1)
 
 struct uw_lora {
-    struct uw_fft *fft[N_SF]; /* of 2 * 2^SF: zero-padded to half bins */
-    float complex *up[N_SF];  /* 2^SF samples of the plain up-chirp */
+    struct uw_fft *fft[N_SF]; /* of 4 * 2^SF: a symbol at two samples a chip, padded to half bins */
+    float complex *up[N_SF];  /* 2 * 2^SF samples of the plain up-chirp */
     float *rows;              /* RUN rows of powers */
     float *sum;
+    float *most; /* per window */
 };
 
 struct line {
@@ -61,6 +70,7 @@ struct uw_lora *uw_lora_free(struct uw_lora *lora) {
     }
     free(lora->rows);
     free(lora->sum);
+    free(lora->most);
     free(lora);
     return NULL;
 }
@@ -76,15 +86,15 @@ int uw_lora_new(struct uw_lora **ret_lora) {
         return uw_err(-ENOMEM);
     for (size_t s = 0; s < N_SF; ++s) {
         size_t n = (size_t)1 << (UW_LORA_SF_MIN + s);
-        int r = uw_fft_new(2 * n, &lora->fft[s]);
+        int r = uw_fft_new(4 * n, &lora->fft[s]);
 
         if (r < 0)
             return r;
-        lora->up[s] = uw_fft_alloc(n);
+        lora->up[s] = uw_fft_alloc(2 * n);
         if (!lora->up[s])
             return uw_err(-ENOMEM);
-        for (size_t i = 0; i < n; ++i) {
-            double t = (double)i;
+        for (size_t i = 0; i < 2 * n; ++i) {
+            double t = 0.5 * (double)i; /* chips */
             double phase = UW_PI * fmod(t * t / (double)n - t, 2.0);
 
             lora->up[s][i] = (float)cos(phase) + I * (float)sin(phase);
@@ -93,24 +103,25 @@ int uw_lora_new(struct uw_lora **ret_lora) {
     size_t bins = (size_t)2 << UW_LORA_SF_MAX;
     lora->rows = calloc(RUN * bins, sizeof(float));
     lora->sum = calloc(bins, sizeof(float));
-    if (!lora->rows || !lora->sum)
+    lora->most = calloc(WINDOWS_MAX, sizeof(float));
+    if (!lora->rows || !lora->sum || !lora->most)
         return uw_err(-ENOMEM);
     *ret_lora = lora;
     lora = NULL;
     return 0;
 }
 
-/* Spectrum of the window at x[2 i], times the conjugate chirp (or, for down-chirps, the chirp), in
- * the transform's buffer. Returns the window's energy. */
+/* Spectrum of the window at x, times the conjugate chirp (or, for down-chirps, the chirp), in the
+ * transform's buffer. Returns the window's energy. */
 static float dechirp(struct uw_lora *lora, int sf, const float complex *x, bool down) {
     size_t s = (size_t)(sf - UW_LORA_SF_MIN);
-    size_t n = (size_t)1 << sf;
+    size_t n = (size_t)2 << sf;
     float complex *y = uw_fft_buffer(lora->fft[s]);
     const float complex *up = lora->up[s];
     float energy = 0.0f;
 
     for (size_t i = 0; i < n; ++i) {
-        float complex v = x[2 * i];
+        float complex v = x[i];
 
         energy += crealf(v) * crealf(v) + cimagf(v) * cimagf(v);
         y[i] = v * (down ? up[i] : conjf(up[i]));
@@ -120,8 +131,14 @@ static float dechirp(struct uw_lora *lora, int sf, const float complex *x, bool 
     return energy;
 }
 
-static float power_of(float complex v) {
-    return crealf(v) * crealf(v) + cimagf(v) * cimagf(v);
+/* Power of half bin b of a spectrum of 2 `bins` half bins, with its partner a bandwidth away. */
+static float power_of(const float complex *y, size_t b, size_t bins) {
+    float complex p = y[b];
+    float complex q = y[b + bins];
+    float pp = crealf(p) * crealf(p) + cimagf(p) * cimagf(p);
+    float qq = crealf(q) * crealf(q) + cimagf(q) * cimagf(q);
+
+    return pp + qq + 2.0f * sqrtf(pp * qq);
 }
 
 /* The strongest line of the window at x, refined between half bins by a parabola through the
@@ -134,15 +151,15 @@ static struct line strongest(struct uw_lora *lora, int sf, const float complex *
     float most = -1.0f;
 
     for (size_t b = 0; b < bins; ++b) {
-        float p = power_of(y[b]);
+        float p = power_of(y, b, bins);
 
         if (p > most) {
             most = p;
             best = b;
         }
     }
-    double left = (double)cabsf(y[(best + bins - 1) % bins]);
-    double right = (double)cabsf(y[(best + 1) % bins]);
+    double left = sqrt((double)power_of(y, (best + bins - 1) % bins, bins));
+    double right = sqrt((double)power_of(y, (best + 1) % bins, bins));
     double mid = sqrt((double)most);
     double curve = left - 2.0 * mid + right;
     double shift = curve < 0.0 ? 0.5 * (left - right) / curve : 0.0;
@@ -164,44 +181,59 @@ static float line_power(struct uw_lora *lora, int sf, const float complex *x, bo
     float most = 0.0f;
 
     for (long d = -1; d <= 1; ++d)
-        most = fmaxf(most, power_of(y[((b + d) % bins + bins) % bins]));
+        most = fmaxf(most, power_of(y, (size_t)(((b + d) % bins + bins) % bins), (size_t)bins));
     *ret_absolute = most;
     return energy > 0.0f ? most / energy : 0.0f;
+}
+
+/* The first of the runs that are nearly as strong as the strongest: a piece may hold several
+ * packets, and the tail of one before its first. lora->most holds the strongest line of the run
+ * that ends at each window. */
+static size_t first_strong(const struct uw_lora *lora, size_t n_windows, float strongest) {
+    size_t w = RUN - 1;
+
+    while (lora->most[w] < 0.6f * strongest)
+        ++w;
+    for (size_t v = w + 1; v < n_windows && v <= w + RUN; ++v) {
+        if (lora->most[v] > lora->most[w])
+            w = v;
+    }
+    return w;
 }
 
 double uw_lora_preamble(struct uw_lora *lora, int sf, const float complex *x, size_t n, size_t from,
                         size_t *ret_at) {
     size_t symbol = (size_t)2 << sf; /* samples, and half bins */
     const float complex *y = uw_fft_buffer(lora->fft[sf - UW_LORA_SF_MIN]);
-    float best = RUN_THRESHOLD;
-    bool found = false;
+    size_t n_windows = from < n ? (n - from) / symbol : 0;
+    float best = 0.0f;
+    size_t w;
 
     memset(lora->rows, 0, RUN * symbol * sizeof(float));
     memset(lora->sum, 0, symbol * sizeof(float));
-    for (size_t w = 0; from + (w + 1) * symbol <= n; ++w) {
+    if (n_windows > WINDOWS_MAX)
+        n_windows = WINDOWS_MAX;
+    for (w = 0; w < n_windows; ++w) {
         float *row = lora->rows + (w % RUN) * symbol;
         float energy = dechirp(lora, sf, x + from + w * symbol, false);
         float scale = energy > 0.0f ? 1.0f / energy : 0.0f;
         float most = 0.0f;
 
         for (size_t b = 0; b < symbol; ++b) {
-            float p = power_of(y[b]) * scale;
+            float p = power_of(y, b, symbol) * scale;
 
             lora->sum[b] += p - row[b];
             row[b] = p;
             most = fmaxf(most, lora->sum[b]);
         }
-        if (w + 1 < RUN)
-            continue;
-        if (most > best) {
-            best = most;
-            *ret_at = from + (w + 1 - RUN) * symbol;
-            found = true;
-        } else if (found && most < 0.5f * best) {
-            break; /* this preamble is over: later ones are for the next call */
-        }
+        lora->most[w] = w + 1 < RUN ? 0.0f : most;
+        best = fmaxf(best, lora->most[w]);
     }
-    return found ? (double)best / (RUN * (double)((size_t)1 << sf)) : 0.0;
+    if (best < RUN_THRESHOLD || best < SHARE_MIN * RUN * (float)symbol)
+        return 0.0;
+    w = first_strong(lora, n_windows, best);
+    *ret_at = from + (w + 1 - RUN) * symbol;
+    return (double)lora->most[w] / (RUN * (double)symbol);
 }
 
 struct sync {
@@ -307,20 +339,20 @@ static int sync_value(struct uw_lora *lora, int sf, const float complex *x, size
     return (((int)lround(value)) % bins + bins) % bins;
 }
 
-/* Data symbols from grid position k on; *ret_end says whether their end was seen. */
+/* Data symbols from grid position k on; *ret_cut says that they go on to the end of the input. */
 static int count_symbols(struct uw_lora *lora, int sf, const float complex *x, size_t n,
-                         const struct sync *sync, double k, bool *ret_end) {
+                         const struct sync *sync, double k, bool *ret_cut) {
     double symbol = (double)((size_t)2 << sf);
     int count = 0;
     int missing = 0;
 
-    *ret_end = true;
+    *ret_cut = false;
     for (int i = 0; i < SYMBOLS_MAX && missing < 2; ++i) {
         double at = round(sync->grid + (k + (double)i) * symbol);
         float absolute;
 
         if (at + symbol > (double)n) {
-            *ret_end = missing > 0;
+            *ret_cut = missing == 0;
             break;
         }
         struct line line = strongest(lora, sf, x + (size_t)at, false);
@@ -347,7 +379,7 @@ bool uw_lora_measure(struct uw_lora *lora, int sf, const float complex *x, size_
     if (at + (RUN + 1) * (size_t)symbol > n || !follow_run(lora, sf, x, n, at, &sync))
         return false;
     share = line_power(lora, sf, x + at + (size_t)symbol, false, sync.up_bin, &(float){0});
-    packet.score = fmin((double)share / bins, 1.0);
+    packet.score = fmin((double)share / symbol, 1.0);
     packet.start = (double)at;
     packet.stop = (double)n;
     packet.timing = symbol / 4.0;
@@ -374,7 +406,8 @@ bool uw_lora_measure(struct uw_lora *lora, int sf, const float complex *x, size_
         ++packet.n_preamble;
     packet.sync[0] = sync_value(lora, sf, x, n, &sync, k_down - 2.0);
     packet.sync[1] = sync_value(lora, sf, x, n, &sync, k_down - 1.0);
-    packet.n_symbols = count_symbols(lora, sf, x, n, &sync, k_down + 2.25, &packet.complete);
+    packet.n_symbols = count_symbols(lora, sf, x, n, &sync, k_down + 2.25, &packet.cut);
+    packet.complete = true;
     packet.start = sync.grid + (k_down - 2.0 - packet.n_preamble) * symbol;
     packet.stop = sync.grid + (k_down + 2.25 + packet.n_symbols) * symbol;
     packet.offset = sync.carrier / bins;

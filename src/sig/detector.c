@@ -77,8 +77,8 @@ static void on_burst(void *userdata, const struct uw_burst *burst) {
     struct uw_detector *d = userdata;
 
     for (size_t i = 0; i < UW_ARRAY_SIZE(matchers); ++i) {
-        if (d->plugged[i].state)
-            d->plugged[i].ops->burst(d->plugged[i].state, burst);
+        if (d->plugged[i].state && d->plugged[i].ops->burst(d->plugged[i].state, burst))
+            return;
     }
 }
 

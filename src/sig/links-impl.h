@@ -60,9 +60,12 @@ struct emitter {
     bool used;
     uint64_t number;
     const struct uw_signature *signature;
-    double period_s;  /* of a slot: the least packet period of the variants that fit */
-    double clock;     /* estimated ratio of the emitter's slot to the nominal one */
-    double reference; /* sample at which slot `reference_slot` began */
+    double period_s; /* of a slot: the least packet period of the variants that fit */
+    /* Kalman filter of the lattice: when slot `reference_slot` began, the ratio of the emitter's
+     * slot to the nominal one less 1, and their covariance */
+    double reference; /* samples */
+    double clock;
+    double var_reference, var_clock, covariance;
     int64_t reference_slot;
     int64_t n_packets, n_dwells;
     struct variant_score variants[UW_SIG_VARIANTS_MAX];
@@ -87,7 +90,9 @@ struct emitter {
     struct uw_packet first_packet;
 };
 
-/* Whether a packet's waveform and length fit the variant. */
+/* Whether a packet's modulation, and with its length, fits the variant. */
+bool uw_link_modulation_fits(const struct uw_signature *s, const struct uw_sig_variant *v,
+                             const struct uw_packet *p);
 bool uw_link_variant_fits(const struct uw_signature *s, const struct uw_sig_variant *v,
                           const struct uw_packet *p, double rate_hz);
 /* Starts the hypotheses of a new emitter from its first packet. */
@@ -111,6 +116,8 @@ int uw_links_new(const struct uw_matcher_env *env, struct uw_links **ret_links);
 struct uw_links *uw_links_free(struct uw_links *links);
 /* Returns whether a link signature has this waveform (the packet is then being followed). */
 bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet);
+/* Whether any enabled link has the packet's modulation (its length apart). */
+bool uw_links_waveform(const struct uw_links *links, const struct uw_packet *packet);
 void uw_links_progress(struct uw_links *links, uint64_t sample);
 /* Called for a packet that was followed but turned out to belong to no link. */
 void uw_links_on_orphan(struct uw_links *links,

@@ -31,24 +31,25 @@
 #define GRID_LIMIT_HZ 30e3
 #define AIRTIME_SHARE 0.02 /* the firmware's table against the formula */
 
+bool uw_link_modulation_fits(const struct uw_signature *s, const struct uw_sig_variant *v,
+                             const struct uw_packet *p) {
+    if (v->modulation != p->modulation)
+        return false;
+    if (v->modulation == UW_SIG_LORA)
+        return v->sf == p->sf && fabs(v->bandwidth_hz - p->bandwidth_hz) < 1.0 &&
+               (s->direction == UW_SIG_EITHER || (s->direction == UW_SIG_DOWN) == p->down);
+    return p->bandwidth_hz > 0.5 * v->bandwidth_hz && p->bandwidth_hz < 1.5 * v->bandwidth_hz;
+}
+
 bool uw_link_variant_fits(const struct uw_signature *s, const struct uw_sig_variant *v,
                           const struct uw_packet *p, double rate_hz) {
     double airtime = (p->stop - p->start) / rate_hz;
     double tolerance = 2.0 * (p->start_error_s + p->stop_error_s) + AIRTIME_SHARE * v->airtime_s;
 
-    if (v->modulation != p->modulation || v->period_s <= 0.0)
-        return false;
-    if (v->modulation == UW_SIG_LORA) {
-        if (v->sf != p->sf || fabs(v->bandwidth_hz - p->bandwidth_hz) > 1.0)
-            return false;
-        if (s->direction != UW_SIG_EITHER && (s->direction == UW_SIG_DOWN) != p->down)
-            return false;
-        /* a symbol more or less: where the count begins and ends */
+    /* a symbol more or less: where the count begins and ends */
+    if (v->modulation == UW_SIG_LORA)
         tolerance += 1.5 * (double)(1 << v->sf) / v->bandwidth_hz;
-    } else if (p->bandwidth_hz < 0.5 * v->bandwidth_hz || p->bandwidth_hz > 1.5 * v->bandwidth_hz) {
-        return false;
-    }
-    return fabs(airtime - v->airtime_s) <= tolerance;
+    return uw_link_modulation_fits(s, v, p) && fabs(airtime - v->airtime_s) <= tolerance;
 }
 
 static int count_visible(const struct uw_sig_domain *d, const struct uw_detector_config *config,

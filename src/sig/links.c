@@ -31,10 +31,14 @@
 #include "uw/base/util.h"
 
 #define CLOCK_MAX       120e-6 /* ratio of clocks that is believed */
-#define SAME_CHANNEL_HZ 60e3   /* both ends of a link, each with its own crystal */
-#define NEW_S           4.0    /* an emitter of one packet is forgotten after this */
-#define OLD_S           10.0   /* ... any other */
-#define REPORT_S        0.1    /* findings of one emitter, unless its state changes */
+#define CLOCK_SIGMA     40e-6  /* ... expected */
+#define CLOCK_DRIFT     1e-6
+#define TURN_ROUND_S    10e-6 /* both ends of a link keep the lattice about as well as this */
+#define KNOWN_LLR       4.0   /* nats before an emitter is spoken of */
+#define SAME_CHANNEL_HZ 60e3  /* both ends of a link, each with its own crystal */
+#define NEW_S           4.0   /* an emitter of one packet is forgotten after this */
+#define OLD_S           10.0  /* ... any other */
+#define REPORT_S        0.1   /* findings of one emitter, unless its state changes */
 #define MIN_DWELLS      3
 #define MIN_LLR         6.0
 #define ODDS            6.0 /* prior: nats against a link being there */
@@ -72,20 +76,30 @@ void uw_links_on_orphan(struct uw_links *links,
     links->orphan_userdata = userdata;
 }
 
-static double slot_samples(const struct uw_links *links, const struct emitter *e) {
-    return e->period_s * e->clock * links->env.config->rate_hz;
+static double nominal_slot(const struct uw_links *links, const struct emitter *e) {
+    return e->period_s * links->env.config->rate_hz;
 }
 
-/* Half width of the window around a slot, in samples: errors of measurement, of the clock since the
- * last packet, and of the other end, which answers within a few microseconds. */
-static double tolerance(const struct uw_links *links, const struct emitter *e,
-                        const struct uw_packet *p) {
-    double rate = links->env.config->rate_hz;
-    double since = p->start - e->last_start;
-    double clock = e->n_packets < 8 ? CLOCK_MAX : 0.25 * CLOCK_MAX;
-    double t = rate * (3.0 * p->start_error_s + 20e-6) + clock * since;
+static double slot_samples(const struct uw_links *links, const struct emitter *e) {
+    return nominal_slot(links, e) * (1.0 + e->clock);
+}
 
-    return fmin(t, 0.2 * slot_samples(links, e));
+/* Variance of one packet's time: its measurement, and the turn-round of the two ends of the link.
+ */
+static double time_variance(const struct uw_links *links, const struct uw_packet *p) {
+    double sigma = links->env.config->rate_hz * hypot(p->start_error_s, TURN_ROUND_S);
+
+    return sigma * sigma;
+}
+
+/* Half width of the window around the slot `steps` behind the reference, in samples. */
+static double tolerance(const struct uw_links *links, const struct emitter *e,
+                        const struct uw_packet *p, double steps) {
+    double span = steps * nominal_slot(links, e);
+    double variance = e->var_reference + 2.0 * span * e->covariance + span * span * e->var_clock +
+                      time_variance(links, p);
+
+    return fmin(4.0 * sqrt(variance), 0.2 * slot_samples(links, e));
 }
 
 static bool same_waveform(const struct emitter *e, const struct uw_packet *p, double rate_hz) {
@@ -107,7 +121,7 @@ static double misfit(const struct uw_links *links, const struct emitter *e,
     *ret_slot = e->reference_slot + (int64_t)nearest;
     if (*ret_slot <= e->dwell_last)
         return INFINITY; /* one packet a slot */
-    return fabs(x - nearest) * slot / tolerance(links, e, p);
+    return fabs(x - nearest) * slot / tolerance(links, e, p, nearest);
 }
 
 static void end_dwell(struct uw_links *links, struct emitter *e) {
@@ -162,14 +176,20 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
 
 static void follow_clock(const struct uw_links *links, struct emitter *e, const struct uw_packet *p,
                          int64_t slot) {
-    double nominal = e->period_s * links->env.config->rate_hz;
     double steps = (double)(slot - e->reference_slot);
-    double error = p->start - (e->reference + steps * nominal * e->clock);
-    double gain = e->n_packets < 4 ? 0.5 : 0.25;
+    double span = steps * nominal_slot(links, e);
+    double predicted = e->reference + steps * slot_samples(links, e);
+    double p00 = e->var_reference + 2.0 * span * e->covariance + span * span * e->var_clock;
+    double p01 = e->covariance + span * e->var_clock;
+    double s = p00 + time_variance(links, p);
+    double error = p->start - predicted;
 
-    e->clock += 0.3 * gain * error / (steps * nominal);
-    e->clock = fmin(fmax(e->clock, 1.0 - CLOCK_MAX), 1.0 + CLOCK_MAX);
-    e->reference = p->start - (1.0 - gain) * error;
+    e->reference = predicted + p00 / s * error;
+    e->clock = fmin(fmax(e->clock + p01 / s * error, -CLOCK_MAX), CLOCK_MAX);
+    e->var_reference = p00 * (1.0 - p00 / s);
+    e->covariance = p01 * (1.0 - p00 / s);
+    /* crystals drift: the clock is never known better than CLOCK_DRIFT */
+    e->var_clock = fmax(e->var_clock - p01 * p01 / s, CLOCK_DRIFT * CLOCK_DRIFT);
     e->reference_slot = slot;
 }
 
@@ -190,7 +210,8 @@ static bool foreign_sync(const struct emitter *e, const struct uw_packet *p) {
 static void join(struct uw_links *links, struct emitter *e, const struct uw_packet *p,
                  int64_t slot) {
     double slots = slot_samples(links, e);
-    double nats = log(slots / (2.0 * tolerance(links, e, p)));
+    double steps = (double)(slot - e->reference_slot);
+    double nats = log(slots / (2.0 * tolerance(links, e, p, steps)));
 
     add_nats(e, fmin(nats, PACKET_NATS_MAX));
     if (foreign_sync(e, p))
@@ -234,8 +255,9 @@ static void begin(struct uw_links *links, const struct uw_signature *s, double p
     e->used = true;
     e->signature = s;
     e->period_s = period_s;
-    e->clock = 1.0;
     e->reference = p->start;
+    e->var_reference = time_variance(links, p);
+    e->var_clock = CLOCK_SIGMA * CLOCK_SIGMA;
     e->first_start = p->start;
     e->reported = p->start;
     e->first_packet = *p;
@@ -303,7 +325,7 @@ static void report(struct uw_links *links, struct emitter *e) {
     };
 
     if (e->number == 0)
-        e->number = ++links->next_number;
+        e->number = 2 * ++links->next_number; /* odd numbers are background */
     f.emitter = e->number;
     f.grid_error_hz = uw_link_grid_error(e, &f.offset_hz);
     e->new_llr = 0.0;
@@ -315,7 +337,7 @@ static void report(struct uw_links *links, struct emitter *e) {
 static void maybe_report(struct uw_links *links, struct emitter *e) {
     double since = (e->last_stop - e->reported) / links->env.config->rate_hz;
 
-    if (e->n_dwells < 2 || e->never_hops)
+    if (e->n_dwells < 2 || e->never_hops || (e->llr < KNOWN_LLR && e->number == 0))
         return;
     if (since >= REPORT_S || is_alertable(links, e) != e->was_alertable)
         report(links, e);
@@ -330,6 +352,40 @@ static void drop_rivals(struct uw_links *links, const struct emitter *winner) {
             e->last_start >= winner->last_start - 1.0 && e->first_start >= winner->first_start)
             e->used = false;
     }
+}
+
+/* Whether the receiver can hear any of its channels. */
+static bool in_band(const struct uw_links *links, const struct uw_signature *s) {
+    double centre = links->env.config->freq_hz;
+    double half = 0.5 * links->env.config->rate_hz;
+
+    if (!isfinite(centre) || s->n_domains == 0)
+        return true;
+    for (int d = 0; d < s->n_domains; ++d) {
+        for (int c = 0; c < s->domains[d].n_channels; ++c) {
+            if (fabs(s->domains[d].channel_hz[c] - centre) <= half)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool is_followed(const struct uw_links *links, const struct uw_signature *s) {
+    return s->enabled && s->matcher == UW_SIG_MATCH_LINK && in_band(links, s);
+}
+
+bool uw_links_waveform(const struct uw_links *links, const struct uw_packet *packet) {
+    const struct uw_sigdb *db = links->env.config->db;
+
+    for (size_t i = 0; i < uw_sigdb_len(db); ++i) {
+        const struct uw_signature *s = uw_sigdb_at(db, i);
+
+        for (int v = 0; is_followed(links, s) && v < s->n_variants; ++v) {
+            if (uw_link_modulation_fits(s, &s->variants[v], packet))
+                return true;
+        }
+    }
+    return false;
 }
 
 bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {

@@ -12,6 +12,7 @@
  * a finding whose stop lies at most env->delay_samples before the latest progress.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "uw/dsp/front.h"
@@ -30,7 +31,8 @@ struct uw_matcher_ops {
     enum uw_sig_modulation modulation; /* made if an enabled signature has it */
     int (*new)(const struct uw_matcher_env *env, void **ret_matcher);
     void (*free)(void *matcher);
-    void (*burst)(void *matcher, const struct uw_burst *burst);
+    /* Returns true if the burst is explained: matchers further down the table do not see it. */
+    bool (*burst)(void *matcher, const struct uw_burst *burst);
     void (*progress)(void *matcher, uint64_t sample);
     void (*flush)(void *matcher);
 };

@@ -190,7 +190,7 @@ static void report_background(void *userdata, const struct uw_packet *p) {
     ++k->packets;
     struct uw_finding f = {
         .signature = s,
-        .emitter = k->number,
+        .emitter = 2 * k->number + 1, /* even numbers are links */
         .variant = v->name,
         .freq_hz = p->offset_hz,
         .bandwidth_hz = p->bandwidth_hz,
@@ -326,8 +326,11 @@ static void take_packet(struct matcher *m, const struct uw_burst *b, const struc
         .power_dbfs = b->power_dbfs,
     };
 
-    if (!lp->complete) {
-        report_background(m, &p);
+    if (!lp->complete || (lp->cut && b->open)) {
+        /* without its end nothing tells a link's packet from others: only what no link uses is
+         * reported */
+        if (!uw_links_waveform(m->links, &p))
+            report_background(m, &p);
         return;
     }
     if (p.sync >= 0) {
@@ -360,7 +363,7 @@ static void search_piece(struct matcher *m, const struct uw_burst *b, const stru
     }
 }
 
-static void matcher_burst(void *matcher, const struct uw_burst *b) {
+static bool matcher_burst(void *matcher, const struct uw_burst *b) {
     struct matcher *m = matcher;
     double width = b->upper_hz - b->lower_hz;
     struct candidate best = {0};
@@ -381,11 +384,12 @@ static void matcher_burst(void *matcher, const struct uw_burst *b) {
         }
     }
     if (best.score <= 0.0)
-        return;
+        return false;
     if (piece.bandwidth_hz != bandwidths[best_bandwidth] &&
         !cut_piece(m, b, bandwidths[best_bandwidth], &piece))
-        return;
+        return false;
     search_piece(m, b, &piece, best);
+    return true;
 }
 
 static void matcher_progress(void *matcher, uint64_t sample) {

@@ -219,7 +219,7 @@ static void search_piece(struct matcher *m, const struct uw_burst *b, const stru
     }
 }
 
-static void matcher_burst(void *matcher, const struct uw_burst *b) {
+static bool matcher_burst(void *matcher, const struct uw_burst *b) {
     struct matcher *m = matcher;
     double width = b->upper_hz - b->lower_hz;
     double duration = (double)(b->stop - b->start) / m->env.config->rate_hz;
@@ -234,6 +234,7 @@ static void matcher_burst(void *matcher, const struct uw_burst *b) {
         if (cut_piece(m, b, l, &piece))
             search_piece(m, b, &piece, l);
     }
+    return false;
 }
 
 static void matcher_progress(void *matcher, uint64_t sample) {

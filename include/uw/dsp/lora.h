@@ -28,7 +28,8 @@ struct uw_lora_packet {
     int n_preamble; /* up-chirps */
     int n_symbols;  /* data symbols after the delimiter */
     int sync[2];    /* the two sync symbols, 0 .. 2^SF - 1 */
-    bool complete;  /* delimiter found and the end seen: start, stop, offset hold */
+    bool complete;  /* delimiter found: start and offset hold */
+    bool cut;       /* the symbols go on to the end of the input: stop is no end */
 };
 
 int uw_lora_new(struct uw_lora **ret_lora);
