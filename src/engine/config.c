@@ -47,7 +47,7 @@ static const struct uw_conf_node *node_of(const struct uw_conf_node *group, cons
 
 static void read_name(struct reader *r, const struct uw_conf_node *node, const char *key,
                       bool required, char dst[UW_NAME_LEN]) {
-    const char *value;
+    const char *value = "";
 
     if (!uw_conf_get_string(r->conf, node, key, required, UW_NAME_LEN - 1, &value))
         return;
@@ -68,7 +68,7 @@ static void take_path(struct reader *r, const struct uw_conf_node *node, const c
 
 static void read_path(struct reader *r, const struct uw_conf_node *node, const char *key,
                       bool required, char dst[UW_PATH_LEN]) {
-    const char *value;
+    const char *value = "";
 
     if (uw_conf_get_string(r->conf, node, key, required, UW_PATH_LEN - 1, &value))
         take_path(r, node, key, value, dst);
@@ -77,7 +77,7 @@ static void read_path(struct reader *r, const struct uw_conf_node *node, const c
 /* Only the form; what the bus makes of it is seen when it is opened. */
 static void read_endpoint(struct reader *r, const struct uw_conf_node *node, bool inproc,
                           char dst[UW_PATH_LEN]) {
-    const char *value;
+    const char *value = "";
 
     if (!uw_conf_get_string(r->conf, node, "endpoint", false, 200, &value))
         return;
@@ -93,7 +93,7 @@ static void read_signatures(struct reader *r, const struct uw_conf_node *root) {
     const struct uw_conf_node *group = uw_conf_get_group(r->conf, root, "signatures", false);
     const struct uw_conf_node *list;
     struct uw_engine_config *c = r->config;
-    const char *value;
+    const char *value = "";
 
     take_path(r, root, "signatures", "signatures", c->signature_dir);
     if (!group)

@@ -237,6 +237,15 @@ static bool wait_for(struct uw_engine *engine, const bool *flag, int timeout_ms)
     return is;
 }
 
+static int error_of_thread(struct uw_engine *engine) {
+    int r;
+
+    pthread_mutex_lock(&engine->mutex);
+    r = engine->thread_error;
+    pthread_mutex_unlock(&engine->mutex);
+    return r;
+}
+
 int uw_engine_start(struct uw_engine *engine, struct uw_diag *diag) {
     int r;
 
@@ -247,8 +256,9 @@ int uw_engine_start(struct uw_engine *engine, struct uw_diag *diag) {
     if (r)
         return r;
     wait_for(engine, &engine->ready, -1);
-    if (engine->thread_error)
-        return copy_diag(engine->thread_error, &engine->thread_diag, diag);
+    r = error_of_thread(engine);
+    if (r)
+        return copy_diag(r, &engine->thread_diag, diag);
     engine->rx_started = true;
     for (int i = 0; r == 0 && i < engine->n_receivers; i++)
         r = uw_rx_start(engine->receivers[i].rx);

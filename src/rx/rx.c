@@ -48,11 +48,11 @@ struct uw_rx {
     struct uw_rx_report report;
     struct uw_thread *capture, *producer;
 
-    /* capture's, read by others after it has ended */
+    /* capture's, read when it has been joined; `failed` is set before the queue is closed */
     int capture_error;
     struct uw_diag capture_diag;
 
-    /* producer's, read by others after it has ended */
+    /* producer's, read when it has been joined */
     struct uw_bus_sender *sender;
     int producer_error;
     struct uw_diag producer_diag;
@@ -83,19 +83,23 @@ static void random_delay(unsigned *state) {
 static void capture_main(void *userdata) {
     struct uw_rx *rx = userdata;
     unsigned delay = rx->delay_seed;
+    int r = 0;
 
     for (;;) {
         struct uw_rx_block *block = uw_rx_queue_free_take(rx->queue, rx->info->live);
         if (!block)
             break;
         random_delay(&delay);
-        rx->capture_error = uw_source_read(rx->source, block->data, rx->block_samples,
-                                           &rx->capture_diag, &block->n, &block->lost);
-        if (rx->capture_error || block->n == 0)
+        r = uw_source_read(rx->source, block->data, rx->block_samples, &rx->capture_diag, &block->n,
+                           &block->lost);
+        if (r || block->n == 0)
             break;
         atomic_store_explicit(&rx->last_sample_mono_ns, uw_clock_mono_ns(), memory_order_relaxed);
         uw_rx_queue_push(rx->queue, block);
     }
+    rx->capture_error = r;
+    if (r)
+        atomic_store_explicit(&rx->failed, true, memory_order_relaxed);
     uw_rx_queue_close(rx->queue);
 }
 
@@ -148,7 +152,7 @@ static void send_progress(struct uw_rx *rx, uint64_t sample, bool end) {
     p.quality = quality_now(rx);
     p.samples = sample;
     p.end = end;
-    p.failed = end && rx->capture_error != 0;
+    p.failed = end && atomic_load_explicit(&rx->failed, memory_order_relaxed);
     atomic_store_explicit(&rx->clip_ratio, p.quality.clip_ratio, memory_order_relaxed);
     atomic_store_explicit(&rx->noise_dbfs, p.quality.noise_dbfs, memory_order_relaxed);
     r = uw_bus_send_progress(rx->sender, &p, true);
@@ -203,7 +207,7 @@ static void producer_main(void *userdata) {
         send_progress(rx, rx->pushed + rx->lost, true);
     }
     rx->sender = uw_bus_sender_free(rx->sender);
-    if (rx->capture_error || rx->producer_error)
+    if (rx->producer_error)
         atomic_store_explicit(&rx->failed, true, memory_order_relaxed);
     atomic_store_explicit(&rx->ended, true, memory_order_relaxed);
 }
