@@ -88,7 +88,7 @@ static void test_detection_curve(void **state) {
     print_message("found: %d of 60 at -9 dB, %d of 40 at -12 dB, %d of 20 at -20 dB\n", at_9, at_12,
                   at_20);
     assert_true(at_9 >= 57);  /* the aim is 90 % */
-    assert_true(at_12 >= 34); /* measured 98 % */
+    assert_true(at_12 >= 34); /* measured 94 % */
     assert_true(at_20 <= 2); /* there is no information: finding it would mean a broken threshold */
     for (int i = 0; i < N_POOL; ++i)
         free(pool[i]);
