@@ -545,10 +545,13 @@ size_t uw_front_cut(struct uw_front *front, uint64_t start, uint64_t stop, doubl
     }
     /* what is left of the frequency after whole bins */
     double step = -2.0 * UW_PI * (centre_hz - (double)ch.bin * bin_hz) / rate;
-    for (size_t i = 0; i < n; ++i) {
-        double phase = fmod(step * (double)i, 2.0 * UW_PI);
-
-        out[i] *= (float)cos(phase) + I * (float)sin(phase);
+    double complex turn = cexp(I * step);
+    double complex z = 1.0;
+    for (size_t i = 0; i < n; ++i, z *= turn) {
+        /* anew now and then, so that rounding does not add up */
+        if (i % 256 == 0)
+            z = cexp(I * fmod(step * (double)i, 2.0 * UW_PI));
+        out[i] *= (float complex)z;
     }
     *ret_start = (double)(valid + skipped * front->hop) + floor(in_frame) * ratio;
     *ret_rate_hz = rate;
