@@ -10,6 +10,9 @@
  * and ranges, ignores unknown keys (a newer minor version), and refuses another major version.
  * Limits: 64 KiB a body, nesting 8.
  *
+ * What is unknown, or out of its range, is left out; so is seq 0 (not numbered yet). Times are cut
+ * to microseconds. A detection without tuning.centre_hz carries freq_hz as "offset_from_centre_hz".
+ *
  * Threads: any. Ownership: encoders return a malloc'ed string that the caller frees.
  */
 
@@ -44,7 +47,8 @@ int uw_audit_decode(const char *json, size_t len, struct uw_diag *diag, struct u
 int uw_progress_decode(const char *json, size_t len, struct uw_diag *diag, struct uw_progress *p);
 
 #define UW_TOPIC_LEN 200
-/* "v1.<type>.<site>.<node>.<detail>": detail as in the table of docs/feed.md, with its dots; "" if none. */
+/* "v1.<type>.<site>.<node>.<detail>": detail as in the table of docs/feed.md, with its dots; "" if
+ * none. */
 void uw_msg_topic(enum uw_msg_type type, const struct uw_head *head, const char *detail,
                   char topic[UW_TOPIC_LEN]);
 void uw_detection_topic(const struct uw_detection *d, char topic[UW_TOPIC_LEN]);

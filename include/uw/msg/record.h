@@ -14,10 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define UW_NAME_LEN 32  /* site, node, receiver, signature ... with the zero */
-#define UW_ID_LEN 48    /* identifiers: counters under the run */
-#define UW_TEXT_LEN 240 /* headline, reason, advice */
-#define UW_RX_MAX 16    /* receivers of one site */
+#define UW_NAME_LEN  32  /* site, node, receiver, signature ... with the zero */
+#define UW_ID_LEN    48  /* identifiers: counters under the run */
+#define UW_TEXT_LEN  240 /* headline, reason, advice */
+#define UW_RX_MAX    16  /* receivers of one site */
 #define UW_BLIND_MAX 16
 
 enum uw_msg_type {
@@ -41,8 +41,14 @@ struct uw_head {
     bool exercise;
 };
 
-enum uw_role { UW_ROLE_CONTROL, UW_ROLE_TELEMETRY, UW_ROLE_VIDEO, UW_ROLE_REMOTE_ID,
-               UW_ROLE_BACKGROUND, UW_ROLE_N };
+enum uw_role {
+    UW_ROLE_CONTROL,
+    UW_ROLE_TELEMETRY,
+    UW_ROLE_VIDEO,
+    UW_ROLE_REMOTE_ID,
+    UW_ROLE_BACKGROUND,
+    UW_ROLE_N
+};
 
 struct uw_evidence {
     int64_t bursts;
@@ -50,12 +56,12 @@ struct uw_evidence {
     int64_t channels;         /* distinct ones heard */
     int64_t channels_visible; /* of the signature's grid inside the receiver's band */
     double hop_interval_s;
-    double period_s;          /* packet period */
+    double period_s; /* packet period */
     double airtime_s;
-    double grid_error_hz;     /* rms residual to the grid after one common offset */
-    double offset_hz;         /* that common offset */
-    double score;             /* waveform statistic 0..1, where one is meant (DroneID: joint ZC) */
-    char rule[UW_NAME_LEN];   /* what decided, e.g. "period+dwell+grid" */
+    double grid_error_hz;   /* rms residual to the grid after one common offset */
+    double offset_hz;       /* that common offset */
+    double score;           /* waveform statistic 0..1, where one is meant (DroneID: joint ZC) */
+    char rule[UW_NAME_LEN]; /* what decided, e.g. "period+dwell+grid" */
 };
 
 struct uw_tuning {
@@ -104,8 +110,13 @@ struct uw_detection {
     char claimed_id[UW_ID_LEN];
 };
 
-enum uw_track_state { UW_TRACK_TENTATIVE, UW_TRACK_CONFIRMED, UW_TRACK_COASTING, UW_TRACK_ENDED,
-                      UW_TRACK_STATE_N };
+enum uw_track_state {
+    UW_TRACK_TENTATIVE,
+    UW_TRACK_CONFIRMED,
+    UW_TRACK_COASTING,
+    UW_TRACK_ENDED,
+    UW_TRACK_STATE_N
+};
 enum uw_trend { UW_TREND_UNKNOWN, UW_TREND_APPROACHING, UW_TREND_STEADY, UW_TREND_LEAVING };
 
 struct uw_track {
@@ -130,15 +141,39 @@ struct uw_track {
     char authorised_rule[UW_NAME_LEN];
 };
 
-enum uw_alert_kind { UW_ALERT_UAS, UW_ALERT_COVERAGE, UW_ALERT_RECEIVER, UW_ALERT_SYSTEM,
-                     UW_ALERT_KIND_N };
-enum uw_alert_event { UW_ALERT_RAISED, UW_ALERT_UPDATED, UW_ALERT_ACKNOWLEDGED, UW_ALERT_NOTED,
-                      UW_ALERT_SILENCED_EV, UW_ALERT_ESCALATED, UW_ALERT_CLOSED, UW_ALERT_EXPIRED,
-                      UW_ALERT_CLEARED, UW_ALERT_EVENT_N };
-enum uw_alert_state { UW_ALERT_ACTIVE, UW_ALERT_ACKED, UW_ALERT_SILENCED, UW_ALERT_ENDED,
-                      UW_ALERT_STATE_N };
-enum uw_severity { UW_SEVERITY_INFO, UW_SEVERITY_ADVISORY, UW_SEVERITY_WARNING,
-                   UW_SEVERITY_CRITICAL, UW_SEVERITY_N };
+enum uw_alert_kind {
+    UW_ALERT_UAS,
+    UW_ALERT_COVERAGE,
+    UW_ALERT_RECEIVER,
+    UW_ALERT_SYSTEM,
+    UW_ALERT_KIND_N
+};
+enum uw_alert_event {
+    UW_ALERT_RAISED,
+    UW_ALERT_UPDATED,
+    UW_ALERT_ACKNOWLEDGED,
+    UW_ALERT_NOTED,
+    UW_ALERT_SILENCED_EV,
+    UW_ALERT_ESCALATED,
+    UW_ALERT_CLOSED,
+    UW_ALERT_EXPIRED,
+    UW_ALERT_CLEARED,
+    UW_ALERT_EVENT_N
+};
+enum uw_alert_state {
+    UW_ALERT_ACTIVE,
+    UW_ALERT_ACKED,
+    UW_ALERT_SILENCED,
+    UW_ALERT_ENDED,
+    UW_ALERT_STATE_N
+};
+enum uw_severity {
+    UW_SEVERITY_INFO,
+    UW_SEVERITY_ADVISORY,
+    UW_SEVERITY_WARNING,
+    UW_SEVERITY_CRITICAL,
+    UW_SEVERITY_N
+};
 
 struct uw_alert {
     struct uw_head head;
@@ -197,7 +232,8 @@ struct uw_health {
     uint64_t previous_seq[UW_MSG_TYPE_N];
 };
 
-/* A decimated power spectrum; the levels travel in the binary third frame as little-endian float32. */
+/* A decimated power spectrum; the levels travel in the binary third frame as little-endian float32.
+ */
 struct uw_spectrum {
     struct uw_head head;
     char receiver[UW_NAME_LEN];
