@@ -31,6 +31,7 @@
 #define OPEN_MAX   64
 #define SCALES_MAX 8
 #define HANG       1
+#define GO_ON_PFA  0.01
 #define GAP_HZ     15e3   /* gaps up to this are bridged within a frame */
 #define JOIN_HZ    60e3   /* ... between a frame and the open burst: a fast chirp leaps */
 #define EDGE_SHARE 0.005f /* of the energy is left outside each edge */
@@ -313,13 +314,27 @@ static void take_runs(struct uw_bursts *b, uint64_t frame) {
     }
 }
 
-/* Adds this frame to every open burst, silent ones included: the profile is a mean over the whole
- * burst. */
+/* A known burst is easier to follow than to find: it goes on while the mean over its whole band so
+ * far stands above the noise at GO_ON_PFA. */
+static void go_on(struct open_burst *o, uint64_t frame, const float *power,
+                  const float *inverse_floor) {
+    size_t width = o->hi - o->lo + 1;
+    float sum = 0.0f;
+
+    for (size_t k = o->lo; k <= o->hi; ++k)
+        sum += power[k] * inverse_floor[k];
+    if (sum > window_threshold(width, GO_ON_PFA) * (float)width)
+        o->last = frame;
+}
+
+/* Adds this frame to every open burst that is on the air in it. */
 static void add_profiles(struct uw_bursts *b, uint64_t frame, const float *power,
                          const float *inverse_floor) {
     for (size_t i = 0; i < OPEN_MAX; ++i) {
         struct open_burst *o = &b->open[i];
 
+        if (o->used && o->last + 1 + HANG >= frame && o->last != frame)
+            go_on(o, frame, power, inverse_floor);
         if (!o->used || o->last != frame)
             continue;
         double floor_sum = 0.0;

@@ -419,8 +419,7 @@ bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
     }
     for (size_t i = 0; i < uw_sigdb_len(db); ++i) {
         const struct uw_signature *s = uw_sigdb_at(db, i);
-        double period =
-            s->enabled && s->matcher == UW_SIG_MATCH_LINK ? least_period(s, packet, rate) : 0.0;
+        double period = is_followed(links, s) ? least_period(s, packet, rate) : 0.0;
 
         if (period > 0.0) {
             begin(links, s, period, packet);

@@ -306,6 +306,16 @@ static struct candidate find_preamble(struct matcher *m, const struct piece *pie
     return best;
 }
 
+/* Whether more than a symbol of the piece lies behind the burst: a packet that fills it outlasts
+ * what the burst finder saw. */
+static bool runs_on(const struct matcher *m, const struct uw_burst *b, const struct piece *piece,
+                    int sf) {
+    double end = piece->first + (double)piece->n * piece->step;
+    double symbol = m->env.config->rate_hz * (double)(1 << sf) / piece->bandwidth_hz;
+
+    return end - (double)b->stop > 1.5 * symbol;
+}
+
 static void take_packet(struct matcher *m, const struct uw_burst *b, const struct piece *piece,
                         const struct candidate *c, const struct uw_lora_packet *lp) {
     double sign = c->down ? -1.0 : 1.0;
@@ -326,7 +336,7 @@ static void take_packet(struct matcher *m, const struct uw_burst *b, const struc
         .power_dbfs = b->power_dbfs,
     };
 
-    if (!lp->complete || (lp->cut && b->open)) {
+    if (!lp->complete || (lp->cut && (b->open || runs_on(m, b, piece, c->sf)))) {
         /* without its end nothing tells a link's packet from others: only what no link uses is
          * reported */
         if (!uw_links_waveform(m->links, &p))
