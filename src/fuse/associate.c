@@ -24,6 +24,7 @@
 #include "uw/base/time.h"
 
 #define OFFSET_TOLERANCE_HZ 5e3
+#define OFFSET_SAME_HZ      1e3
 #define LEVEL_TOLERANCE_DB  25.0 /* fading, and an aircraft that has moved during coast_s */
 #define CARRIER_TOLERANCE   60e-6
 
@@ -51,12 +52,25 @@ static bool stays_on_carrier(const struct uw_detection *d) {
     return d->role == UW_ROLE_VIDEO || d->role == UW_ROLE_BACKGROUND;
 }
 
-/* The same receiver's earlier emitter: silent long enough, and like the new one? */
-static bool could_resume(const struct uw_fuse *fuse, const struct uw_fuse_member *m,
+/* After lost samples or a deep fade a detector may find the link again at once, under a new name.
+ * That is taken for one link only if the two do not overlap and everything that is measured agrees:
+ * of two links whose crystals are good to 10 ppm one pair in ten is within OFFSET_SAME_HZ, and
+ * those two would have to take turns. */
+static bool is_continued(const struct uw_fuse_track *track, const struct uw_fuse_member *m,
                          const struct uw_detection *d) {
+    const struct uw_track *t = &track->record;
+
+    return d->t_start_ns != UW_TIME_NONE && m->last_end_ns <= d->t_start_ns && d->variant[0] &&
+           strcmp(t->variant, d->variant) == 0 && strcmp(t->domain, d->domain) == 0 &&
+           fabs(m->evidence.offset_hz - d->evidence.offset_hz) <= OFFSET_SAME_HZ;
+}
+
+/* The same receiver's earlier emitter: silent long enough, and like the new one? */
+static bool could_resume(const struct uw_fuse *fuse, const struct uw_fuse_track *track,
+                         const struct uw_fuse_member *m, const struct uw_detection *d) {
     int64_t start = d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
 
-    if (m->last_end_ns > start - fuse->coast_ns)
+    if (m->last_end_ns > start - fuse->coast_ns && !is_continued(track, m, d))
         return false;
     return !apart(m->evidence.offset_hz, d->evidence.offset_hz, OFFSET_TOLERANCE_HZ) &&
            !apart(m->power_dbfs, d->power_dbfs, LEVEL_TOLERANCE_DB);
@@ -84,7 +98,7 @@ static bool could_join(const struct uw_fuse *fuse, const struct uw_fuse_track *t
         return false;
     for (int i = 0; i < track->n_members; i++) {
         const struct uw_fuse_member *m = &track->members[i];
-        if (strcmp(m->receiver, d->receiver) == 0 && !could_resume(fuse, m, d))
+        if (strcmp(m->receiver, d->receiver) == 0 && !could_resume(fuse, track, m, d))
             return false;
         if (stays_on_carrier(d) && carriers_contradict(m, d))
             return false;

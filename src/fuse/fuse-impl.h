@@ -30,13 +30,18 @@ struct uw_fuse_member {
     char receiver[UW_NAME_LEN];
     char emitter[UW_ID_LEN];
     char last_detection[UW_ID_LEN];
-    char variant[UW_NAME_LEN];
-    char domain[UW_NAME_LEN];
     double llr;
     double freq_hz, power_dbfs, snr_db;
     bool centre_known;
     int64_t last_end_ns;
     struct uw_evidence evidence;
+};
+
+/* A name that detections have given to the link, with the evidence of those that did. */
+#define UW_FUSE_VOTES 4
+struct uw_fuse_vote {
+    char name[UW_NAME_LEN];
+    double weight;
 };
 
 /* An alert's own part; for kind uas inside its track, for kind receiver in a list. */
@@ -52,6 +57,7 @@ struct uw_fuse_track {
     struct uw_track record;
     int n_members;
     struct uw_fuse_member members[UW_FUSE_MEMBERS];
+    struct uw_fuse_vote variants[UW_FUSE_VOTES], domains[UW_FUSE_VOTES];
     bool rule_met;
     bool changed; /* a track record is due */
     double own_confidence;

@@ -102,7 +102,7 @@ static void add_counts(struct text *text, const struct uw_evidence *e) {
         add(text, " a signal");
     if (e->dwells > 0)
         add(text, " in %lld hop%s", (long long)e->dwells, plural(e->dwells));
-    if (e->channels > 0 && e->channels_visible > 0)
+    if (e->channels > 0 && e->channels_visible >= e->channels)
         add(text, " on %lld of %lld visible channel%s", (long long)e->channels,
             (long long)e->channels_visible, plural(e->channels_visible));
     else if (e->channels > 0)

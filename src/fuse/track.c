@@ -135,22 +135,31 @@ const struct uw_fuse_member *uw_fuse_strongest(const struct uw_fuse_track *track
     return best;
 }
 
-/* A name is that of the member with the most evidence among those that know one, so that two
- * receivers of different opinion do not make the track flicker. */
-static void settle_name(struct uw_fuse_track *track, size_t offset, char name[UW_NAME_LEN]) {
-    const struct uw_fuse_member *best = NULL;
-    const char *best_name = NULL;
+/* A name is the one with the most evidence behind it, so that neither two receivers of different
+ * opinion nor one hop misread make the track flicker. */
+static void vote(struct uw_fuse_track *track, struct uw_fuse_vote votes[UW_FUSE_VOTES],
+                 const char *name, double llr, char result[UW_NAME_LEN]) {
+    struct uw_fuse_vote *own = NULL, *best = &votes[0], *least = &votes[0];
 
-    for (int i = 0; i < track->n_members; i++) {
-        const struct uw_fuse_member *m = &track->members[i];
-        const char *own = (const char *)m + offset;
-        if (own[0] && (!best || m->llr > best->llr)) {
-            best = m;
-            best_name = own;
-        }
+    if (!name[0])
+        return;
+    for (int i = 0; i < UW_FUSE_VOTES; i++) {
+        if (strcmp(votes[i].name, name) == 0)
+            own = &votes[i];
+        if (votes[i].weight < least->weight)
+            least = &votes[i];
     }
-    if (best_name && strcmp(best_name, name) != 0) {
-        uw_str_copy(name, UW_NAME_LEN, best_name);
+    if (!own) {
+        own = least;
+        *own = (struct uw_fuse_vote){0};
+        uw_str_copy(own->name, sizeof(own->name), name);
+    }
+    own->weight += isfinite(llr) && llr > 0 ? llr : 1e-3;
+    for (int i = 1; i < UW_FUSE_VOTES; i++)
+        if (votes[i].weight > best->weight)
+            best = &votes[i];
+    if (strcmp(best->name, result) != 0) {
+        uw_str_copy(result, UW_NAME_LEN, best->name);
         track->changed = true;
     }
 }
@@ -171,10 +180,6 @@ static void settle_signature(struct uw_fuse_track *track, const struct uw_detect
 
 static void update_member(struct uw_fuse_member *m, const struct uw_detection *d) {
     uw_str_copy(m->last_detection, sizeof(m->last_detection), d->detection);
-    if (d->variant[0])
-        uw_str_copy(m->variant, sizeof(m->variant), d->variant);
-    if (d->domain[0])
-        uw_str_copy(m->domain, sizeof(m->domain), d->domain);
     m->freq_hz = d->freq_hz;
     m->power_dbfs = d->power_dbfs;
     m->snr_db = d->snr_db;
@@ -239,9 +244,9 @@ void uw_fuse_track_detection(struct uw_fuse *fuse, struct uw_fuse_track *track,
     add_receiver(track, d->receiver);
     add_evidence(fuse, track, m, d);
     settle_signature(track, d);
-    settle_name(track, offsetof(struct uw_fuse_member, variant), t->variant);
-    settle_name(track, offsetof(struct uw_fuse_member, domain), t->domain);
-    t->freq_hz = d->freq_hz;
+    vote(track, track->variants, d->variant, d->llr, t->variant);
+    vote(track, track->domains, d->domain, d->llr, t->domain);
+    t->freq_hz = isnan(d->tuning.centre_hz) ? NAN : d->freq_hz; /* an offset is no frequency */
     if (d->t_start_ns != UW_TIME_NONE && d->t_start_ns < t->first_seen_ns)
         t->first_seen_ns = d->t_start_ns;
     if (d->t_end_ns > t->last_seen_ns)

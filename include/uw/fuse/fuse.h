@@ -17,9 +17,10 @@
  *
  * What counts as one link. An emitter of a receiver stays with the track it first joined. A new
  * emitter joins a live track if signature and role agree, variant and domain do not contradict, and
- * either no emitter of the same receiver is in it (another receiver hears the same link) or the
+ * either no emitter of the same receiver is in it (another receiver hears the same link), or the
  * receiver's own have been silent for coast_s and carrier offset and level fit (the same link
- * again). Two emitters of one receiver alive at the same time are two links.
+ * again), or they ended before it begins and variant, domain and carrier offset are the same (found
+ * again at once). Two emitters of one receiver alive at the same time are two links.
  *
  * Confidence is the smaller of the detector's own and the posterior 1 / (1 + exp(-(llr - prior)))
  * with prior = ln(trials_per_hour): one real link an hour is expected among that many trials.

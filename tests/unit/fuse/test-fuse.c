@@ -316,6 +316,48 @@ static void test_same_link_again(void **state) {
     world_free(w);
 }
 
+/* 0.1 s after the last of it the detector finds the link again under another name; at the same time
+ * there is another one whose carrier is 3 kHz off. */
+static void test_link_found_again_at_once(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    for (int i = 0; i < 10; i++) {
+        struct uw_detection d = hopper("rx0", i < 5 ? "rx0-e1" : "rx0-e2", 1 + 0.3 * i, 5);
+        struct uw_detection other = hopper("rx0", "rx0-e3", 1.05 + 0.3 * i, 5);
+        strcpy(d.variant, "200Hz");
+        strcpy(other.variant, "200Hz");
+        other.evidence.offset_hz = 4000;
+        feed(w, d);
+        if (i > 2)
+            feed(w, other);
+    }
+    assert_int_equal(uw_fuse_n_tracks(w->fuse), 2);
+    assert_int_equal(n_events(w, UW_ALERT_RAISED), 2);
+    world_free(w);
+}
+
+static void test_name_does_not_flicker(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    for (int i = 0; i < 30; i++) {
+        struct uw_detection d = hopper("rx0", "rx0-e1", 1 + 0.2 * i, 5);
+        strcpy(d.variant, i >= 10 && i < 15 ? "D50" : "200Hz");
+        feed(w, d);
+    }
+    for (int i = 0; i < w->n_tracks; i++)
+        assert_string_equal(w->tracks[i].variant, "200Hz");
+    assert_int_equal(n_events(w, UW_ALERT_UPDATED), 0);
+    world_free(w);
+}
+
 static void test_evidence_counts_once_and_has_floor(void **state) {
     struct uw_fuse_config config;
     struct world *w;
@@ -389,7 +431,7 @@ static void test_updates_are_limited(void **state) {
     config.update_s = 2;
     w = world_new(&config);
     for (int i = 0; i < 100; i++) {
-        struct uw_detection d = hopper("rx0", "rx0-e1", 1 + 0.1 * i, 16);
+        struct uw_detection d = hopper("rx0", "rx0-e1", 1 + 0.1 * i, 16 * (i + 1));
         snprintf(d.variant, sizeof(d.variant), "v%d", i);
         feed(w, d);
     }
@@ -623,6 +665,8 @@ int main(void) {
         cmocka_unit_test(test_two_links_one_receiver),
         cmocka_unit_test(test_contradicting_names_are_two_links),
         cmocka_unit_test(test_same_link_again),
+        cmocka_unit_test(test_link_found_again_at_once),
+        cmocka_unit_test(test_name_does_not_flicker),
         cmocka_unit_test(test_evidence_counts_once_and_has_floor),
         cmocka_unit_test(test_doubt_clears),
         cmocka_unit_test(test_names_known_later),
