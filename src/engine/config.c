@@ -126,6 +126,13 @@ static void read_receiver(struct reader *r, const struct uw_conf_node *node,
     uw_conf_end(r->conf, node);
 }
 
+static bool has_receiver(const struct uw_engine_config *config, const char *name) {
+    for (int i = 0; i < config->n_receivers; i++)
+        if (strcmp(config->receivers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 static void read_receivers(struct reader *r, const struct uw_conf_node *root, bool required) {
     const struct uw_conf_node *list =
         uw_conf_get_list(r->conf, root, "receivers", required, required ? 1 : 0, UW_RX_MAX);
@@ -140,10 +147,8 @@ static void read_receivers(struct reader *r, const struct uw_conf_node *root, bo
         if (!node)
             continue;
         read_receiver(r, node, receiver);
-        for (int k = 0; k < c->n_receivers; k++)
-            if (receiver->name[0] && strcmp(receiver->name, c->receivers[k].name) == 0)
-                mistake(r, node, "name", "\"%s\": there are two receivers of that name",
-                        receiver->name);
+        if (receiver->name[0] && has_receiver(c, receiver->name))
+            mistake(r, node, "name", "there are two receivers of that name");
         c->n_receivers++;
     }
 }

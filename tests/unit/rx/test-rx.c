@@ -171,8 +171,8 @@ static void test_live_drops_and_counts(void **state) {
 
     (void)state;
     fake_gaps = 0;
-    fake_slow_ns = 40000000; /* 40 ms for each 4 ms of signal */
-    run_rx(UW_SOURCE_LOOP, 1000, 0, 3, &run);
+    fake_slow_ns = 16000000; /* 16 ms for each 4 ms of signal */
+    run_rx(UW_SOURCE_LOOP, 1000, 0, 2, &run);
     fake_slow_ns = 0;
     assert_true(run.stats.lost > 0);
     assert_int_equal(run.stats.lost, fake_gaps);
