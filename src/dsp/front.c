@@ -42,7 +42,7 @@
 #define SLOW_S      0.5       /* time constant of DC and IQ imbalance */
 #define BETA_MIN    0.003f    /* -50 dB: an imbalance below is left alone */
 #define BURST_MAX_S 0.3
-#define PROGRESS_S  0.05
+#define PROGRESS_S   0.025
 #define BETA_EVERY  8 /* frames between looks at the imbalance */
 #define CUTS_MAX    64
 #define HANN_POWER  0.375

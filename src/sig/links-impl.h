@@ -46,10 +46,10 @@ struct domain_score {
     bool possible;
     int visible;      /* channels wholly inside the receiver's band */
     double offset_hz; /* common to all channels */
-    double offset_weight;
     double log_likelihood;
     double square_sum;     /* of residuals, Hz^2 */
-    int dwells;            /* on the grid */
+    int dwells;            /* that agree with the offset */
+    int misses;            /* that do not */
     int64_t last_sync_hop; /* or LINK_NO_SLOT */
     double sync_score;
 };
@@ -112,6 +112,8 @@ int uw_link_visible(const struct emitter *e, const struct uw_detector_config *co
 double uw_link_grid_error(const struct emitter *e, double *ret_offset_hz);
 
 struct uw_links;
+/* Whether the receiver can hear any channel of the signature. */
+bool uw_link_in_band(const struct uw_signature *s, const struct uw_detector_config *config);
 int uw_links_new(const struct uw_matcher_env *env, struct uw_links **ret_links);
 struct uw_links *uw_links_free(struct uw_links *links);
 /* Returns whether a link signature has this waveform (the packet is then being followed). */

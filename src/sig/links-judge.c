@@ -6,7 +6,7 @@
  * Air rates that share a waveform differ in how many packets they send before they hop. Slots are
  * numbered by the packet period; a dwell is a run of packets on one carrier. Under a variant of n
  * packets a hop, spaced m slots, a dwell spans at most (n - 1) m slots, and each packet is heard
- * with probability P_HEARD: a binomial likelihood.
+ * with probability P_GOOD: a binomial likelihood.
  *
  * A channel plan is judged by three things. The residual of each dwell's carrier to the plan's
  * nearest channel after one common offset (transmitter and receiver crystals): Gauss against
@@ -21,7 +21,9 @@
 #include "links-impl.h"
 #include "uw/base/util.h"
 
-#define P_HEARD        0.9
+#define P_GOOD         0.9 /* a packet is heard on a good channel */
+#define P_POOR         0.5 /* ... on a poor one: faded, or half outside the band */
+#define POOR_SHARE     0.3
 #define IMPOSSIBLE     (-6.0) /* nats against what a hypothesis forbids: a collision may fake it */
 #define DECIDED        4.6    /* nats between the best and the second: 99 % */
 #define CRYSTALS       100e-6 /* transmitter and receiver together, worst case */
@@ -50,6 +52,21 @@ bool uw_link_variant_fits(const struct uw_signature *s, const struct uw_sig_vari
     if (v->modulation == UW_SIG_LORA)
         tolerance += 1.5 * (double)(1 << v->sf) / v->bandwidth_hz;
     return uw_link_modulation_fits(s, v, p) && fabs(airtime - v->airtime_s) <= tolerance;
+}
+
+bool uw_link_in_band(const struct uw_signature *s, const struct uw_detector_config *config) {
+    double centre = config->freq_hz;
+    double half = 0.5 * config->rate_hz;
+
+    if (!isfinite(centre) || s->n_domains == 0)
+        return true;
+    for (int d = 0; d < s->n_domains; ++d) {
+        for (int c = 0; c < s->domains[d].n_channels; ++c) {
+            if (fabs(s->domains[d].channel_hz[c] - centre) <= half)
+                return true;
+        }
+    }
+    return false;
 }
 
 static int count_visible(const struct uw_sig_domain *d, const struct uw_detector_config *config,
@@ -91,6 +108,10 @@ static double log_choose(int n, int k) {
     return lgamma(n + 1.0) - lgamma(k + 1.0) - lgamma(n - k + 1.0);
 }
 
+static double binomial(int n, int k, double p) {
+    return pow(p, k) * pow(1.0 - p, n - k);
+}
+
 static void judge_variant(struct emitter *e, struct variant_score *score,
                           const struct uw_sig_variant *v, bool at_begin) {
     int64_t m = slots_per_packet(e, v);
@@ -106,7 +127,8 @@ static void judge_variant(struct emitter *e, struct variant_score *score,
         score->origin = e->dwell_first;
     if (at_begin) /* may have begun before the recording, or before the receiver came here */
         return;
-    score->log_likelihood += log_choose(n, k) + k * log(P_HEARD) + (n - k) * log1p(-P_HEARD);
+    score->log_likelihood += log_choose(n, k) + log(binomial(n, k, P_GOOD) * (1.0 - POOR_SHARE) +
+                                                    binomial(n, k, P_POOR) * POOR_SHARE);
 }
 
 void uw_link_judge_dwell(struct emitter *e, const struct uw_detector_config *config) {
@@ -186,37 +208,44 @@ static void judge_sync(struct emitter *e, struct domain_score *score, const stru
     score->last_sync_hop = hop;
 }
 
+/* Takes the common offset from this carrier; nats of its size as an error of two crystals. */
+static double begin_offset(struct domain_score *score, double offset_hz, double freq_hz) {
+    double share = offset_hz / freq_hz;
+
+    if (fabs(share) > CRYSTALS)
+        return IMPOSSIBLE;
+    score->offset_hz = offset_hz;
+    score->dwells = 1;
+    score->misses = 0;
+    score->square_sum = 0.0;
+    return -0.5 * share * share / (CRYSTALS_SIGMA * CRYSTALS_SIGMA);
+}
+
 /* One dwell's carrier under one plan; nats against a carrier anywhere between two channels. */
 static double judge_domain(struct emitter *e, struct domain_score *score,
                            const struct uw_sig_domain *d, double freq_hz, double error_hz) {
     double sigma = hypot(GRID_SIGMA_HZ, error_hz);
     double limit = hypot(GRID_LIMIT_HZ, 3.0 * error_hz);
     int channel = nearest_channel(d, freq_hz - score->offset_hz);
-    double residual = freq_hz - d->channel_hz[channel] - score->offset_hz;
-    double nats;
+    double offset = freq_hz - d->channel_hz[channel];
+    double residual = offset - score->offset_hz;
+    double nats = IMPOSSIBLE;
 
     if (score->dwells == 0) {
-        double share = residual / freq_hz;
-
-        if (fabs(share) > CRYSTALS) {
-            score->possible = false;
-            return IMPOSSIBLE;
-        }
-        score->offset_hz = residual;
-        score->offset_weight = 1.0;
-        nats = -0.5 * share * share / (CRYSTALS_SIGMA * CRYSTALS_SIGMA);
-    } else if (fabs(residual) > limit) {
-        nats = IMPOSSIBLE;
-    } else {
+        nats = begin_offset(score, offset, freq_hz);
+    } else if (fabs(residual) <= limit) {
         nats = log(spacing(d) / (sigma * sqrt(2.0 * UW_PI))) -
                0.5 * residual * residual / (sigma * sigma);
-        score->offset_weight += 1.0;
-        score->offset_hz += residual / score->offset_weight;
+        ++score->dwells;
+        score->offset_hz += residual / score->dwells;
         score->square_sum += residual * residual;
+    } else if (++score->misses > score->dwells) {
+        /* the carrier that began it was the one that was wrong */
+        nats = begin_offset(score, offset, freq_hz);
     }
-    ++score->dwells;
     score->log_likelihood += nats;
-    judge_sync(e, score, d, channel);
+    if (nats > IMPOSSIBLE)
+        judge_sync(e, score, d, channel);
     return nats;
 }
 

@@ -40,6 +40,7 @@
 #define OLD_S           10.0  /* ... any other */
 #define REPORT_S        0.1   /* findings of one emitter, unless its state changes */
 #define MIN_DWELLS      3
+#define PATIENT_DWELLS  8
 #define MIN_LLR         6.0
 #define ODDS            6.0 /* prior: nats against a link being there */
 #define LLR_MIN         (-20.0)
@@ -291,6 +292,9 @@ static bool is_alertable(const struct uw_links *links, const struct emitter *e) 
         return false;
     if (visible == 0 || (visible != 1 && e->n_channels < 2))
         return false;
+    /* a little patience gives the alert its name; some air rates cannot be told apart at all */
+    if (!uw_link_variant(e, false) && e->n_dwells < PATIENT_DWELLS)
+        return false;
     /* a train of packets, not single ones that happen to fit */
     return v->packets_per_hop == 1 || e->n_packets >= e->n_dwells + MIN_DWELLS;
 }
@@ -354,24 +358,8 @@ static void drop_rivals(struct uw_links *links, const struct emitter *winner) {
     }
 }
 
-/* Whether the receiver can hear any of its channels. */
-static bool in_band(const struct uw_links *links, const struct uw_signature *s) {
-    double centre = links->env.config->freq_hz;
-    double half = 0.5 * links->env.config->rate_hz;
-
-    if (!isfinite(centre) || s->n_domains == 0)
-        return true;
-    for (int d = 0; d < s->n_domains; ++d) {
-        for (int c = 0; c < s->domains[d].n_channels; ++c) {
-            if (fabs(s->domains[d].channel_hz[c] - centre) <= half)
-                return true;
-        }
-    }
-    return false;
-}
-
 static bool is_followed(const struct uw_links *links, const struct uw_signature *s) {
-    return s->enabled && s->matcher == UW_SIG_MATCH_LINK && in_band(links, s);
+    return s->enabled && s->matcher == UW_SIG_MATCH_LINK && uw_link_in_band(s, links->env.config);
 }
 
 bool uw_links_waveform(const struct uw_links *links, const struct uw_packet *packet) {

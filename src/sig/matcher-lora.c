@@ -339,7 +339,7 @@ static void take_packet(struct matcher *m, const struct uw_burst *b, const struc
     if (!lp->complete || (lp->cut && (b->open || runs_on(m, b, piece, c->sf)))) {
         /* without its end nothing tells a link's packet from others: only what no link uses is
          * reported */
-        if (!uw_links_waveform(m->links, &p))
+        if (b->open && !uw_links_waveform(m->links, &p))
             report_background(m, &p);
         return;
     }

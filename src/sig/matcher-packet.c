@@ -89,7 +89,7 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     for (size_t i = 0; i < uw_sigdb_len(env->config->db); ++i) {
         const struct uw_signature *s = uw_sigdb_at(env->config->db, i);
 
-        if (s->enabled && s->matcher == UW_SIG_MATCH_LINK)
+        if (s->enabled && s->matcher == UW_SIG_MATCH_LINK && uw_link_in_band(s, env->config))
             add_lengths(m, s);
     }
     for (size_t i = 0; i < m->n_lengths; ++i)
@@ -155,6 +155,32 @@ static bool is_packet(const struct matcher *m, const struct piece *piece, size_t
            mean_power(m, i + n + guard, i + n + guard + edge) < out;
 }
 
+/* Energy in a box of n samples at i against a level half-way between noise and signal: largest when
+ * the box has the packet's own length and place. */
+static double box_score(const struct matcher *m, size_t i, size_t n, double level) {
+    return m->sum[i + n] - m->sum[i] - (double)n * level;
+}
+
+/* Whether another length explains the energy around i better than n does. */
+static bool has_rival(const struct matcher *m, const struct piece *piece, const struct length *l,
+                      size_t i, size_t n) {
+    size_t slack = (size_t)(EDGE_S * piece->rate_hz);
+    double level = 0.5 * (mean_power(m, i + n / 4, i + 3 * n / 4) + piece->noise);
+    double own = box_score(m, i, n, level);
+
+    for (size_t j = 0; j < m->n_lengths; ++j) {
+        size_t other = (size_t)(m->lengths[j].airtime_s * piece->rate_hz + 0.5);
+
+        if (&m->lengths[j] == l)
+            continue;
+        for (size_t k = i > slack ? i - slack : 0; k <= i + slack && k + other <= piece->n; ++k) {
+            if (box_score(m, k, other, level) > own)
+                return true;
+        }
+    }
+    return false;
+}
+
 static double mean_frequency(const struct matcher *m, const struct piece *piece, size_t i, size_t n,
                              double signal_share) {
     double re = 0.0;
@@ -211,7 +237,8 @@ static void search_piece(struct matcher *m, const struct uw_burst *b, const stru
             continue;
         }
         if (is_packet(m, piece, best, n)) {
-            take_packet(m, b, piece, l, best, n);
+            if (!has_rival(m, piece, l, best, n))
+                take_packet(m, b, piece, l, best, n);
             i = best + n;
         } else {
             i = best > i ? best + n / 2 : i + n / 2;
