@@ -114,7 +114,9 @@ static void plan_rows(struct painter *p, uint64_t n_samples) {
 
 static int painter_init(struct painter *p, const struct uw_engine_receiver *receiver,
                         struct uw_diag *diag) {
-    struct uw_spectrogram_params params = {.title = receiver->path, .n_bins = N_FFT};
+    const char *slash = strrchr(receiver->path, '/');
+    struct uw_spectrogram_params params = {.title = slash ? slash + 1 : receiver->path,
+                                           .n_bins = N_FFT};
     const struct uw_source_info *info;
     int r = open_again(receiver, diag, &p->source);
 

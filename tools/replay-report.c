@@ -35,12 +35,14 @@ struct heard {
     bool drone;
     uint64_t detections;
     double freq_hz, snr_db; /* of the latest */
-    bool absolute;          /* freq_hz is one, not an offset */
+    bool shown;
+    bool absolute; /* freq_hz is one, not an offset */
 };
 
 struct known_track {
     char track[UW_ID_LEN];
     double freq_hz;
+    bool shown;
 };
 
 struct uw_report {
@@ -153,7 +155,7 @@ static void print_row(struct uw_report *report, const struct row *row) {
     char mhz[32], snr[16] = "-", sure[16] = "-";
 
     if (!report->header_done)
-        printf("%s%-12s  %-18s %-8s %-8s %11s %6s %5s  %s%s\n", report->colour ? BOLD : "", "TIME",
+        printf("%s%-12s  %-15s %-9s %-9s %9s %6s %5s  %s%s\n", report->colour ? BOLD : "", "TIME",
                "SIGNATURE", "VARIANT", "DOMAIN", "MHz", "SNR dB", "SURE", "WHAT",
                report->colour ? PLAIN : "");
     report->header_done = true;
@@ -163,12 +165,12 @@ static void print_row(struct uw_report *report, const struct row *row) {
     if (!isnan(row->confidence))
         snprintf(sure, sizeof(sure), "%.2f", row->confidence);
     print_time(row->time_ns);
-    uw_cli_print_cell(stdout, or_dash(row->signature), 18);
+    uw_cli_print_cell(stdout, or_dash(row->signature), 15);
     putchar(' ');
-    uw_cli_print_cell(stdout, or_dash(row->variant), 8);
+    uw_cli_print_cell(stdout, or_dash(row->variant), 9);
     putchar(' ');
-    uw_cli_print_cell(stdout, or_dash(row->domain), 8);
-    printf(" %11s %6s %5s  ", mhz, snr, sure);
+    uw_cli_print_cell(stdout, or_dash(row->domain), 9);
+    printf(" %9s %6s %5s  ", mhz, snr, sure);
 }
 
 static const char *role_text(const struct uw_track *t) {
@@ -192,18 +194,42 @@ static struct known_track *find_track(struct uw_report *report, const char *id) 
     return NULL;
 }
 
-static void show_track(struct uw_report *report, const struct uw_track *t) {
+static struct known_track *note_track(struct uw_report *report, const struct uw_track *t) {
     struct known_track *known = find_track(report, t->track);
-    struct row row = {t->head.time_ns, t->signature, t->variant,
-                      t->domain,       t->freq_hz,   t->confidence};
 
-    if (known) {
-        known->freq_hz = t->freq_hz;
-        return;
+    if (!known) {
+        known = &report->tracks[report->n_tracks++ % TRACKS_MAX];
+        uw_str_copy(known->track, sizeof(known->track), t->track);
+        known->freq_hz = NAN;
+        known->shown = false;
     }
-    known = &report->tracks[report->n_tracks++ % TRACKS_MAX];
-    uw_str_copy(known->track, sizeof(known->track), t->track);
-    known->freq_hz = t->freq_hz;
+    if (!isnan(t->freq_hz))
+        known->freq_hz = t->freq_hz;
+    return known;
+}
+
+/* Whether a track deserves a line. A first burst says little, so a drone's link must have become
+ * more likely than not; background is told once a signature. An alert has a line of its own. */
+static bool is_news(struct uw_report *report, const struct uw_track *t,
+                    const struct known_track *known) {
+    struct heard *h = find_heard(report, t->signature);
+    bool first = h && !h->shown;
+
+    if (t->role != UW_ROLE_BACKGROUND)
+        return !known->shown && t->state == UW_TRACK_TENTATIVE && t->confidence >= 0.5;
+    if (first)
+        h->shown = true;
+    return first;
+}
+
+static void show_track(struct uw_report *report, const struct uw_track *t) {
+    struct known_track *known = note_track(report, t);
+    struct row row = {t->head.time_ns, t->signature,   t->variant,
+                      t->domain,       known->freq_hz, t->confidence};
+
+    if (!is_news(report, t, known))
+        return;
+    known->shown = true;
     clear_progress(report);
     print_row(report, &row);
     printf("heard: %s%s\n", role_text(t), t->authorised ? " (own drone)" : "");
@@ -323,7 +349,7 @@ static void print_quiet(const struct uw_report *report) {
 }
 
 static void print_amount(const struct uw_engine_summary *s) {
-    printf("%" PRIu64 " alert%s, %" PRIu64 " link%s, %" PRIu64 " detection%s in %.3g s of signal"
+    printf("%" PRIu64 " alert%s, %" PRIu64 " track%s, %" PRIu64 " detection%s in %.3g s of signal"
            " (%.3g M samples)",
            s->alerts, s->alerts == 1 ? "" : "s", s->tracks, s->tracks == 1 ? "" : "s",
            s->detections, s->detections == 1 ? "" : "s", s->seconds, (double)s->samples / 1e6);
