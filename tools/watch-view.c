@@ -21,11 +21,12 @@
 #include "uw/msg/json.h"
 #include "watch-text.h"
 
-#define ALERTS_MAX   64
-#define TRACKS_MAX   64
-#define HEARTBEAT_NS (60 * UW_NS_PER_S)
-#define SETTLE_NS    (2 * UW_NS_PER_S)
-#define STALE_S      3.0 /* samples older than this: the receiver gives nothing */
+#define ALERTS_MAX    64
+#define TRACKS_MAX    64
+#define DETAIL_COLUMN 20 /* where the text of details begins */
+#define HEARTBEAT_NS  (60 * UW_NS_PER_S)
+#define SETTLE_NS     (2 * UW_NS_PER_S)
+#define STALE_S       3.0 /* samples older than this: the receiver gives nothing */
 
 struct shown_alert {
     char alert[UW_ID_LEN];
@@ -97,9 +98,28 @@ static void print_event(struct uw_view *view, int64_t now_real_ns, const char *c
             painted ? colour : "", word, painted ? UW_PLAIN : "", text);
 }
 
+/* On a terminal lines are broken between words, so that the left column stays clear. */
 static void print_detail(struct uw_view *view, const char *word, const char *text) {
-    if (text[0])
-        fprintf(view->config.out, "          %-9s %s\n", word, text);
+    size_t room = view->config.columns >= DETAIL_COLUMN + 30
+                      ? (size_t)view->config.columns - DETAIL_COLUMN
+                      : SIZE_MAX;
+    size_t left = strlen(text);
+
+    if (left == 0)
+        return;
+    fprintf(view->config.out, "          %-9s ", word);
+    while (left > room) {
+        size_t n = room;
+
+        while (n > 0 && text[n] != ' ')
+            n--;
+        if (n == 0)
+            break; /* one long word: the terminal breaks it */
+        fprintf(view->config.out, "%.*s\n%*s", (int)n, text, DETAIL_COLUMN, "");
+        text += n + 1;
+        left -= n + 1;
+    }
+    fprintf(view->config.out, "%s\n", text);
 }
 
 static void ring_bell(struct uw_view *view) {
@@ -157,7 +177,7 @@ static void print_alert_details(struct uw_view *view, const struct uw_alert *a,
         print_detail(view, "own drone", text);
     }
     print_detail(view, "why", a->reason);
-    print_detail(view, "what to do", a->advice);
+    print_detail(view, "advice", a->advice);
     snprintf(text, sizeof(text), "%s, node %s of %s", a->alert, a->head.node, a->head.site);
     print_detail(view, "alert", text);
 }
@@ -438,7 +458,7 @@ static void say_silence(struct uw_view *view, int64_t now_mono_ns, int64_t now_r
     print_event(view, now_real_ns, UW_BOLD_RED, "NO DATA", text);
     snprintf(text, sizeof(text), "see that uaswatchd runs and that %.120s is its feed",
              view->config.endpoint);
-    print_detail(view, "what to do", text);
+    print_detail(view, "advice", text);
 }
 
 void uw_view_tick(struct uw_view *view, int64_t now_mono_ns, int64_t now_real_ns) {

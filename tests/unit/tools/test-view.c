@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "cli.h"
 #include "uw/base/time.h"
 #include "uw/msg/json.h"
 #include "watch-view.h"
@@ -210,6 +211,32 @@ static void test_alert(void **state) {
     expect(x, "no drone link heard");
 }
 
+/* On a terminal no line is longer than it is wide, and the left column holds times only. */
+static void test_terminal(void **state) {
+    struct fixture *x = *state;
+    struct uw_view_config config = {.out = x->f, .columns = 60, .endpoint = "tcp://127.0.0.1:5580"};
+    struct uw_alert a;
+    char *json;
+
+    uw_view_free(x->view);
+    assert_int_equal(uw_view_new(&config, 0, &x->view), 0);
+    live(x, 1);
+    fill_alert(x, &a, UW_ALERT_RAISED, UW_ALERT_ACTIVE);
+    snprintf(a.reason, sizeof(a.reason),
+             "north heard ten packets in three hops on all of the visible channels, one every five "
+             "milliseconds, within a kilohertz of the raster");
+    looked(x);
+    assert_int_equal(uw_alert_encode(&a, &json), 0);
+    give(x, json);
+    live(x, 2);
+    for (char *line = strtok(x->text + x->seen, "\n"); line; line = strtok(NULL, "\n")) {
+        const char *drawn = strrchr(line, '\r'); /* the status line is drawn over and over */
+
+        assert_in_range(uw_cli_width(drawn ? drawn + 4 : line), 1, 60);
+        assert_true(line[0] == ' ' || line[0] == '\r' || line[0] == '\a' || line[0] == '1');
+    }
+}
+
 static void test_repeated(void **state) {
     struct fixture *x = *state;
 
@@ -259,8 +286,9 @@ static void test_garbage(void **state) {
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(test_quiet),    CASE(test_silence), CASE(test_never_there),   CASE(test_alert),
-        CASE(test_repeated), CASE(test_missed),  CASE(test_receiver_lost), CASE(test_garbage),
+        CASE(test_quiet),  CASE(test_silence),       CASE(test_never_there),
+        CASE(test_alert),  CASE(test_terminal),      CASE(test_repeated),
+        CASE(test_missed), CASE(test_receiver_lost), CASE(test_garbage),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
