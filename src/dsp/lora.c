@@ -41,9 +41,11 @@
 #define RUN           5
 #define RUN_THRESHOLD 48.0f /* see tests/dsp/test-lora.c for what noise does */
 #define PRESENT       0.25f /* of the preamble's line power: a symbol is there */
-#define SHARE_MIN     0.12f /* of the energy: -8 dB in the band, where no burst would have stood out \
-                             */
+#define SHARE_MIN                                                                                  \
+    0.12f /* of the energy: -8 dB in the band, where no burst would have stood out                 \
+           */
 #define WINDOWS_MAX  16384
+#define PREAMBLE_MIN 4
 #define PREAMBLE_MAX 64
 #define SYMBOLS_MAX  2048
 #define N_SF         (UW_LORA_SF_MAX - UW_LORA_SF_MIN + 1)
@@ -404,6 +406,8 @@ bool uw_lora_measure(struct uw_lora *lora, int sf, const float complex *x, size_
            symbol_power(lora, sf, x, n, &sync, k_down - 3.0 - packet.n_preamble, false) >
                PRESENT * sync.reference)
         ++packet.n_preamble;
+    if (packet.n_preamble < PREAMBLE_MIN)
+        return false; /* something else that held one line for a while */
     packet.sync[0] = sync_value(lora, sf, x, n, &sync, k_down - 2.0);
     packet.sync[1] = sync_value(lora, sf, x, n, &sync, k_down - 1.0);
     packet.n_symbols = count_symbols(lora, sf, x, n, &sync, k_down + 2.25, &packet.cut);
