@@ -56,7 +56,7 @@ struct uw_bursts {
     uint64_t number;
     uint64_t frame; /* the latest, +1; 0: none yet */
     float *ratio;
-    float *half; /* sums of half windows */
+    float *half; /* sums over half a window of the present scale */
     unsigned char *active;
     struct open_burst open[OPEN_MAX];
 };
@@ -126,52 +126,104 @@ int uw_bursts_new(const struct uw_bursts_config *config,
     return 0;
 }
 
-/* Marks single bins; returns whether there are any. */
-static bool mark_bins(struct uw_bursts *b) {
-    size_t n = b->config.n_fft;
-    float threshold = b->threshold[0];
+/* Power over floor; returns whether any bin passes the threshold. */
+UW_CLONES
+static bool ratios(size_t n, float threshold, const float *restrict power,
+                   const float *restrict inverse_floor, float *restrict ratio) {
     unsigned any = 0;
 
     for (size_t k = 0; k < n; ++k) {
-        unsigned is_active = b->ratio[k] > threshold;
+        float r = power[k] * inverse_floor[k];
 
-        b->active[k] = (unsigned char)is_active;
-        any |= is_active;
-    }
-    if (any) {
-        for (size_t k = 0; k < n; ++k) {
-            if (b->active[k])
-                b->ratio[k] = 1.0f;
-        }
+        ratio[k] = r;
+        any |= r > threshold;
     }
     return any != 0;
 }
 
-static bool mark_windows(struct uw_bursts *b, size_t scale) {
-    size_t n = b->config.n_fft;
+UW_CLONES
+static void mark_bins(size_t n, float threshold, const float *restrict ratio,
+                      unsigned char *restrict active) {
+    for (size_t k = 0; k < n; ++k)
+        active[k] = ratio[k] > threshold;
+}
+
+/* What is marked counts as noise from here on. */
+UW_CLONES
+static void flatten(size_t n, const unsigned char *restrict active, float *restrict ratio) {
+    for (size_t k = 0; k < n; ++k)
+        ratio[k] = active[k] ? 1.0f : ratio[k];
+}
+
+UW_CLONES
+static void add_pairs(size_t n_out, const float *restrict in, float *restrict out) {
+    for (size_t j = 0; j < n_out; ++j)
+        out[j] = in[2 * j] + in[2 * j + 1];
+}
+
+/* In place: the half windows of the next scale are four of this one's. */
+UW_CLONES
+static void add_fours(size_t n_out, float *v) {
+    for (size_t j = 0; j < n_out; ++j)
+        v[j] = (v[4 * j] + v[4 * j + 1]) + (v[4 * j + 2] + v[4 * j + 3]);
+}
+
+/* Whether any two neighbours together pass. */
+UW_CLONES
+static bool any_window(size_t n, float threshold, const float *half) {
+    unsigned any = 0;
+
+    for (size_t j = 0; j + 1 < n; ++j)
+        any |= half[j] + half[j + 1] > threshold;
+    return any != 0;
+}
+
+/* Sums of half windows from single bins. */
+static void sum_halves(struct uw_bursts *b, size_t scale) {
+    size_t n = b->config.n_fft / 2;
+
+    add_pairs(n, b->ratio, b->half);
+    for (size_t s = 2; s <= scale; ++s)
+        add_fours(n /= 4, b->half);
+}
+
+static void mark_windows(struct uw_bursts *b, size_t scale) {
     size_t h = b->width[scale] / 2;
-    size_t n_half = n / h;
+    size_t n_half = b->config.n_fft / h;
     float threshold = b->threshold[scale] * (float)(2 * h);
-    bool any = false;
 
-    for (size_t j = 0; j < n_half; ++j) {
-        float sum = 0.0f;
-
-        for (size_t i = 0; i < h; ++i)
-            sum += b->ratio[j * h + i];
-        b->half[j] = sum;
-    }
     for (size_t j = 0; j + 1 < n_half; ++j) {
-        if (b->half[j] + b->half[j + 1] <= threshold)
-            continue;
-        any = true;
-        memset(b->active + j * h, 1, 2 * h);
+        if (b->half[j] + b->half[j + 1] > threshold)
+            memset(b->active + j * h, 1, 2 * h);
     }
+}
+
+/* Marks what stands out at any scale; returns whether there is anything. In noise alone, which is
+ * nearly always, nothing is written but sums. */
+static bool mark(struct uw_bursts *b, const float *power, const float *inverse_floor) {
+    size_t n = b->config.n_fft;
+    bool any = ratios(n, b->threshold[0], power, inverse_floor, b->ratio);
+    bool changed = any;
+
     if (any) {
-        for (size_t k = 0; k < n; ++k) {
-            if (b->active[k])
-                b->ratio[k] = 1.0f;
-        }
+        mark_bins(n, b->threshold[0], b->ratio, b->active);
+        flatten(n, b->active, b->ratio);
+    }
+    for (size_t s = 1; s < b->n_scales; ++s) {
+        size_t n_half = n / (b->width[s] / 2);
+
+        if (s == 1 || changed)
+            sum_halves(b, s);
+        else
+            add_fours(n_half, b->half);
+        changed = any_window(n_half, b->threshold[s] * (float)b->width[s], b->half);
+        if (!changed)
+            continue;
+        if (!any)
+            memset(b->active, 0, n);
+        any = true;
+        mark_windows(b, s);
+        flatten(n, b->active, b->ratio);
     }
     return any;
 }
@@ -352,18 +404,10 @@ static void add_profiles(struct uw_bursts *b, uint64_t frame, const float *power
 
 void uw_bursts_frame(struct uw_bursts *b, uint64_t frame, const float *power,
                      const float *inverse_floor) {
-    size_t n = b->config.n_fft;
-    bool any;
-
     if (frame != b->frame)
         uw_bursts_flush(b);
     b->frame = frame + 1;
-    for (size_t k = 0; k < n; ++k)
-        b->ratio[k] = power[k] * inverse_floor[k];
-    any = mark_bins(b);
-    for (size_t s = 1; s < b->n_scales; ++s)
-        any |= mark_windows(b, s);
-    if (any)
+    if (mark(b, power, inverse_floor))
         take_runs(b, frame);
     add_profiles(b, frame, power, inverse_floor);
     close_silent(b, frame);

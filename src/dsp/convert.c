@@ -6,9 +6,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "uw/base/util.h"
+
 /* The loops work on the 2n components, which a compiler turns into vector code; the input of the
  * 16-bit and float forms may be unaligned, hence memcpy. */
 
+UW_CLONES
 static size_t convert_cu8(const uint8_t *in, size_t n, float *out) {
     size_t clipped = 0;
 
@@ -23,6 +26,7 @@ static size_t convert_cu8(const uint8_t *in, size_t n, float *out) {
     return clipped;
 }
 
+UW_CLONES
 static size_t convert_ci8(const int8_t *in, size_t n, float *out) {
     size_t clipped = 0;
 
@@ -37,6 +41,7 @@ static size_t convert_ci8(const int8_t *in, size_t n, float *out) {
     return clipped;
 }
 
+UW_CLONES
 static size_t convert_ci16(const uint8_t *in, size_t n, float *out) {
     size_t clipped = 0;
 
@@ -52,6 +57,7 @@ static size_t convert_ci16(const uint8_t *in, size_t n, float *out) {
     return clipped;
 }
 
+UW_CLONES
 static size_t convert_cf32(const uint8_t *in, size_t n, float *out) {
     size_t clipped = 0;
 

@@ -75,6 +75,31 @@ int uw_fft_new_inverse(size_t n, struct uw_fft **ret_fft) {
     return fft_new(n, FFTW_BACKWARD, ret_fft);
 }
 
+int uw_fft_new_batch(size_t n, size_t count, struct uw_fft **ret_fft) {
+    UW_CLEANUP(uw_fft_freep) struct uw_fft *fft = NULL;
+    int size = (int)n;
+
+    if (n == 0 || count == 0 || n > INT_MAX / count)
+        return uw_err(-EINVAL);
+    fft = calloc(1, sizeof(*fft));
+    if (!fft)
+        return uw_err(-ENOMEM);
+    fft->n = n;
+    fft->buf = uw_fft_alloc(n * count);
+    if (!fft->buf)
+        return uw_err(-ENOMEM);
+    pthread_mutex_lock(&planner_lock);
+    fft->in_place =
+        fftwf_plan_many_dft(1, &size, (int)count, (fftwf_complex *)fft->buf, NULL, 1, size,
+                            (fftwf_complex *)fft->buf, NULL, 1, size, FFTW_FORWARD, FFTW_ESTIMATE);
+    pthread_mutex_unlock(&planner_lock);
+    if (!fft->in_place)
+        return uw_err(-ENOTSUP);
+    *ret_fft = fft;
+    fft = NULL;
+    return 0;
+}
+
 struct uw_fft *uw_fft_free(struct uw_fft *fft) {
     if (!fft)
         return NULL;

@@ -3,9 +3,9 @@
 /*
  * The quartile is followed by stochastic approximation (Robbins and Monro, 1951) on a logarithmic
  * scale: a power below the estimate lowers it by the factor 1 - eta (1 - p), one above raises it by
- * 1 + eta p. In equilibrium a share p of the powers lies below. One compare and one product a bin:
- * cheap enough to run on every frame, and without any window whose length would have to suit all
- * traffic.
+ * 1 + eta p. In equilibrium a share p of the powers lies below. One compare, one product and one
+ * quotient a bin: cheap enough to run on every frame, and without any window whose length would
+ * have to suit all traffic.
  *
  * A change of gain moves all bins at once. It shows in the share of bins below the estimate,
  * which then leaves p for good; when it has been far off for STEP_FRAMES frames in a row, the whole
@@ -67,16 +67,40 @@ int uw_floor_new(size_t n, double frames, struct uw_floor **ret_floor) {
     return 0;
 }
 
-static int compare_float(const void *a, const void *b) {
-    float x = *(const float *)a;
-    float y = *(const float *)b;
+/* The value of rank m among n, by Hoare's selection; reorders v. */
+static float select_rank(float *v, size_t n, size_t m) {
+    size_t lo = 0;
+    size_t hi = n - 1;
 
-    return (x > y) - (x < y);
+    while (lo < hi) {
+        float pivot = v[lo + (hi - lo) / 2];
+        size_t i = lo;
+        size_t j = hi;
+
+        for (;; ++i, --j) {
+            while (v[i] < pivot)
+                ++i;
+            while (pivot < v[j])
+                --j;
+            if (i >= j)
+                break;
+            float t = v[i];
+            v[i] = v[j];
+            v[j] = t;
+        }
+        /* all of [lo, j] <= pivot <= all behind j */
+        if (m <= j)
+            hi = j;
+        else
+            lo = j + 1;
+    }
+    return v[m];
 }
 
-static void refresh(struct uw_floor *floor) {
-    for (size_t k = 0; k < floor->n; ++k)
-        floor->inverse[k] = 1.0f / (floor->quantile[k] * QUANTILE_TO_MEAN);
+UW_CLONES
+static void invert(size_t n, const float *restrict quantile, float *restrict inverse) {
+    for (size_t k = 0; k < n; ++k)
+        inverse[k] = 1.0f / (quantile[k] * QUANTILE_TO_MEAN);
 }
 
 /* The columns of all frames within +-half bins are one sample of the local floor. */
@@ -100,11 +124,10 @@ void uw_floor_learn(struct uw_floor *floor, float *power, size_t rows) {
             for (size_t r = 0; r < rows && n < POOL; r += step)
                 pool[n++] = power[r * floor->n + bin];
         }
-        qsort(pool, n, sizeof(float), compare_float);
-        float q = pool[(size_t)((float)n * QUANTILE)];
+        float q = select_rank(pool, n, (size_t)((float)n * QUANTILE));
         floor->quantile[k] = q > POWER_MIN ? q : POWER_MIN;
     }
-    refresh(floor);
+    invert(floor->n, floor->quantile, floor->inverse);
 }
 
 static void follow_gain(struct uw_floor *floor, size_t below) {
@@ -122,31 +145,33 @@ static void follow_gain(struct uw_floor *floor, size_t below) {
     float factor = 1.0f / (QUANTILE_TO_MEAN * -log1pf(-share));
     for (size_t k = 0; k < floor->n; ++k)
         floor->quantile[k] *= factor;
-    refresh(floor);
+    invert(floor->n, floor->quantile, floor->inverse);
+}
+
+/* Returns how many powers lie below. The inverse is made anew each time: followed by factors of its
+ * own it would drift off by their rounding, decibels in an hour. */
+UW_CLONES
+static unsigned follow(size_t n, float up, float down, const float *restrict power,
+                       float *restrict quantile, float *restrict inverse) {
+    unsigned below = 0;
+
+    for (size_t k = 0; k < n; ++k) {
+        float q = quantile[k];
+        unsigned is_below = power[k] < q;
+
+        q *= is_below ? down : up;
+        q = q < POWER_MIN ? POWER_MIN : q;
+        below += is_below;
+        quantile[k] = q;
+        inverse[k] = 1.0f / (q * QUANTILE_TO_MEAN);
+    }
+    return below;
 }
 
 void uw_floor_update(struct uw_floor *floor, const float *power) {
-    float *q = floor->quantile;
-    float *inv = floor->inverse;
-    float up = floor->up;
-    float down = floor->down;
-    float inv_up = 1.0f / up;
-    float inv_down = 1.0f / down;
-    unsigned below = 0;
+    unsigned below =
+        follow(floor->n, floor->up, floor->down, power, floor->quantile, floor->inverse);
 
-    for (size_t k = 0; k < floor->n; ++k) {
-        int is_below = power[k] < q[k];
-
-        below += (unsigned)is_below;
-        q[k] *= is_below ? down : up;
-        inv[k] *= is_below ? inv_down : inv_up;
-    }
-    for (size_t k = 0; k < floor->n; ++k) {
-        if (q[k] < POWER_MIN) {
-            q[k] = POWER_MIN;
-            inv[k] = 1.0f / (POWER_MIN * QUANTILE_TO_MEAN);
-        }
-    }
     follow_gain(floor, below);
 }
 

@@ -34,7 +34,7 @@
 #include "uw/dsp/fft.h"
 #include "uw/dsp/floor.h"
 
-#define FRAME_S     0.2e-3    /* length of a frame, to the nearest power of two samples */
+#define FRAME_S     0.16e-3   /* length of a frame, about */
 #define HISTORY_S   0.5       /* kept, if history_bytes allow */
 #define LEARN_S     0.1       /* of the first frames */
 #define LEARN_BYTES (8 << 20) /* ... if that much fits */
@@ -42,7 +42,7 @@
 #define SLOW_S      0.5       /* time constant of DC and IQ imbalance */
 #define BETA_MIN    0.003f    /* -50 dB: an imbalance below is left alone */
 #define BURST_MAX_S 0.3
-#define PROGRESS_S   0.025
+#define PROGRESS_S  0.025
 #define BETA_EVERY  8 /* frames between looks at the imbalance */
 #define CUTS_MAX    64
 #define HANN_POWER  0.375
@@ -95,10 +95,37 @@ void uw_front_config_init(struct uw_front_config *config) {
     };
 }
 
-static size_t frame_size(double rate_hz) {
-    double n = exp2(round(log2(rate_hz * FRAME_S)));
+/* Whether a LoRa channel of this bandwidth is a whole multiple of eight bins: it can then be cut
+ * out at one sample a chip (uw/dsp/channel.h). */
+static bool suits(size_t n, double rate_hz, double bandwidth_hz) {
+    double eights = (double)n * bandwidth_hz / rate_hz / 8.0;
 
-    return (size_t)fmin(fmax(n, 32.0), 16384.0);
+    return eights >= 1.0 && fabs(eights - round(eights)) < 1e-9;
+}
+
+/* Near FRAME_S, without large prime factors, suited to the LoRa bandwidths of drone links; of
+ * equals the nearest. */
+static size_t frame_size(double rate_hz) {
+    double want = fmin(fmax(rate_hz * FRAME_S, 32.0), 16384.0);
+    size_t best = 0;
+    double best_cost = INFINITY;
+
+    for (size_t n = 8 * uw_fft_good_size((size_t)(want / 12.0)); (double)n < 1.45 * want;
+         n = 8 * uw_fft_good_size(n / 8 + 1)) {
+        bool is_power_of_two = (n & (n - 1)) == 0;
+        double cost = fabs(log2((double)n / want));
+
+        if (n < 32)
+            continue;
+        cost += suits(n, rate_hz, 500e3) ? 0.0 : 4.0;
+        cost += suits(n, rate_hz, 812.5e3) ? 0.0 : 2.0;
+        cost += is_power_of_two ? 0.0 : 0.3; /* they transform fastest */
+        if (cost < best_cost) {
+            best_cost = cost;
+            best = n;
+        }
+    }
+    return best;
 }
 
 struct uw_front *uw_front_free(struct uw_front *front) {
@@ -263,16 +290,34 @@ static void balance(struct uw_front *front, uint64_t frame, float complex *x) {
     }
 }
 
+static float hann_bin(const float *left, const float *mid, const float *right) {
+    float re = 0.5f * mid[0] - 0.25f * (left[0] + right[0]);
+    float im = 0.5f * mid[1] - 0.25f * (left[1] + right[1]);
+
+    return re * re + im * im;
+}
+
+/* n bins that have neighbours on both sides. */
+UW_CLONES
+static void hann_bins(const float *restrict x, size_t n, float *restrict power) {
+    for (size_t k = 0; k < n; ++k) {
+        const float *v = x + 2 * k;
+        float re = 0.5f * v[0] - 0.25f * (v[-2] + v[2]);
+        float im = 0.5f * v[1] - 0.25f * (v[-1] + v[3]);
+
+        power[k] = re * re + im * im;
+    }
+}
+
 /* Hann power, lowest frequency first. */
-static void hann_power(const float complex *x, size_t n, float *power) {
+static void hann_power(const float complex *spectrum, size_t n, float *power) {
+    const float *x = (const float *)spectrum;
     size_t h = n / 2;
 
-    for (size_t k = 0; k < n; ++k) {
-        float complex y =
-            0.5f * x[k] - 0.25f * (x[k == 0 ? n - 1 : k - 1] + x[k + 1 == n ? 0 : k + 1]);
-
-        power[k < h ? k + h : k - h] = crealf(y) * crealf(y) + cimagf(y) * cimagf(y);
-    }
+    power[h] = hann_bin(x + 2 * (n - 1), x, x + 2);
+    hann_bins(x + 2, h - 1, power + h + 1);
+    hann_bins(x + 2 * h, h - 1, power);
+    power[h - 1] = hann_bin(x + 2 * (n - 2), x + 2 * (n - 1), x);
 }
 
 static void report_progress(struct uw_front *front) {
@@ -289,6 +334,10 @@ static void look(struct uw_front *front, uint64_t frame) {
     hann_power(frame_at(front, frame), front->n, front->power);
     uw_floor_update(front->floor, front->power);
     front->n_looked = frame + 1;
+    if (front->ops.frame)
+        front->ops.frame(front->userdata, frame_at(front, frame),
+                         front->first_frame_sample + (frame - front->base_frame) * front->hop,
+                         frame == front->base_frame);
     uw_bursts_frame(front->bursts, frame, front->power, uw_floor_inverse(front->floor));
     report_progress(front);
 }

@@ -47,10 +47,10 @@ struct domain_score {
     int visible;      /* channels wholly inside the receiver's band */
     double offset_hz; /* common to all channels */
     double log_likelihood;
-    double square_sum;     /* of residuals, Hz^2 */
-    int dwells;            /* that agree with the offset */
-    int misses;            /* that do not */
-    int64_t last_sync_hop; /* or LINK_NO_SLOT */
+    double square_sum;      /* of residuals, Hz^2 */
+    int dwells;             /* that agree with the offset */
+    int misses;             /* that do not */
+    int64_t last_sync_slot; /* or LINK_NO_SLOT */
     double sync_score;
 };
 

@@ -94,7 +94,7 @@ void uw_link_judge_begin(struct emitter *e, const struct uw_detector_config *con
             .visible = isfinite(config->freq_hz)
                            ? count_visible(&s->domains[i], config, p->bandwidth_hz)
                            : 0,
-            .last_sync_hop = LINK_NO_SLOT,
+            .last_sync_slot = LINK_NO_SLOT,
         };
     }
 }
@@ -178,34 +178,32 @@ static double spacing(const struct uw_sig_domain *d) {
     return (d->channel_hz[d->n_channels - 1] - d->channel_hz[0]) / (d->n_channels - 1);
 }
 
-/* The hop that the present dwell belongs to, counted by the likeliest variant. */
-static int64_t hop_number(const struct emitter *e) {
-    const struct uw_sig_variant *v = uw_link_variant(e, true);
-    int64_t length, origin, slot;
+/* The hop that a slot belongs to. */
+static int64_t hop_of(const struct emitter *e, const struct uw_sig_variant *v, int64_t origin,
+                      int64_t slot) {
+    int64_t length = slots_per_packet(e, v) * v->packets_per_hop;
 
-    if (!v)
-        return LINK_NO_SLOT;
-    length = slots_per_packet(e, v) * v->packets_per_hop;
-    origin = e->variants[v - e->signature->variants].origin;
-    if (origin == LINK_NO_SLOT)
-        return LINK_NO_SLOT;
-    slot = e->dwell_first - origin;
+    slot -= origin;
     return slot >= 0 ? slot / length : -((length - 1 - slot) / length);
 }
 
+/* Two visits to the plan's sync channel are a multiple of n_channels hops apart. Only a decided air
+ * rate can tell. */
 static void judge_sync(struct emitter *e, struct domain_score *score, const struct uw_sig_domain *d,
                        int channel) {
-    int64_t hop = hop_number(e);
+    const struct uw_sig_variant *v = uw_link_variant(e, false);
+    int64_t origin = v ? e->variants[v - e->signature->variants].origin : LINK_NO_SLOT;
+    int64_t before = score->last_sync_slot;
 
-    if (channel != d->sync || hop == LINK_NO_SLOT)
+    if (channel != d->sync)
         return;
-    if (score->last_sync_hop != LINK_NO_SLOT && hop > score->last_sync_hop) {
-        int64_t apart = hop - score->last_sync_hop;
-
+    score->last_sync_slot = e->dwell_first;
+    if (origin == LINK_NO_SLOT || before == LINK_NO_SLOT)
+        return;
+    int64_t apart = hop_of(e, v, origin, e->dwell_first) - hop_of(e, v, origin, before);
+    if (apart > 0)
         score->sync_score += apart % d->n_channels == 0 ? log((double)d->n_channels) : IMPOSSIBLE;
-        score->sync_score = fmin(score->sync_score, 12.0);
-    }
-    score->last_sync_hop = hop;
+    score->sync_score = fmin(score->sync_score, 12.0);
 }
 
 /* Takes the common offset from this carrier; nats of its size as an error of two crystals. */
@@ -277,7 +275,13 @@ static double rate_score(const struct emitter *e, const struct domain_score *sco
                (double)(slots_per_packet(e, v) * v->packets_per_hop) +
            1.0;
     expected = fmax(hops * fmax((double)score->visible, 1.0) / d->n_channels, 0.1);
-    return (double)e->n_dwells * log(expected) - expected;
+    /* nobody knows how many dwells go unheard: each plan may choose, between half of them and none
+     */
+    double best = -INFINITY;
+    for (int tenths = 5; tenths <= 10; ++tenths)
+        best = fmax(best,
+                    (double)e->n_dwells * log(0.1 * tenths * expected) - 0.1 * tenths * expected);
+    return best;
 }
 
 static double domain_total(const struct emitter *e, int i) {

@@ -48,6 +48,10 @@ struct uw_front_ops {
     void (*burst)(void *userdata, const struct uw_burst *burst);
     /* All bursts that end before `sample` have been reported; several times a second of signal. */
     void (*progress)(void *userdata, uint64_t sample);
+    /* May be NULL. Every frame, before its bursts: n_fft bins without a window, DC and image taken
+     * out; its first sample. `begins`: it does not follow the previous one (begin of the stream, or
+     * behind a gap). */
+    void (*frame)(void *userdata, const float complex *spectrum, uint64_t sample, bool begins);
 };
 
 void uw_front_config_init(struct uw_front_config *config);

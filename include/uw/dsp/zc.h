@@ -23,8 +23,9 @@
 #define UW_ZC_SPACING_S       (2192 / 15.36e6) /* from root 600 to root 147 */
 #define UW_ZC_BEFORE_O2_S     (3368 / 15.36e6) /* start of the burst to the core of root 600 */
 #define UW_ZC_BEFORE_LEGACY_S (2272 / 15.36e6)
-#define UW_ZC_AFTER_S         (6512 / 15.36e6) /* core of root 600 to the end of the burst, both layouts \
-                                                */
+#define UW_ZC_AFTER_S                                                                              \
+    (6512 / 15.36e6) /* core of root 600 to the end of the burst, both layouts                     \
+                      */
 
 #define UW_ZC_RATE_MIN_HZ 10e6
 #define UW_ZC_SPAN_MAX_HZ 900e3
