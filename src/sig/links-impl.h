@@ -98,8 +98,9 @@ bool uw_link_variant_fits(const struct uw_signature *s, const struct uw_sig_vari
 /* Starts the hypotheses of a new emitter from its first packet. */
 void uw_link_judge_begin(struct emitter *e, const struct uw_detector_config *config,
                          const struct uw_packet *p);
-/* A dwell has ended (whole: neither its begin nor its end was cut by the recording). */
-void uw_link_judge_dwell(struct emitter *e, const struct uw_detector_config *config);
+/* A dwell has ended: what it says of the air rates. Returns nats: below 0 when no air rate could
+ * have sent it. */
+double uw_link_judge_dwell(struct emitter *e);
 /* Evidence of a new dwell at this carrier offset: fit to the channel plans. Returns nats. */
 double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config *config,
                              double offset_hz, double error_hz);

@@ -131,14 +131,19 @@ static void judge_variant(struct emitter *e, struct variant_score *score,
                                                     binomial(n, k, P_POOR) * POOR_SHARE);
 }
 
-void uw_link_judge_dwell(struct emitter *e, const struct uw_detector_config *config) {
+double uw_link_judge_dwell(struct emitter *e) {
     const struct uw_signature *s = e->signature;
+    double best = IMPOSSIBLE;
 
-    (void)config;
     for (int i = 0; i < s->n_variants; ++i) {
-        if (e->variants[i].possible)
-            judge_variant(e, &e->variants[i], &s->variants[i], e->n_dwells <= 1);
+        double before = e->variants[i].log_likelihood;
+
+        if (!e->variants[i].possible)
+            continue;
+        judge_variant(e, &e->variants[i], &s->variants[i], e->n_dwells <= 1);
+        best = fmax(best, e->variants[i].log_likelihood - before);
     }
+    return best <= IMPOSSIBLE ? IMPOSSIBLE : 0.0;
 }
 
 const struct uw_sig_variant *uw_link_variant(const struct emitter *e, bool best) {

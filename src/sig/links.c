@@ -125,10 +125,17 @@ static double misfit(const struct uw_links *links, const struct emitter *e,
     return fabs(x - nearest) * slot / tolerance(links, e, p, nearest);
 }
 
-static void end_dwell(struct uw_links *links, struct emitter *e) {
+static void add_nats(struct emitter *e, double nats) {
+    double before = e->llr;
+
+    e->llr = fmax(e->llr + nats, LLR_MIN);
+    e->new_llr += e->llr - before;
+}
+
+static void end_dwell(struct emitter *e) {
     if (!e->dwell_open)
         return;
-    uw_link_judge_dwell(e, links->env.config);
+    add_nats(e, uw_link_judge_dwell(e));
     e->dwell_open = false;
 }
 
@@ -155,16 +162,9 @@ static int64_t longest_dwell(const struct emitter *e) {
     return most;
 }
 
-static void add_nats(struct emitter *e, double nats) {
-    double before = e->llr;
-
-    e->llr = fmax(e->llr + nats, LLR_MIN);
-    e->new_llr += e->llr - before;
-}
-
 static void begin_dwell(struct uw_links *links, struct emitter *e, const struct uw_packet *p,
                         int64_t slot) {
-    end_dwell(links, e);
+    end_dwell(e);
     e->dwell_open = true;
     e->dwell_first = slot;
     e->dwell_last = slot;
@@ -427,7 +427,7 @@ void uw_links_progress(struct uw_links *links, uint64_t sample) {
         if (!e->used)
             continue;
         if (silent > e->period_s * (double)(longest_dwell(e) + 1))
-            end_dwell(links, e);
+            end_dwell(e);
         if (silent <= (e->n_packets > 1 ? OLD_S : NEW_S))
             continue;
         e->used = false;

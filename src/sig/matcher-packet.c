@@ -195,6 +195,18 @@ static double mean_frequency(const struct matcher *m, const struct piece *piece,
     return atan2(im, re) / (2.0 * UW_PI) * piece->rate_hz / fmax(signal_share, 0.2);
 }
 
+/* Whether both halves of the packet have the same mean frequency, as random symbols have: a piece
+ * of a chirp (one that the edge of the band cuts into pulses) has not. */
+static bool is_steady(const struct matcher *m, const struct piece *piece, const struct length *l,
+                      size_t i, size_t n) {
+    double share = 1.0 - piece->noise / mean_power(m, i, i + n);
+    double sigma = l->deviation_hz / sqrt(0.25 * l->airtime_s * l->symbol_rate);
+    double apart = mean_frequency(m, piece, i, n / 2, share) -
+                   mean_frequency(m, piece, i + n / 2, n - n / 2, share);
+
+    return fabs(apart) < 4.0 * sigma;
+}
+
 static void take_packet(struct matcher *m, const struct uw_burst *b, const struct piece *piece,
                         const struct length *l, size_t i, size_t n) {
     double rate = m->env.config->rate_hz;
@@ -237,7 +249,7 @@ static void search_piece(struct matcher *m, const struct uw_burst *b, const stru
             continue;
         }
         if (is_packet(m, piece, best, n)) {
-            if (!has_rival(m, piece, l, best, n))
+            if (!has_rival(m, piece, l, best, n) && is_steady(m, piece, l, best, n))
                 take_packet(m, b, piece, l, best, n);
             i = best + n;
         } else {
@@ -255,7 +267,8 @@ static bool matcher_burst(void *matcher, const struct uw_burst *b) {
         const struct length *l = &m->lengths[i];
         struct piece piece;
 
-        if (width < 0.5 * l->bandwidth_hz || width > 1.5 * l->bandwidth_hz ||
+        if (fabs(b->centre_hz) + 0.4 * l->bandwidth_hz > 0.5 * m->env.config->rate_hz ||
+            width < 0.5 * l->bandwidth_hz || width > 1.5 * l->bandwidth_hz ||
             duration < 0.5 * l->airtime_s || m->env.config->rate_hz < l->bandwidth_hz)
             continue;
         if (cut_piece(m, b, l, &piece))

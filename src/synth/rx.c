@@ -23,6 +23,8 @@ void rx_init(struct rx *rx, const struct uw_scenario *scenario, int receiver) {
     rx->flat_hz = 0.5 * r->passband * r->rate_hz;
     rx->edge_hz = 0.5 * r->rate_hz;
     rx->noise_psd = pow(10, r->noise_dbfs / 10) / r->rate_hz;
+    if (r->lost_share > 0)
+        rx->loss_slot = (uint64_t)llround((double)r->lost_length / r->lost_share);
 }
 
 bool rx_has_noise(const struct rx *rx) {
@@ -66,6 +68,21 @@ static double fade_mean(const struct fade *f, double t_s, double duration_s) {
     return sum / 8;
 }
 
+uint64_t rx_loss_at(const struct rx *rx, uint64_t slot) {
+    uint64_t room = rx->loss_slot - (uint64_t)rx->r->lost_length + 1;
+    return rng_hash(rx->seed, slot, 21) % room;
+}
+
+/* Random losses: one in every slot, at a random place, of samples that the listed losses left. */
+static double after_random_losses(const struct rx *rx, double s) {
+    double slot_len = (double)rx->loss_slot, length = (double)rx->r->lost_length;
+    if (rx->loss_slot == 0 || s <= 0)
+        return s;
+    double slot = floor(s / slot_len);
+    double over = s - slot * slot_len - (double)rx_loss_at(rx, (uint64_t)slot);
+    return s - slot * length - fmin(fmax(over, 0), length);
+}
+
 /* Sample of the file at a place on the receiver's clock: what was lost before does not count. */
 static double file_sample(const struct rx *rx, double s) {
     double lost = 0;
@@ -75,7 +92,7 @@ static double file_sample(const struct rx *rx, double s) {
         if (over > 0)
             lost += fmin(over, (double)rx->r->losses[i].samples);
     }
-    return s - lost;
+    return after_random_losses(rx, s - lost);
 }
 
 void rx_truth(const struct rx *rx, const struct uw_scenario *scenario, const struct burst *b,

@@ -102,6 +102,14 @@ static const char *receiver_fault(const struct uw_synth_receiver *r) {
         return "passband, noise_dbfs: out of range";
     if (!in_range(r->ppm, -1000, 1000) || (unsigned)r->format >= UW_IQ_FORMAT_N)
         return "ppm, format: out of range";
+    if (!in_range(r->if_flat_hz, 0, SCENARIO_RATE_MAX) || !in_range(r->if_edge_db, -60, 0))
+        return "if_flat_hz, if_edge_db: out of range";
+    if (!in_range(r->image_db, -150, 0) || !in_range(r->image_if_hz, -1e9, 1e9))
+        return "image_db, image_if_hz: out of range";
+    if (!in_range(r->clock_dbfs, -150, 0) || !in_range(r->ip3_dbfs, -60, 200))
+        return "clock_dbfs, ip3_dbfs: out of range";
+    if (!in_range(r->lost_share, 0, 0.5) || r->lost_length < 1 || r->lost_length > 1000000000)
+        return "lost_share, lost_length: out of range";
     return NULL;
 }
 

@@ -40,7 +40,33 @@ void uw_scenario_freep(struct uw_scenario **scenario) {
 void uw_synth_receiver_init(struct uw_synth_receiver *receiver) {
     *receiver = (struct uw_synth_receiver){
         .rate_hz = 2.4e6, .format = UW_IQ_CU8, .noise_dbfs = -30, .passband = 0.84};
+    receiver->image_if_hz = 3.57e6;
+    receiver->if_edge_db = -6;
+    receiver->ip3_dbfs = 200;
+    receiver->lost_length = 16384;
     uw_str_copy(receiver->name, sizeof(receiver->name), "rx");
+}
+
+void uw_synth_receiver_set_tuner(struct uw_synth_receiver *r, enum uw_synth_tuner tuner) {
+    switch (tuner) {
+    case UW_SYNTH_R820T:
+        r->passband = 0.96;
+        r->image_db = -45;
+        r->clock_dbfs = -52;
+        r->if_flat_hz = 1e6;
+        r->if_edge_db = -6;
+        r->ip3_dbfs = 10;
+        break;
+    case UW_SYNTH_ZERO_IF:
+        r->iq_gain_db = 0.15;
+        r->iq_phase_deg = 0.8;
+        r->dc_i = 0.01;
+        r->dc_q = -0.006;
+        r->ip3_dbfs = 10;
+        break;
+    default:
+        break;
+    }
 }
 
 void scenario_name(struct reader *in, const struct uw_conf_node *node,
@@ -140,6 +166,26 @@ static void read_levels(struct reader *in, const struct uw_conf_node *node,
     }
 }
 
+static void read_tuner(struct reader *in, const struct uw_conf_node *node,
+                       struct uw_synth_receiver *r) {
+    static const char *const words[] = {"ideal", "r820t", "zero-if", NULL};
+    struct uw_conf *c = in->conf;
+    int tuner = 0;
+    if (uw_conf_get_enum(c, node, "tuner", false, words, &tuner))
+        uw_synth_receiver_set_tuner(r, (enum uw_synth_tuner)tuner);
+    uw_conf_get_double(c, node, "dc_i", false, -1, 1, &r->dc_i);
+    uw_conf_get_double(c, node, "dc_q", false, -1, 1, &r->dc_q);
+    uw_conf_get_double(c, node, "iq_gain_db", false, -20, 20, &r->iq_gain_db);
+    uw_conf_get_double(c, node, "iq_phase_deg", false, -45, 45, &r->iq_phase_deg);
+    uw_conf_get_double(c, node, "passband", false, 0.1, 0.999, &r->passband);
+    uw_conf_get_double(c, node, "image_db", false, -150, 0, &r->image_db);
+    uw_conf_get_double(c, node, "image_if_hz", false, -1e9, 1e9, &r->image_if_hz);
+    uw_conf_get_double(c, node, "clock_dbfs", false, -150, 0, &r->clock_dbfs);
+    uw_conf_get_double(c, node, "if_flat_hz", false, 0, SCENARIO_RATE_MAX, &r->if_flat_hz);
+    uw_conf_get_double(c, node, "if_edge_db", false, -60, 0, &r->if_edge_db);
+    uw_conf_get_double(c, node, "ip3_dbfs", false, -60, 200, &r->ip3_dbfs);
+}
+
 static void read_receiver(struct reader *in, const struct uw_conf_node *node) {
     struct uw_scenario *s = in->scenario;
     struct uw_synth_receiver *r = &s->receivers[s->n_receivers++];
@@ -153,11 +199,9 @@ static void read_receiver(struct reader *in, const struct uw_conf_node *node) {
     read_format(in, node, &r->format);
     uw_conf_get_double(c, node, "noise_dbfs", false, -200, 20, &r->noise_dbfs);
     uw_conf_get_double(c, node, "ppm", false, -1000, 1000, &r->ppm);
-    uw_conf_get_double(c, node, "dc_i", false, -1, 1, &r->dc_i);
-    uw_conf_get_double(c, node, "dc_q", false, -1, 1, &r->dc_q);
-    uw_conf_get_double(c, node, "iq_gain_db", false, -20, 20, &r->iq_gain_db);
-    uw_conf_get_double(c, node, "iq_phase_deg", false, -45, 45, &r->iq_phase_deg);
-    uw_conf_get_double(c, node, "passband", false, 0.1, 0.999, &r->passband);
+    read_tuner(in, node, r);
+    uw_conf_get_double(c, node, "lost_share", false, 0, 0.5, &r->lost_share);
+    uw_conf_get_int(c, node, "lost_length", false, 1, INT64_C(1000000000), &r->lost_length);
     uw_conf_get_double(c, node, "level_db", false, -200, 200, &r->level_db);
     read_gains(in, node, r);
     read_losses(in, node, r);

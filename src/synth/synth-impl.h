@@ -244,6 +244,7 @@ struct rx {
     double flat_hz; /* passband edge, from the centre */
     double edge_hz; /* nothing beyond */
     double noise_psd;
+    uint64_t loss_slot; /* one random loss in so many samples; 0: none */
 };
 
 void rx_init(struct rx *rx, const struct uw_scenario *scenario, int receiver);
@@ -251,6 +252,8 @@ bool rx_has_noise(const struct rx *rx);
 /* Amplitude response at a frequency from the centre. */
 double rx_gain(const struct rx *rx, double hz);
 double rx_offset_hz(const struct rx *rx, double freq_hz);
+/* Where random losses begin in a slot of loss_slot samples. */
+uint64_t rx_loss_at(const struct rx *rx, uint64_t slot);
 /* Amplitude of a burst, before fading. */
 double rx_amplitude(const struct rx *rx, const struct uw_scenario *scenario, const struct burst *b);
 void rx_truth(const struct rx *rx, const struct uw_scenario *scenario, const struct burst *b,
@@ -285,13 +288,17 @@ struct voice {
     double phase0;
     double amp;
     double gain; /* passband at the carrier */
+    bool image;  /* mirrored by a low-IF tuner */
     struct voice_lora lora;
     struct voice_fsk fsk;
     struct voice_ofdm *ofdm;
 };
 
+/* image: what a low-IF tuner lets through from the other side of its oscillator. */
 int voice_open(struct voice *v, const struct rx *rx, const struct uw_scenario *scenario,
-               const struct burst *b);
+               const struct burst *b, bool image);
+/* Carrier's place for the voice, before an image is mirrored. */
+double voice_offset_hz(const struct rx *rx, const struct burst *b, bool image);
 void voice_close(struct voice *v);
 /* Adds the samples n0 .. n0+n-1. Calls must move forward. */
 void voice_add(struct voice *v, const struct rx *rx, uint64_t n0, float *re, float *im, size_t n);
@@ -311,6 +318,21 @@ void voice_ofdm_run(struct voice *v, const struct rx *rx, uint64_t n, float *re,
 
 /* re + j im = exp(2 pi j (phase + freq k + accel k^2/2)), k = 0 .. len-1, len <= PIECE. */
 void chirp_run(double phase, double freq, double accel, float *re, float *im, int len);
+
+/* ---- what the analogue side does to the whole band (filter.c) ---- */
+
+#define FIR_HALF 12
+
+struct fir {
+    float h[FIR_HALF + 1]; /* h[0] in the middle */
+};
+
+/* False if the receiver has no such filter. */
+bool fir_init(struct fir *fir, const struct uw_synth_receiver *r);
+/* y[k] from x[k] .. x[k + 2 FIR_HALF] */
+void fir_run(const struct fir *fir, const float *x, float *y, size_t n);
+/* y = x (1 - |x|^2/a^2), held where that would turn back; a: the intercept's amplitude. */
+void cubic_run(float a, float *re, float *im, size_t n);
 
 /* ---- scenario and samples ---- */
 

@@ -4,8 +4,10 @@
  * The stream of samples of one receiver
  *
  * Samples are made in blocks of a fixed size on the receiver's own clock (so nothing depends on how
- * they are read): noise, the voices that sound, birdies, gain steps, IQ imbalance, DC, and at last
- * the sample format with its clipping. Samples that the receiver loses are made and thrown away.
+ * they are read): noise, the voices that sound and birdies through the IF filter, then gain steps,
+ * the cubic law, IQ imbalance, DC, and at last the sample format with its clipping. Samples that
+ * the receiver loses are made and thrown away. The filter's delay is made up for: its input runs
+ * FIR_HALF samples ahead.
  */
 
 #include "synth-impl.h"
@@ -18,7 +20,11 @@
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 
-#define BLOCK 4096
+#define BLOCK    4096
+#define CLOCK_HZ 28.8e6 /* of the dongle, whose harmonics are heard */
+#define LINEAR   190    /* dB; an intercept above makes no difference */
+/* An image that lies so far below the noise in its own width is left out. */
+#define IMAGE_FLOOR 1e-4
 
 struct uw_synth {
     struct uw_scenario *scenario;
@@ -30,6 +36,10 @@ struct uw_synth {
     struct rng noise;
     float sigma;
     uint64_t n, n_end; /* samples of the receiver's clock: made, in all */
+    uint64_t kept;     /* of those read, the ones that no listed loss took */
+    bool filtered;
+    struct fir fir;
+    float raw_re[BLOCK + 2 * FIR_HALF], raw_im[BLOCK + 2 * FIR_HALF];
     float re[BLOCK], im[BLOCK];
     size_t have, used; /* of the block in re, im */
 };
@@ -70,6 +80,7 @@ int uw_synth_new(const struct uw_scenario *scenario, int receiver, struct uw_dia
     rng_init(&s->noise, s->rx.seed);
     if (rx_has_noise(&s->rx))
         s->sigma = (float)sqrt(0.5 * pow(10, s->rx.r->noise_dbfs / 10));
+    s->filtered = fir_init(&s->fir, s->rx.r);
     s->n_end = (uint64_t)llround(scenario->duration_s * s->rx.r->rate_hz);
     *ret_synth = s;
     s = NULL;
@@ -88,37 +99,47 @@ static int voices_grow(struct uw_synth *s) {
     return 0;
 }
 
-static bool is_heard(const struct rx *rx, const struct burst *b) {
+static bool is_heard(const struct rx *rx, const struct burst *b, bool image) {
     if (isnan(b->freq_hz))
         return true;
-    return fabs(rx_offset_hz(rx, b->freq_hz)) - 0.51 * b->wave.bw_hz < rx->edge_hz;
+    return fabs(voice_offset_hz(rx, b, image)) - 0.51 * b->wave.bw_hz < rx->edge_hz;
+}
+
+static int voice_start(struct uw_synth *s, const struct burst *b, bool image) {
+    int r = voices_grow(s);
+    if (r < 0)
+        return r;
+    return voice_open(&s->voices[s->n_voices++], &s->rx, s->scenario, b, image);
+}
+
+static bool has_image(const struct uw_synth *s, const struct burst *b) {
+    const struct rx *rx = &s->rx;
+    if (!(rx->r->image_db < 0) || isnan(b->freq_hz) || !is_heard(rx, b, true))
+        return false;
+    double amp = rx_amplitude(rx, s->scenario, b) * pow(10, rx->r->image_db / 20);
+    return !rx_has_noise(rx) || amp * amp > IMAGE_FLOOR * rx->noise_psd * b->wave.bw_hz;
 }
 
 /* Starts what begins before sample n_stop. */
 static int voices_start(struct uw_synth *s, uint64_t n_stop) {
     double rate = s->rx.r->rate_hz * s->rx.clock;
-    int source = -1;
-    while (schedule_peek(s->schedule, &source) * rate < (double)n_stop) {
+    int source = -1, r = 0;
+    while (r == 0 && schedule_peek(s->schedule, &source) * rate < (double)n_stop) {
         struct burst b;
         schedule_pop(s->schedule, source, &b);
-        if (!is_heard(&s->rx, &b))
-            continue;
-        int r = voices_grow(s);
-        if (r < 0)
-            return r;
-        struct voice *v = &s->voices[s->n_voices++];
-        r = voice_open(v, &s->rx, s->scenario, &b);
-        if (r < 0)
-            return r;
+        if (is_heard(&s->rx, &b, false))
+            r = voice_start(s, &b, false);
+        if (r == 0 && has_image(s, &b))
+            r = voice_start(s, &b, true);
     }
-    return 0;
+    return r;
 }
 
-static void voices_add(struct uw_synth *s, size_t n) {
+static void voices_add(struct uw_synth *s, uint64_t n0, float *re, float *im, size_t n) {
     for (size_t i = 0; i < s->n_voices;) {
         struct voice *v = &s->voices[i];
-        voice_add(v, &s->rx, s->n, s->re, s->im, n);
-        if (v->s1 > (double)(s->n + n)) {
+        voice_add(v, &s->rx, n0, re, im, n);
+        if (v->s1 > (double)(n0 + n)) {
             i++;
             continue;
         }
@@ -127,21 +148,33 @@ static void voices_add(struct uw_synth *s, size_t n) {
     }
 }
 
-static void birdies_add(struct uw_synth *s, size_t n) {
+static void tone_add(const struct uw_synth *s, double freq_hz, double dbfs, uint64_t n0, float *re,
+                     float *im, size_t n) {
     const struct uw_synth_receiver *r = s->rx.r;
     float sre[PIECE], sim[PIECE];
-    for (int i = 0; i < r->n_birdies; i++) {
-        double f = (r->birdies[i].freq_hz - r->freq_hz) / r->rate_hz;
-        float a = (float)pow(10, r->birdies[i].dbfs / 20);
-        for (size_t k = 0; k < n; k += PIECE) {
-            int len = n - k < PIECE ? (int)(n - k) : PIECE;
-            chirp_run(f * (double)(s->n + k), f, 0, sre, sim, len);
-            for (int j = 0; j < len; j++) {
-                s->re[k + (size_t)j] += a * sre[j];
-                s->im[k + (size_t)j] += a * sim[j];
-            }
+    double f = (freq_hz - r->freq_hz) / r->rate_hz;
+    float a = (float)pow(10, dbfs / 20);
+    for (size_t k = 0; k < n; k += PIECE) {
+        int len = n - k < PIECE ? (int)(n - k) : PIECE;
+        chirp_run(f * (double)(n0 + k), f, 0, sre, sim, len);
+        for (int j = 0; j < len; j++) {
+            re[k + (size_t)j] += a * sre[j];
+            im[k + (size_t)j] += a * sim[j];
         }
     }
+}
+
+static void birdies_add(const struct uw_synth *s, uint64_t n0, float *re, float *im, size_t n) {
+    const struct uw_synth_receiver *r = s->rx.r;
+    for (int i = 0; i < r->n_birdies; i++)
+        tone_add(s, r->birdies[i].freq_hz, r->birdies[i].dbfs, n0, re, im, n);
+    if (!(r->clock_dbfs < 0))
+        return;
+    /* clock and tuning err alike: a harmonic stands where the nominal frequency is shown */
+    double last = floor((r->freq_hz + 0.5 * r->rate_hz) / CLOCK_HZ);
+    for (double k = ceil((r->freq_hz - 0.5 * r->rate_hz) / CLOCK_HZ); k <= last; k++)
+        if (k > 0)
+            tone_add(s, k * CLOCK_HZ, r->clock_dbfs, n0, re, im, n);
 }
 
 static void gain_apply(struct uw_synth *s, size_t n) {
@@ -175,20 +208,53 @@ static void faults_apply(struct uw_synth *s, size_t n) {
     }
 }
 
-static int block_make(struct uw_synth *s) {
-    size_t n = s->n_end - s->n < BLOCK ? (size_t)(s->n_end - s->n) : BLOCK;
+static void noise_make(struct uw_synth *s, float *re, float *im, size_t n) {
     if (s->sigma > 0) {
-        zig_fill(&s->zig, &s->noise, s->sigma, s->re, s->im, n);
+        zig_fill(&s->zig, &s->noise, s->sigma, re, im, n);
     } else {
-        memset(s->re, 0, n * sizeof(float));
-        memset(s->im, 0, n * sizeof(float));
+        memset(re, 0, n * sizeof(float));
+        memset(im, 0, n * sizeof(float));
     }
-    int r = voices_start(s, s->n + n);
+}
+
+/* What comes from the antenna and the first stages, samples n0 .. n0+n-1. */
+static int band_make(struct uw_synth *s, uint64_t n0, float *re, float *im, size_t n) {
+    noise_make(s, re, im, n);
+    int r = voices_start(s, n0 + n);
     if (r < 0)
         return r;
-    voices_add(s, n);
-    birdies_add(s, n);
+    voices_add(s, n0, re, im, n);
+    birdies_add(s, n0, re, im, n);
+    return 0;
+}
+
+static int filtered_make(struct uw_synth *s, size_t n) {
+    float *re = s->raw_re, *im = s->raw_im;
+    const size_t half = FIR_HALF, all = 2 * FIR_HALF;
+    int r = 0;
+    if (s->n == 0) {
+        noise_make(s, re, im, half);
+        r = band_make(s, 0, re + half, im + half, half);
+    }
+    if (r == 0)
+        r = band_make(s, s->n + half, re + all, im + all, n);
+    if (r < 0)
+        return r;
+    fir_run(&s->fir, re, s->re, n);
+    fir_run(&s->fir, im, s->im, n);
+    memmove(re, re + n, all * sizeof(float));
+    memmove(im, im + n, all * sizeof(float));
+    return 0;
+}
+
+static int block_make(struct uw_synth *s) {
+    size_t n = s->n_end - s->n < BLOCK ? (size_t)(s->n_end - s->n) : BLOCK;
+    int r = s->filtered ? filtered_make(s, n) : band_make(s, s->n, s->re, s->im, n);
+    if (r < 0)
+        return r;
     gain_apply(s, n);
+    if (s->rx.r->ip3_dbfs < LINEAR)
+        cubic_run((float)pow(10, s->rx.r->ip3_dbfs / 20), s->re, s->im, n);
     faults_apply(s, n);
     s->n += n;
     s->have = n;
@@ -211,6 +277,17 @@ static int64_t run_length(const struct uw_synth *s, size_t at, size_t max) {
     return (int64_t)max;
 }
 
+/* The same for random losses, which count in samples that are left by the listed ones. */
+static int64_t random_run(const struct uw_synth *s, size_t max) {
+    uint64_t slot_len = s->rx.loss_slot, length = (uint64_t)s->rx.r->lost_length;
+    if (slot_len == 0)
+        return (int64_t)max;
+    uint64_t place = s->kept % slot_len, from = rx_loss_at(&s->rx, s->kept / slot_len);
+    uint64_t stop = place < from ? from : place < from + length ? from + length : slot_len;
+    int64_t run = stop - place < max ? (int64_t)(stop - place) : (int64_t)max;
+    return stop == from + length ? -run : run;
+}
+
 int uw_synth_read(struct uw_synth *synth, void *out, size_t n, size_t *ret_n) {
     enum uw_iq_format format = synth->rx.r->format;
     size_t done = 0, size = uw_iq_format_size(format);
@@ -228,9 +305,16 @@ int uw_synth_read(struct uw_synth *synth, void *out, size_t n, size_t *ret_n) {
             synth->used += (size_t)-run;
             continue;
         }
+        run = random_run(synth, (size_t)run);
+        if (run < 0) {
+            synth->used += (size_t)-run;
+            synth->kept += (uint64_t)-run;
+            continue;
+        }
         size_t take = (size_t)run < n - done ? (size_t)run : n - done;
         samples_write(format, synth->re + at, synth->im + at, take, (char *)out + done * size);
         synth->used += take;
+        synth->kept += take;
         done += take;
     }
     *ret_n = done;

@@ -74,16 +74,27 @@ void chirp_run(double phase, double freq, double accel, float *re, float *im, in
     }
 }
 
+/*
+ * A tuner whose oscillator stands at L = centre + IF hears a frequency f and its mirror 2L - f. The
+ * mirror's spectrum is turned round, so it is made where f - 2 IF would lie and conjugated.
+ */
+double voice_offset_hz(const struct rx *rx, const struct burst *b, bool image) {
+    return rx_offset_hz(rx, b->freq_hz) - (image ? 2 * rx->r->image_if_hz : 0);
+}
+
 int voice_open(struct voice *v, const struct rx *rx, const struct uw_scenario *scenario,
-               const struct burst *b) {
+               const struct burst *b, bool image) {
     double rate = rx->r->rate_hz * rx->clock;
     memset(v, 0, sizeof(*v));
     v->b = *b;
     v->s0 = b->t_s * rate;
     v->s1 = (b->t_s + burst_duration(b)) * rate;
-    double off = rx_offset_hz(rx, b->freq_hz);
+    double off = voice_offset_hz(rx, b, image);
+    v->image = image;
     v->cps = off / rx->r->rate_hz;
     v->amp = rx_amplitude(rx, scenario, b);
+    if (image)
+        v->amp *= pow(10, rx->r->image_db / 20);
     v->gain = rx_gain(rx, off);
     rng_init(&v->rng, b->seed);
     v->phase0 = rng_uniform(&v->rng);
@@ -164,6 +175,12 @@ void voice_add(struct voice *v, const struct rx *rx, uint64_t n0, float *re, flo
         g0 = (struct cgain){g0.re * scale, g0.im * scale};
         g1 = (struct cgain){g1.re * scale, g1.im * scale};
         voice_run(v, rx, from, sre, sim, len);
+        if (v->image) {
+            g0.im = -g0.im;
+            g1.im = -g1.im;
+            for (int k = 0; k < len; k++)
+                sim[k] = -sim[k];
+        }
         mix(sre, sim, g0, g1, re + (from - n0), im + (from - n0), len);
         from += (uint64_t)len;
     }

@@ -4,7 +4,6 @@
 
 /* Small things that every directory needs. Threads: any. */
 
-#include <features.h>
 #include <stddef.h>
 
 #define UW_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -13,19 +12,6 @@
 #define UW_CLEANUP(fn) __attribute__((cleanup(fn)))
 
 #define UW_PI 3.14159265358979323846
-
-/*
- * For a function whose loops are worth vector code: it is built for several levels of x86-64, and
- * the loader takes the one for the processor at hand. The plain C is the reference, and every
- * version gives the same bits: nothing is contracted or reordered. Not where ifuncs are missing or
- * would run before a sanitizer is ready.
- */
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12 &&          \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define UW_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define UW_CLONES
-#endif
 
 /* On a kernel in plain C: compiled for several instruction sets, the best one is taken when the
  * program starts. The plain form is what the tests check and what sanitizers and other compilers

@@ -125,6 +125,9 @@ struct uw_synth_birdie {
     double freq_hz, dbfs;
 };
 
+/* Presets of what the tuner does to the signal. */
+enum uw_synth_tuner { UW_SYNTH_IDEAL, UW_SYNTH_R820T, UW_SYNTH_ZERO_IF, UW_SYNTH_TUNER_N };
+
 struct uw_synth_receiver {
     char name[UW_SYNTH_NAME_LEN];
     double rate_hz, freq_hz;
@@ -143,6 +146,14 @@ struct uw_synth_receiver {
     int n_losses;
     struct uw_synth_birdie birdies[UW_SYNTH_MAX_EVENTS];
     int n_birdies;
+    double image_db;     /* low-IF: level of the image; 0: none */
+    double image_if_hz;  /* the image is mirrored about freq_hz plus this */
+    double clock_dbfs;   /* harmonics of 28.8 MHz that fall into the band; 0: none */
+    double if_flat_hz;   /* IF filter, on noise too: flat so far from the centre; 0: no filter */
+    double if_edge_db;   /* its gain at half the rate */
+    double ip3_dbfs;     /* third-order intercept; above 190: linear */
+    double lost_share;   /* part of the samples that is lost at random */
+    int64_t lost_length; /* samples that are then lost at once */
 };
 
 struct uw_scenario {
@@ -182,6 +193,8 @@ void uw_scenario_freep(struct uw_scenario **scenario);
 /* Defaults of docs/scenarios.md. */
 void uw_synth_emitter_init(struct uw_synth_emitter *emitter, enum uw_synth_link link);
 void uw_synth_receiver_init(struct uw_synth_receiver *receiver);
+/* Sets the members that a tuner decides; what is set afterwards overrides. */
+void uw_synth_receiver_set_tuner(struct uw_synth_receiver *receiver, enum uw_synth_tuner tuner);
 const char *uw_synth_link_name(enum uw_synth_link link);
 
 struct uw_synth;

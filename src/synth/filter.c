@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * What the analogue side does to the whole band: IF filter and intermodulation
+ *
+ * The filter's amplitude is 1 up to if_flat_hz and falls as half a cosine to if_edge_db at half the
+ * rate; a short symmetric FIR made by sampling that curve, tapered with a raised cosine. Both loops
+ * are kernels that the loader may take in a wider form with the same bits.
+ *
+ * Third order: of two tones of amplitude A the cubic term makes products of amplitude A^3/a^2, so a
+ * is the amplitude where product and tone would meet: the intercept. The law's slope is 0 at
+ * |x|^2 = a^2/3; above, the magnitude stays where it is.
+ */
+
+#include "synth-impl.h"
+
+#include <math.h>
+
+#include "uw/base/util.h"
+
+#define POINTS 512 /* of the curve, from 0 to half the rate */
+
+static double curve(const struct uw_synth_receiver *r, double hz) {
+    double edge = pow(10, r->if_edge_db / 20), top = 0.5 * r->rate_hz;
+    if (hz <= r->if_flat_hz)
+        return 1;
+    double x = (hz - r->if_flat_hz) / (top - r->if_flat_hz);
+    return edge + (1 - edge) * (0.5 + 0.5 * cos(UW_PI * x));
+}
+
+bool fir_init(struct fir *fir, const struct uw_synth_receiver *r) {
+    if (!(r->if_flat_hz > 0) || r->if_flat_hz >= 0.5 * r->rate_hz || !(r->if_edge_db < 0))
+        return false;
+    double sum = 0, h[FIR_HALF + 1];
+    for (int d = 0; d <= FIR_HALF; d++) {
+        double acc = 0;
+        for (int i = 0; i < POINTS; i++) {
+            double x = (i + 0.5) / POINTS;
+            acc += curve(r, 0.5 * r->rate_hz * x) * cos(UW_PI * x * d);
+        }
+        h[d] = acc / POINTS * (0.5 + 0.5 * cos(UW_PI * d / (FIR_HALF + 1)));
+        sum += d == 0 ? h[d] : 2 * h[d];
+    }
+    for (int d = 0; d <= FIR_HALF; d++)
+        fir->h[d] = (float)(h[d] / sum);
+    return true;
+}
+
+UW_CLONES void fir_run(const struct fir *fir, const float *x, float *y, size_t n) {
+    const float *mid = x + FIR_HALF;
+    for (size_t k = 0; k < n; k++)
+        y[k] = fir->h[0] * mid[k];
+    for (size_t d = 1; d <= FIR_HALF; d++) {
+        float h = fir->h[d];
+        for (size_t k = 0; k < n; k++)
+            y[k] += h * (x[k + FIR_HALF - d] + mid[k + d]);
+    }
+}
+
+UW_CLONES void cubic_run(float a, float *re, float *im, size_t n) {
+    float c = 1 / (a * a), top = 1 / (3 * c), hold = 2.0f / 3.0f * sqrtf(top);
+    for (size_t k = 0; k < n; k++) {
+        float p = re[k] * re[k] + im[k] * im[k];
+        float bent = 1 - c * p, held = hold / sqrtf(p > top ? p : top);
+        float g = p > top ? held : bent;
+        re[k] *= g;
+        im[k] *= g;
+    }
+}
