@@ -4,8 +4,9 @@
  * What the analogue side does to the whole band: IF filter and intermodulation
  *
  * The filter's amplitude is 1 up to if_flat_hz and falls as half a cosine to if_edge_db at half the
- * rate; a short symmetric FIR made by sampling that curve, tapered with a raised cosine. Both loops
- * are kernels that the loader may take in a wider form with the same bits.
+ * rate; a short symmetric FIR of the curve's first Fourier terms, which is so smooth that it is met
+ * within 0.1 dB. Both loops are kernels that the loader may take in a wider form, with the same
+ * bits.
  *
  * Third order: of two tones of amplitude A the cubic term makes products of amplitude A^3/a^2, so a
  * is the amplitude where product and tone would meet: the intercept. The law's slope is 0 at
@@ -38,7 +39,7 @@ bool fir_init(struct fir *fir, const struct uw_synth_receiver *r) {
             double x = (i + 0.5) / POINTS;
             acc += curve(r, 0.5 * r->rate_hz * x) * cos(UW_PI * x * d);
         }
-        h[d] = acc / POINTS * (0.5 + 0.5 * cos(UW_PI * d / (FIR_HALF + 1)));
+        h[d] = acc / POINTS;
         sum += d == 0 ? h[d] : 2 * h[d];
     }
     for (int d = 0; d <= FIR_HALF; d++)
