@@ -47,8 +47,12 @@ static void read_name(struct uw_conf *conf, const struct uw_conf_node *node, con
 /* The identifier of a signature goes into topics. */
 static void read_id(struct uw_conf *conf, const struct uw_conf_node *node, const char *key,
                     char *to, size_t size) {
-    read_name(conf, node, key, true, to, size);
-    if (to[0] && !uw_str_is_name(to))
+    const char *s = "";
+
+    if (!uw_conf_get_string(conf, node, key, true, size - 1, &s))
+        return;
+    (void)uw_str_copy(to, size, s);
+    if (!uw_str_is_name(to))
         uw_conf_mistake(conf, node, "%s: only letters, digits, '-' and '_'", key);
 }
 
