@@ -21,6 +21,7 @@ enum uw_exit {
 
 int uw_cmd_feed(int argc, char **argv);
 int uw_cmd_replay(int argc, char **argv);
+int uw_cmd_score(int argc, char **argv);
 int uw_cmd_signatures(int argc, char **argv);
 int uw_cmd_synth(int argc, char **argv);
 int uw_cmd_watch(int argc, char **argv);

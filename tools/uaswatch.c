@@ -23,6 +23,7 @@ static const struct command commands[] = {
     {"feed", uw_cmd_feed, "print the message feed, one JSON object a line"},
     {"signatures", uw_cmd_signatures, "the links that can be recognised"},
     {"synth", uw_cmd_synth, "make recordings with known content from a scenario"},
+    {"score", uw_cmd_score, "compare what was on the air with what was said about it"},
 };
 
 static void overview(FILE *f) {
