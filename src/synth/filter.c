@@ -68,3 +68,36 @@ UW_CLONES void cubic_run(float a, float *re, float *im, size_t n) {
         im[k] *= g;
     }
 }
+
+UW_CLONES void leak_filter(const struct voice_leak *l, const float *xr, const float *xi, float *yr,
+                           float *yi, size_t n) {
+    for (size_t k = 0; k < n; k++)
+        yr[k] = yi[k] = 0;
+    for (size_t i = 0; i < LEAK_TAPS; i++) {
+        const float *ar = xr + LEAK_TAPS - 1 - i, *ai = xi + LEAK_TAPS - 1 - i;
+        float hr = l->hr[i], hi = l->hi[i];
+        for (size_t k = 0; k < n; k++) {
+            yr[k] += hr * ar[k] - hi * ai[k];
+            yi[k] += hr * ai[k] + hi * ar[k];
+        }
+    }
+}
+
+/* Sine and cosine of half the angle, at most a quarter turn, by their series; then doubled. Good to
+ * some 1e-7. */
+UW_CLONES void cis_run(const float *cycles, float *re, float *im, size_t n) {
+    const float pi = (float)UW_PI, whole = 12582912.0f; /* 1.5 x 2^23: adding it rounds */
+    for (size_t k = 0; k < n; k++) {
+        float r = cycles[k] - ((cycles[k] + whole) - whole);
+        float x = pi * r, y = x * x;
+        float c =
+            1 + y * (-1 / 2.0f + y * (1 / 24.0f + y * (-1 / 720.0f +
+                                                       y * (1 / 40320.0f - y * (1 / 3628800.0f)))));
+        float s =
+            x * (1 + y * (-1 / 6.0f +
+                          y * (1 / 120.0f +
+                               y * (-1 / 5040.0f + y * (1 / 362880.0f - y * (1 / 39916800.0f))))));
+        re[k] = 1 - 2 * s * s;
+        im[k] = 2 * s * c;
+    }
+}

@@ -29,14 +29,16 @@ static const char *elrs_fault(const struct uw_synth_emitter *e) {
 
 static const char *load_fault(const struct uw_synth_emitter *e) {
     double rate = e->nodes / e->interval_s, longest = LORAWAN_LONGEST_S;
-    if (e->link == UW_SYNTH_CW || e->link == UW_SYNTH_LTE)
+    if (e->link == UW_SYNTH_CW || e->link == UW_SYNTH_LTE || e->link == UW_SYNTH_LEAKAGE)
         return NULL;
+    if (e->link != UW_SYNTH_LORAWAN)
+        rate *= e->repeats;
     if (rate > MAX_RATE_HZ)
         return "interval_s: more than 100000 bursts a second";
     if (e->link != UW_SYNTH_LORAWAN) {
         struct wave wave = {0};
         wave_of_emitter(&wave, e);
-        longest = wave.duration_s;
+        longest = wave.duration_s * (1 + e->length_spread);
     }
     return rate * longest > MAX_OVERLAP ? "interval_s: more than 200 bursts at once" : NULL;
 }
@@ -78,7 +80,7 @@ static const char *range_fault(const struct uw_synth_emitter *e) {
         return "interval_s, nodes: out of range";
     if (!in_range(e->sf_min, 7, 12) || !in_range(e->sf_max, 7, 12) || !in_range(e->sf, 5, 12))
         return "sf: out of range";
-    if (!in_range(e->bandwidth_hz, 5e3, 20e6) || e->preamble < 2 || e->symbols < 1)
+    if (!in_range(e->bandwidth_hz, 5e3, 100e6) || e->preamble < 2 || e->symbols < 1)
         return "bandwidth_hz, preamble, symbols: out of range";
     if ((e->link == UW_SYNTH_FSK || e->link == UW_SYNTH_OOK) &&
         (!in_range(e->baud, 10, 10e6) || !in_range(e->burst_s, 1e-6, 100)))
@@ -91,6 +93,12 @@ static const char *range_fault(const struct uw_synth_emitter *e) {
         return "ppm, channels: out of range";
     if (!in_range(e->level_db, -250, 150) || e->packets_per_hop < 1)
         return "level_db, packets_per_hop: out of range";
+    if (!in_range(e->repeats, 1, UW_SYNTH_MAX_REPEATS) || !in_range(e->repeat_s, 1e-5, 1e3) ||
+        !in_range(e->slot_s, 0, 1e4) || !in_range(e->length_spread, 0, 0.9))
+        return "repeats, repeat_s, slot_s, length_spread: out of range";
+    if (!in_range(e->depth, 0, 1) || !in_range(e->duty, 0, 1) ||
+        !in_range(e->frame_bits, 0, 1000000) || !in_range(e->keyed_bits, 0, 1000000))
+        return "depth, duty, frame_bits, keyed_bits: out of range";
     return NULL;
 }
 

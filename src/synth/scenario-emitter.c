@@ -15,8 +15,8 @@
 #define INTERVAL_MIN_S 1e-5
 
 static const char *const link_names[UW_SYNTH_LINK_N + 1] = {
-    "expresslrs", "lorawan", "meshtastic", "lora", "dji-droneid", "fsk",
-    "ook",        "wmbus",   "cw",         "lte",  "impulses",    NULL};
+    "expresslrs", "lorawan", "meshtastic", "lora",     "dji-droneid", "fsk", "ook",
+    "wmbus",      "cw",      "lte",        "impulses", "leakage",     NULL};
 
 const char *uw_synth_link_name(enum uw_synth_link link) {
     return link_names[link];
@@ -51,6 +51,7 @@ static const struct uw_synth_emitter defaults[UW_SYNTH_LINK_N] = {
     [UW_SYNTH_CW] = {.interval_s = 1},
     [UW_SYNTH_LTE] = {.interval_s = 1, .bandwidth_hz = 10e6},
     [UW_SYNTH_IMPULSES] = {.interval_s = 0.1, .poisson = true, .burst_s = 1e-6},
+    [UW_SYNTH_LEAKAGE] = {.interval_s = 1, .bandwidth_hz = 1e6, .slot_s = 1e-3, .duty = 0.3},
 };
 
 void uw_synth_emitter_init(struct uw_synth_emitter *e, enum uw_synth_link link) {
@@ -69,6 +70,9 @@ void uw_synth_emitter_init(struct uw_synth_emitter *e, enum uw_synth_link link) 
     e->sync_word = 0x12;
     if (!(e->bandwidth_hz > 0))
         e->bandwidth_hz = 125e3;
+    e->repeats = 1;
+    e->repeat_s = 0.1;
+    e->depth = 1;
     if (e->packets_per_hop == 0)
         e->packets_per_hop = 1;
     if (e->nodes == 0)
@@ -124,6 +128,20 @@ static void read_fading(struct reader *in, const struct uw_conf_node *node,
     uw_conf_end(in->conf, g);
 }
 
+static void read_raster(struct reader *in, const struct uw_conf_node *node,
+                        struct uw_synth_emitter *e) {
+    double first = 0, step = 0;
+    int64_t n = 0;
+    if (!uw_conf_get_double(in->conf, node, "first_hz", true, FREQ_MIN, FREQ_MAX, &first) ||
+        !uw_conf_get_double(in->conf, node, "step_hz", true, 1, 1e9, &step) ||
+        !uw_conf_get_int(in->conf, node, "n", true, 1, UW_SYNTH_MAX_CHANNELS, &n))
+        return;
+    uw_conf_end(in->conf, node);
+    e->n_channels = (int)n;
+    for (int i = 0; i < e->n_channels; i++)
+        e->channels_hz[i] = first + i * step;
+}
+
 static void read_channels(struct reader *in, const struct uw_conf_node *node,
                           struct uw_synth_emitter *e) {
     double freq = 0;
@@ -139,6 +157,11 @@ static void read_channels(struct reader *in, const struct uw_conf_node *node,
     for (size_t i = 0; list && i < uw_conf_list_len(list); i++)
         if (uw_conf_list_double(in->conf, list, i, FREQ_MIN, FREQ_MAX, &freq))
             e->channels_hz[e->n_channels++] = freq;
+    const struct uw_conf_node *raster = uw_conf_get_group(in->conf, node, "raster", false);
+    if (raster && e->n_channels > 0)
+        uw_conf_mistake(in->conf, raster, "raster: only one of freq_hz, channels_hz and raster");
+    else if (raster)
+        read_raster(in, raster, e);
 }
 
 static void read_elrs(struct reader *in, const struct uw_conf_node *node,
@@ -160,6 +183,18 @@ static void read_nodes(struct reader *in, const struct uw_conf_node *node,
     read_double(in, node, "spread_ppm", 0, 200, &e->spread_ppm);
     read_double(in, node, "interval_s", INTERVAL_MIN_S, SCENARIO_MAX_S, &e->interval_s);
     uw_conf_get_bool(in->conf, node, "poisson", false, &e->poisson);
+}
+
+/* What trains have beside: slots, repeats, questions and answers. */
+static void read_train(struct reader *in, const struct uw_conf_node *node,
+                       struct uw_synth_emitter *e) {
+    read_nodes(in, node, e);
+    read_double(in, node, "slot_s", 0, 1e4, &e->slot_s);
+    read_int(in, node, "repeats", 1, UW_SYNTH_MAX_REPEATS, &e->repeats);
+    read_double(in, node, "repeat_s", INTERVAL_MIN_S, 1e3, &e->repeat_s);
+    uw_conf_get_bool(in->conf, node, "polled", false, &e->polled);
+    if (e->link != UW_SYNTH_DRONEID && e->link != UW_SYNTH_IMPULSES)
+        read_double(in, node, "length_spread", 0, 0.9, &e->length_spread);
 }
 
 static void read_hopping(struct reader *in, const struct uw_conf_node *node,
@@ -186,7 +221,7 @@ static void read_lora(struct reader *in, const struct uw_conf_node *node,
                       struct uw_synth_emitter *e) {
     int sync = (int)e->sync_word;
     read_hopping(in, node, e);
-    read_nodes(in, node, e);
+    read_train(in, node, e);
     read_int(in, node, "sf", 5, 12, &e->sf);
     read_double(in, node, "bandwidth_hz", 5e3, 2e6, &e->bandwidth_hz);
     read_int(in, node, "preamble", 2, 1000, &e->preamble);
@@ -199,12 +234,16 @@ static void read_lora(struct reader *in, const struct uw_conf_node *node,
 static void read_keyed(struct reader *in, const struct uw_conf_node *node,
                        struct uw_synth_emitter *e) {
     read_hopping(in, node, e);
-    read_nodes(in, node, e);
+    read_train(in, node, e);
     read_double(in, node, "baud", 10, 10e6, &e->baud);
     read_double(in, node, "burst_s", 1e-6, 100, &e->burst_s);
     if (e->link == UW_SYNTH_FSK) {
         read_double(in, node, "deviation_hz", 1, 10e6, &e->deviation_hz);
         read_double(in, node, "bt", 0, 10, &e->bt);
+    } else {
+        read_double(in, node, "depth", 0, 1, &e->depth);
+        read_int(in, node, "frame_bits", 0, 1000000, &e->frame_bits);
+        read_int(in, node, "keyed_bits", 0, 1000000, &e->keyed_bits);
     }
 }
 
@@ -231,14 +270,20 @@ static void read_link(struct reader *in, const struct uw_conf_node *node,
         read_channels(in, node, e);
         read_double(in, node, "bandwidth_hz", 1.4e6, 20e6, &e->bandwidth_hz);
         break;
+    case UW_SYNTH_LEAKAGE:
+        read_channels(in, node, e);
+        read_double(in, node, "bandwidth_hz", 10e3, 100e6, &e->bandwidth_hz);
+        read_double(in, node, "slot_s", 0, 10, &e->slot_s);
+        read_double(in, node, "duty", 0, 1, &e->duty);
+        break;
     case UW_SYNTH_IMPULSES:
-        read_nodes(in, node, e);
+        read_train(in, node, e);
         read_double(in, node, "burst_s", 1e-8, 1e-2, &e->burst_s);
         break;
     default:
         read_word(in, node, "variant", e->variant);
         read_hopping(in, node, e);
-        read_nodes(in, node, e);
+        read_train(in, node, e);
         break;
     }
 }

@@ -34,6 +34,25 @@ void wave_lora_fit(struct wave *w, double duration_s) {
     w->duration_s = wave_lora_duration(w);
 }
 
+static int pending_first(const struct source *s) {
+    int first = -1;
+    for (int i = 0; i < s->n_pending; i++)
+        if (first < 0 || s->pending[i].t_s < s->pending[first].t_s)
+            first = i;
+    return first;
+}
+
+const struct burst *source_pending(const struct source *s) {
+    int first = pending_first(s);
+    return first < 0 ? NULL : &s->pending[first];
+}
+
+void source_pending_take(struct source *s, struct burst *ret) {
+    int first = pending_first(s);
+    *ret = s->pending[first];
+    s->pending[first] = s->pending[--s->n_pending];
+}
+
 static void source_next(struct source *s) {
     switch (s->e->link) {
     case UW_SYNTH_EXPRESSLRS:

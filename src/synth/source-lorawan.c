@@ -63,7 +63,9 @@ static void answer(struct source *s, const struct lorawan_region *region, const 
     *b = *up;
     bool wide = region->n_down > 0;
     int bytes = 13 + (int)rng_below(&s->rng, 20);
-    wave_set(b, up->wave.sf < 7 ? 7 : up->wave.sf, wide, true, bytes);
+    /* the American plans answer DR4 (SF8/500) with SF7 */
+    bool fast = wide && up->wave.bw_hz > 125e3;
+    wave_set(b, fast ? 7 : up->wave.sf, wide, true, bytes);
     b->t_s = up->t_s + burst_duration(up) + RX1_S;
     b->seed = rng_hash(s->seed, s->count, 6);
     b->end = UW_SYNTH_OTHER;
@@ -105,15 +107,10 @@ void source_lorawan_init(struct source *s) {
 }
 
 void source_lorawan_next(struct source *s) {
-    int first = -1;
-    for (int i = 0; i < s->n_pending; i++)
-        if (first < 0 || s->pending[i].t_s < s->pending[first].t_s)
-            first = i;
-    if (first >= 0 && s->pending[first].t_s <= s->t_s) {
-        s->next = s->pending[first];
-        s->pending[first] = s->pending[--s->n_pending];
-    } else {
+    const struct burst *waiting = source_pending(s);
+    if (waiting && waiting->t_s <= s->t_s)
+        source_pending_take(s, &s->next);
+    else
         uplink(s, &s->next);
-    }
     s->ended = s->next.t_s >= s->e->stop_s;
 }

@@ -3,6 +3,11 @@
 /*
  * Everything that repeats one waveform: at a fixed period or at random, on one channel or several.
  * A continuous signal is one burst from start to stop.
+ *
+ * Random arrivals of many nodes are one Poisson process, each arrival some node's. Nodes with a
+ * period have each its own place in it, one in every stretch of interval/nodes, and send in that
+ * order for ever. What an arrival brings beside its first burst (repeats, answers) waits in the
+ * source's pending bursts.
  */
 
 #include "synth-impl.h"
@@ -70,6 +75,14 @@ void wave_of_emitter(struct wave *w, const struct uw_synth_emitter *e) {
     case UW_SYNTH_OOK:
         *w = (struct wave){
             .kind = WAVE_OOK, .baud = e->baud, .bw_hz = 2 * e->baud, .duration_s = e->burst_s};
+        w->depth = e->depth;
+        w->frame_bits = e->frame_bits;
+        w->keyed_bits = e->keyed_bits;
+        break;
+    case UW_SYNTH_LEAKAGE:
+        *w = (struct wave){.kind = WAVE_LEAK, .bw_hz = e->bandwidth_hz, .duration_s = span};
+        w->slot_s = e->slot_s;
+        w->duty = e->duty;
         break;
     case UW_SYNTH_LTE:
         *w = (struct wave){.kind = WAVE_OFDM, .layout = OFDM_LTE, .duration_s = span};
@@ -90,7 +103,23 @@ void wave_of_emitter(struct wave *w, const struct uw_synth_emitter *e) {
 }
 
 static bool is_continuous(const struct source *s) {
-    return s->e->link == UW_SYNTH_CW || s->e->link == UW_SYNTH_LTE;
+    return s->e->link == UW_SYNTH_CW || s->e->link == UW_SYNTH_LTE ||
+           s->e->link == UW_SYNTH_LEAKAGE;
+}
+
+/* Time of the next arrival, before slots. */
+static void train_advance(struct source *s) {
+    const struct uw_synth_emitter *e = s->e;
+    double nodes = e->nodes > 0 ? e->nodes : 1, clock = 1 + e->ppm * 1e-6;
+    if (e->poisson) {
+        s->t_s += rng_exponential(&s->rng) * s->interval_s / clock;
+        return;
+    }
+    uint64_t node = s->arrivals % (uint64_t)nodes, round = s->arrivals / (uint64_t)nodes;
+    struct rng place;
+    rng_init(&place, rng_hash(s->seed, node, 13));
+    double phase = ((double)node + rng_uniform(&place)) / nodes;
+    s->t_s = e->start_s + ((double)round / clock + phase) * e->interval_s;
 }
 
 void source_train_init(struct source *s) {
@@ -101,8 +130,9 @@ void source_train_init(struct source *s) {
     s->channel =
         e->hop == UW_SYNTH_HOP_RANDOM ? (int)rng_below(&s->rng, (unsigned)s->n_channels) : 0;
     s->left_on_channel = e->packets_per_hop;
-    double wait = e->poisson ? rng_exponential(&s->rng) : rng_uniform(&s->rng);
-    s->t_s = e->start_s + (is_continuous(s) ? 0 : wait * s->interval_s);
+    s->t_s = e->start_s;
+    if (!is_continuous(s))
+        train_advance(s);
 }
 
 static double train_hz(const struct source *s) {
@@ -125,27 +155,73 @@ static void train_hop(struct source *s) {
     s->channel = (s->channel + step) % s->n_channels;
 }
 
-void source_train_next(struct source *s) {
+static double slotted(const struct source *s) {
     const struct uw_synth_emitter *e = s->e;
-    struct burst *b = &s->next;
-    if (s->t_s >= e->stop_s || (is_continuous(s) && s->count > 0)) {
-        s->ended = true;
+    if (!(e->slot_s > 0) || is_continuous(s))
+        return s->t_s;
+    double slot = e->slot_s / (1 + e->ppm * 1e-6);
+    return e->start_s + ceil((s->t_s - e->start_s) / slot) * slot;
+}
+
+static void length_vary(struct burst *b, double spread, uint64_t seed) {
+    struct rng rng;
+    struct wave *w = &b->wave;
+    if (!(spread > 0))
         return;
+    rng_init(&rng, rng_hash(seed, 0, 12));
+    double part = 1 + spread * (2 * rng_uniform(&rng) - 1);
+    if (w->kind == WAVE_LORA) {
+        w->payload = (int)fmax(1, round(w->payload * part));
+        w->duration_s = wave_lora_duration(w);
+    } else {
+        w->duration_s *= part;
     }
+}
+
+/* Burst number k of an arrival at t_s. */
+static void train_burst(const struct source *s, double t_s, unsigned who, int k, struct burst *b) {
+    const struct uw_synth_emitter *e = s->e;
     struct rng node;
-    unsigned who = e->nodes > 1 ? rng_below(&s->rng, (unsigned)e->nodes) : 0;
-    rng_init(&node, rng_hash(s->seed, who, 7));
+    rng_init(&node, rng_hash(s->seed, e->polled && k == 0 ? UINT32_MAX : who, 7));
     memset(b, 0, sizeof(*b));
-    b->t_s = s->t_s;
     b->channel = s->channel;
     b->gain_db = e->spread_db * rng_normal(&node);
     source_stamp(s, b, train_hz(s), e->ppm + e->spread_ppm * (2 * rng_uniform(&node) - 1));
-    b->seed = rng_hash(s->seed, s->count, 8);
+    b->t_s = t_s + k * e->repeat_s / b->clock;
+    /* repeated telegrams are equal, questions and answers are not */
+    b->seed = rng_hash(s->seed, s->count, 8) + (e->polled ? (uint64_t)k : 0);
     b->end = e->link == UW_SYNTH_DRONEID ? UW_SYNTH_AIRCRAFT : UW_SYNTH_OTHER;
     b->variant = e->variant;
     b->wave = s->wave;
-    double wait = e->poisson ? rng_exponential(&s->rng) : 1;
-    s->t_s += wait * s->interval_s / (1 + e->ppm * 1e-6);
+    length_vary(b, e->length_spread, b->seed);
+}
+
+static void train_arrival(struct source *s, struct burst *ret) {
+    const struct uw_synth_emitter *e = s->e;
+    double t_s = slotted(s);
+    unsigned who = 0;
+    if (e->nodes > 1)
+        who = e->poisson ? rng_below(&s->rng, (unsigned)e->nodes)
+                         : (unsigned)(s->arrivals % (uint64_t)e->nodes);
+    train_burst(s, t_s, who, 0, ret);
+    for (int k = 1; k < e->repeats && s->n_pending < SCHED_PENDING; k++)
+        train_burst(s, t_s, who, k, &s->pending[s->n_pending++]);
+    s->arrivals++;
     s->count++;
+    train_advance(s);
     train_hop(s);
+}
+
+void source_train_next(struct source *s) {
+    const struct burst *waiting = source_pending(s);
+    double arrival = slotted(s);
+    bool over = arrival >= s->e->stop_s || (is_continuous(s) && s->count > 0);
+    if (waiting && (over || waiting->t_s <= arrival)) {
+        source_pending_take(s, &s->next);
+        s->ended = s->next.t_s >= s->e->stop_s;
+    } else if (over) {
+        s->ended = true;
+    } else {
+        train_arrival(s, &s->next);
+    }
 }

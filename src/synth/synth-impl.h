@@ -53,7 +53,7 @@ static inline uint64_t rng_next(struct rng *rng) {
 
 /* ---- waveforms ---- */
 
-enum wave_kind { WAVE_LORA, WAVE_FSK, WAVE_OOK, WAVE_OFDM, WAVE_CW, WAVE_IMPULSE };
+enum wave_kind { WAVE_LORA, WAVE_FSK, WAVE_OOK, WAVE_OFDM, WAVE_CW, WAVE_IMPULSE, WAVE_LEAK };
 enum ofdm_layout { OFDM_DRONEID, OFDM_DRONEID_LEGACY, OFDM_LTE };
 
 struct wave {
@@ -66,6 +66,10 @@ struct wave {
     bool down; /* chirps run downwards */
     /* fsk, ook */
     double baud, deviation_hz, bt;
+    double depth;
+    int frame_bits, keyed_bits;
+    /* leakage */
+    double slot_s, duty;
     /* ofdm */
     enum ofdm_layout layout;
     int carriers; /* without DC */
@@ -163,6 +167,7 @@ struct source {
     uint64_t seed;
     struct rng rng;
     uint64_t count; /* packets, events */
+    uint64_t arrivals;
     bool ended;
     struct burst next; /* valid unless ended */
     /* expresslrs */
@@ -204,6 +209,9 @@ void source_train_init(struct source *s);
 void source_train_next(struct source *s);
 /* The waveform of a link that repeats one. */
 void wave_of_emitter(struct wave *wave, const struct uw_synth_emitter *e);
+/* The earliest of those that wait, or NULL; taking it out. */
+const struct burst *source_pending(const struct source *s);
+void source_pending_take(struct source *s, struct burst *ret);
 /* Fields every burst of an emitter has: sender's clock and carrier from channel frequency and ppm.
  */
 void source_stamp(const struct source *s, struct burst *b, double freq_hz, double ppm);
@@ -279,6 +287,17 @@ struct voice_fsk {
 
 struct voice_ofdm;
 
+#define LEAK_HALF 6
+#define LEAK_TAPS (2 * LEAK_HALF + 1)
+
+struct voice_leak {
+    double slot_len; /* samples; 0: always on */
+    int64_t slot;
+    bool on;
+    float hr[LEAK_TAPS], hi[LEAK_TAPS];         /* the filter that gives the noise its shape */
+    float wr[LEAK_TAPS - 1], wi[LEAK_TAPS - 1]; /* its last inputs */
+};
+
 struct voice {
     struct burst b;
     struct fade fade;
@@ -291,6 +310,7 @@ struct voice {
     bool image;  /* mirrored by a low-IF tuner */
     struct voice_lora lora;
     struct voice_fsk fsk;
+    struct voice_leak leak;
     struct voice_ofdm *ofdm;
 };
 
@@ -311,6 +331,8 @@ void voice_fsk_open(struct voice *v, const struct rx *rx);
 void voice_fsk_run(struct voice *v, uint64_t n, float *re, float *im, int len);
 void voice_ook_run(struct voice *v, uint64_t n, float *re, float *im, int len);
 void voice_impulse_run(struct voice *v, uint64_t n, float *re, float *im, int len);
+void voice_leak_open(struct voice *v, const struct rx *rx);
+void voice_leak_run(struct voice *v, uint64_t n, float *re, float *im, int len);
 int voice_ofdm_open(struct voice *v, const struct rx *rx);
 void voice_ofdm_close(struct voice *v);
 void voice_ofdm_run(struct voice *v, const struct rx *rx, uint64_t n, float *re, float *im,
@@ -318,6 +340,8 @@ void voice_ofdm_run(struct voice *v, const struct rx *rx, uint64_t n, float *re,
 
 /* re + j im = exp(2 pi j (phase + freq k + accel k^2/2)), k = 0 .. len-1, len <= PIECE. */
 void chirp_run(double phase, double freq, double accel, float *re, float *im, int len);
+/* re + j im = exp(2 pi j cycles) */
+void cis_run(const float *cycles, float *re, float *im, size_t n);
 
 /* ---- what the analogue side does to the whole band (filter.c) ---- */
 
@@ -331,6 +355,9 @@ struct fir {
 bool fir_init(struct fir *fir, const struct uw_synth_receiver *r);
 /* y[k] from x[k] .. x[k + 2 FIR_HALF] */
 void fir_run(const struct fir *fir, const float *x, float *y, size_t n);
+/* y[k] = sum of h[i] x[k + LEAK_TAPS - 1 - i] */
+void leak_filter(const struct voice_leak *l, const float *xr, const float *xi, float *yr, float *yi,
+                 size_t n);
 /* y = x (1 - |x|^2/a^2), held where that would turn back; a: the intercept's amplitude. */
 void cubic_run(float a, float *re, float *im, size_t n);
 

@@ -20,9 +20,10 @@
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 
-#define BLOCK    4096
-#define CLOCK_HZ 28.8e6 /* of the dongle, whose harmonics are heard */
-#define LINEAR   190    /* dB; an intercept above makes no difference */
+#define BLOCK      4096
+#define CLOCK_HZ   28.8e6 /* of the dongle, whose harmonics are heard */
+#define LINEAR     190    /* dB; an intercept above makes no difference */
+#define LEAK_REACH 5      /* widths from its middle leakage is 20 dB down, and left out beyond */
 /* An image that lies so far below the noise in its own width is left out. */
 #define IMAGE_FLOOR 1e-4
 
@@ -102,7 +103,8 @@ static int voices_grow(struct uw_synth *s) {
 static bool is_heard(const struct rx *rx, const struct burst *b, bool image) {
     if (isnan(b->freq_hz))
         return true;
-    return fabs(voice_offset_hz(rx, b, image)) - 0.51 * b->wave.bw_hz < rx->edge_hz;
+    double reach = b->wave.kind == WAVE_LEAK ? LEAK_REACH : 0.51;
+    return fabs(voice_offset_hz(rx, b, image)) - reach * b->wave.bw_hz < rx->edge_hz;
 }
 
 static int voice_start(struct uw_synth *s, const struct burst *b, bool image) {

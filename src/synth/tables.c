@@ -80,6 +80,7 @@ static const struct elrs_domain elrs_domains[] = {
 
 static const struct lorawan_region lorawan_regions[] = {
     {.name = "EU868", .up_hz = 868.1e6, .up_step_hz = 200e3, .n_up = 3, .sf_max = 12},
+    {.name = "EU433", .up_hz = 433.175e6, .up_step_hz = 200e3, .n_up = 3, .sf_max = 12},
     {.name = "IN865", .up_hz = 865.0625e6, .up_step_hz = 340e3, .n_up = 2, .sf_max = 12},
     {.name = "US915",
      .up_hz = 902.3e6,

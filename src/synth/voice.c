@@ -112,6 +112,10 @@ int voice_open(struct voice *v, const struct rx *rx, const struct uw_scenario *s
         v->fsk.spb = rate / (b->wave.baud * b->clock);
         v->fsk.first = -1;
         return 0;
+    case WAVE_LEAK:
+        v->gain = 1; /* its density does */
+        voice_leak_open(v, rx);
+        return 0;
     case WAVE_OFDM:
         v->gain = 1; /* each carrier meets it */
         return voice_ofdm_open(v, rx);
@@ -138,6 +142,9 @@ static void voice_run(struct voice *v, const struct rx *rx, uint64_t n, float *r
         break;
     case WAVE_OFDM:
         voice_ofdm_run(v, rx, n, re, im, len);
+        break;
+    case WAVE_LEAK:
+        voice_leak_run(v, n, re, im, len);
         break;
     case WAVE_IMPULSE:
         voice_impulse_run(v, n, re, im, len);

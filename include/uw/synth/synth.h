@@ -32,6 +32,7 @@ struct uw_diag;
 #define UW_SYNTH_MAX_EMITTERS  64
 #define UW_SYNTH_MAX_CHANNELS  128
 #define UW_SYNTH_MAX_EVENTS    64
+#define UW_SYNTH_MAX_REPEATS   32
 
 enum uw_synth_link {
     UW_SYNTH_EXPRESSLRS,
@@ -45,6 +46,7 @@ enum uw_synth_link {
     UW_SYNTH_CW,
     UW_SYNTH_LTE,
     UW_SYNTH_IMPULSES,
+    UW_SYNTH_LEAKAGE,
     UW_SYNTH_LINK_N
 };
 
@@ -90,15 +92,20 @@ struct uw_synth_emitter {
     int invert;  /* chirp direction: 0 up, 1 down, -1 as the system (2.4 GHz: from the hop seed) */
 
     /* traffic of everything but expresslrs */
-    double interval_s;   /* period, or mean time between bursts */
-    bool poisson;        /* random arrivals, else periodic */
-    int nodes;           /* lorawan, meshtastic: devices that share the traffic */
-    double spread_db;    /* level differences between them: standard deviation */
-    double spread_ppm;   /* crystal differences: largest */
-    double downlinks;    /* lorawan: share of uplinks that are answered */
-    double wide_share;   /* lorawan US915, AU915: share of 500 kHz uplinks */
-    int sf_min, sf_max;  /* lorawan */
-    double burst_s;      /* fsk, ook, wmbus: burst length; impulses: width */
+    double interval_s;    /* period, or mean time between bursts */
+    bool poisson;         /* random arrivals, else periodic */
+    int nodes;            /* lorawan, meshtastic: devices that share the traffic */
+    double spread_db;     /* level differences between them: standard deviation */
+    double spread_ppm;    /* crystal differences: largest */
+    double downlinks;     /* lorawan: share of uplinks that are answered */
+    double wide_share;    /* lorawan US915, AU915: share of 500 kHz uplinks */
+    int sf_min, sf_max;   /* lorawan */
+    double burst_s;       /* fsk, ook, wmbus: burst length; impulses: width */
+    double length_spread; /* lengths differ by up to this part of themselves */
+    double slot_s;   /* arrivals wait for the next slot; leakage: length of its slots; 0: none */
+    int repeats;     /* bursts at each arrival */
+    double repeat_s; /* from one's start to the next one's */
+    bool polled;     /* the first is the master's, the others the polled node's */
     int packets_per_hop; /* lora, fsk, droneid: bursts before the channel changes */
     enum uw_synth_hop hop;
     double channels_hz[UW_SYNTH_MAX_CHANNELS];
@@ -107,9 +114,12 @@ struct uw_synth_emitter {
     /* lora */
     int sf, preamble, symbols; /* symbols: of the payload */
     unsigned sync_word;
-    double bandwidth_hz; /* also lte */
+    double bandwidth_hz; /* also lte, leakage */
+    double duty;         /* leakage: share of its slots that are on */
     /* fsk, ook */
     double baud, deviation_hz, bt; /* bt 0: no shaping */
+    double depth;                  /* ook: part of the amplitude that is keyed */
+    int frame_bits, keyed_bits;    /* ook: only the first so many of each frame are keyed; 0: all */
 };
 
 struct uw_synth_gain_step {

@@ -55,6 +55,10 @@ static void test_all_links(void **state) {
         "link = \"cw\"; freq_hz = 915.1e6;",
         "link = \"lte\"; freq_hz = 915.1e6; bandwidth_hz = 5e6;",
         "link = \"impulses\"; interval_s = 0.01;",
+        "link = \"leakage\"; freq_hz = 917e6; bandwidth_hz = 2e6; slot_s = 0.577e-3; duty = 0.2;",
+        "link = \"fsk\"; raster = { first_hz = 914.1e6; step_hz = 0.2e6; n = 10; };"
+        " length_spread = 0.8; repeats = 3; repeat_s = 0.01; slot_s = 0.1; polled = true;",
+        "link = \"ook\"; freq_hz = 915.1e6; depth = 0.8; frame_bits = 100; keyed_bits = 10;",
     };
     for (size_t i = 0; i < UW_ARRAY_SIZE(links); i++) {
         char text[512];
@@ -104,6 +108,16 @@ static void test_mistakes(void **state) {
     parse_bad(RECEIVER "emitters = (\n{ link = \"lorawan\"; snr_db = 1; nodes = 10000;\n"
                        "interval_s = 0.001; } );",
               3, "interval_s");
+    parse_bad(RECEIVER "emitters = (\n{ link = \"fsk\"; snr_db = 1; freq_hz = 915e6;\n"
+                       "raster = { first_hz = 9e8; step_hz = 1e5; n = 3; }; } );",
+              4, "only one of");
+    parse_bad(RECEIVER "emitters = (\n{ link = \"fsk\"; snr_db = 1;\n"
+                       "raster = { first_hz = 9e8; step_hz = 1e5; n = 300; }; } );",
+              4, "n:");
+    parse_bad("receivers = ( { rate_hz = 2.4e6; freq_hz = 915e6;\ntuner = \"r820\"; } );", 2,
+              "tuner");
+    parse_bad("receivers = ( { rate_hz = 2.4e6; freq_hz = 915e6;\nlost_share = 0.6; } );", 2,
+              "lost_share");
     parse_bad("receivers = ( { rate_hz = 2.4e6; freq_hz = 915e6;\nlevels = ( {\nemitter = \"x\"; "
               "level_db = 1.0; } ); } );",
               2, "emitter");
