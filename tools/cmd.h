@@ -19,6 +19,7 @@ enum uw_exit {
     UW_EXIT_REFUSED = 4,     /* the daemon said no */
 };
 
+int uw_cmd_bench(int argc, char **argv);
 int uw_cmd_feed(int argc, char **argv);
 int uw_cmd_replay(int argc, char **argv);
 int uw_cmd_score(int argc, char **argv);

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import uw
 
-COMMANDS = ["replay", "watch", "feed", "signatures", "synth"]
+COMMANDS = ["replay", "watch", "feed", "signatures", "synth", "bench"]
 
 
 def test_overview():
