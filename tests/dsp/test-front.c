@@ -190,9 +190,9 @@ static void add_soft_tone(float complex *y, size_t n, double amplitude, double t
                 signal_turn(turns_per_sample * (double)i);
 }
 
-/* Tones of 3 ms at 300 kHz, every 7 ms for 0.6 s at 1 MS/s, `beta` of them (and of the noise)
- * mirrored. */
-static size_t listen_to_image(float complex beta, double noise) {
+/* Tones of 3 ms at 300 kHz on one side, every 7 ms for 0.6 s at 1 MS/s, `beta` of them (and of the
+ * noise) mirrored. */
+static size_t listen_to_image(float complex beta, double noise, double turns_per_sample) {
     enum { M = 600000 };
     const double rate = 1e6;
     float complex *y = malloc(M * sizeof(*y));
@@ -202,7 +202,7 @@ static size_t listen_to_image(float complex beta, double noise) {
     assert_non_null(y);
     signal_noise(y, M, noise, &seed);
     for (size_t from = 3000; from + 4000 < M; from += 7000, ++n_bursts)
-        add_soft_tone(y + from, 3000, 0.05, 0.3);
+        add_soft_tone(y + from, 3000, 0.05, turns_per_sample);
     for (size_t i = 0; i < M; ++i)
         y[i] += beta * conjf(y[i]);
     listen_begin(&a, rate, 0.0);
@@ -215,19 +215,21 @@ static size_t listen_to_image(float complex beta, double noise) {
 /* x + beta conj(x), beta = -30 dB: the image of bursts 50 dB over their bin's noise is heard at
  * first and gone once the imbalance is known; the bursts stay. */
 static void test_image(void **state) {
-    const size_t n_bursts = listen_to_image(0.0316f * (0.6f + 0.8f * I), 1e-6);
-    const size_t all = count_near(&a, -300e3, 20e3, 0);
-
     (void)state;
-    assert_int_equal(count_near(&a, 300e3, 20e3, 0), n_bursts);
-    print_message("images: %zu of %zu bursts\n", all, n_bursts);
-    assert_true(all >= 20); /* in a quarter of a second: else this test would show nothing */
-    assert_int_equal(count_near(&a, -300e3, 20e3, 300000), 0);
+    for (double sign = -1.0; sign < 2.0; sign += 2.0) {
+        const size_t n_bursts = listen_to_image(0.0316f * (0.6f + 0.8f * I), 1e-6, 0.3 * sign);
+        const size_t all = count_near(&a, -300e3 * sign, 20e3, 0);
+
+        assert_int_equal(count_near(&a, 300e3 * sign, 20e3, 0), n_bursts);
+        print_message("images: %zu of %zu bursts\n", all, n_bursts);
+        assert_true(all >= 20); /* in a quarter of a second: else this test would show nothing */
+        assert_int_equal(count_near(&a, -300e3 * sign, 20e3, 300000), 0);
+    }
 }
 
 /* A balanced receiver is left alone: no image is made where there was none. */
 static void test_no_image(void **state) {
-    const size_t n_bursts = listen_to_image(0.0f, 1e-7);
+    const size_t n_bursts = listen_to_image(0.0f, 1e-7, 0.3);
 
     (void)state;
     assert_int_equal(count_near(&a, -300e3, 20e3, 0), 0);

@@ -141,6 +141,7 @@ static void test_order_and_blocks(void **state) {
     (void)state;
     add(s, UW_SYNTH_EXPRESSLRS, "200Hz", "FCC915", 10.0);
     add(s, UW_SYNTH_EXPRESSLRS, "100Hz", "FCC915", 15.0);
+    add(s, UW_SYNTH_EXPRESSLRS, "K1000Full", "FCC915", 25.0); /* FSK: another matcher */
     add(s, UW_SYNTH_LORAWAN, "", "US915", 15.0)->interval_s = 0.3;
     (void)listen(s, 65536, &one);
     (void)listen(s, 0, &two);
