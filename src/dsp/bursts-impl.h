@@ -9,12 +9,16 @@
  * Threads: one.
  */
 
+#include <complex.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "uw/dsp/front.h"
 
 struct uw_bursts;
+
+/* Power under a Hann window of a spectrum that was made without one; lowest frequency first. */
+void uw_hann_power(const float complex *spectrum, size_t n, float *power);
 
 struct uw_bursts_config {
     size_t n_fft, hop;

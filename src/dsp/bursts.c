@@ -61,6 +61,33 @@ struct uw_bursts {
     struct open_burst open[OPEN_MAX];
 };
 
+static inline float hann_bin(const float *left, const float *mid, const float *right) {
+    float re = 0.5f * mid[0] - 0.25f * (left[0] + right[0]);
+    float im = 0.5f * mid[1] - 0.25f * (left[1] + right[1]);
+
+    return re * re + im * im;
+}
+
+/* n bins that have neighbours on both sides. */
+UW_CLONES
+static void hann_bins(const float *restrict x, size_t n, float *restrict power) {
+    for (size_t k = 0; k < n; ++k) {
+        const float *v = x + 2 * k;
+
+        power[k] = hann_bin(v - 2, v, v + 2);
+    }
+}
+
+void uw_hann_power(const float complex *spectrum, size_t n, float *power) {
+    const float *x = (const float *)spectrum;
+    size_t h = n / 2;
+
+    power[h] = hann_bin(x + 2 * (n - 1), x, x + 2);
+    hann_bins(x + 2, h - 1, power + h + 1);
+    hann_bins(x + 2 * h, h - 1, power);
+    power[h - 1] = hann_bin(x + 2 * (n - 2), x + 2 * (n - 1), x);
+}
+
 /* Upper quantile of the standard normal distribution: Abramowitz and Stegun, 26.2.23. */
 static double normal_quantile(double p) {
     double t = sqrt(-2.0 * log(p));

@@ -290,36 +290,6 @@ static void balance(struct uw_front *front, uint64_t frame, float complex *x) {
     }
 }
 
-static float hann_bin(const float *left, const float *mid, const float *right) {
-    float re = 0.5f * mid[0] - 0.25f * (left[0] + right[0]);
-    float im = 0.5f * mid[1] - 0.25f * (left[1] + right[1]);
-
-    return re * re + im * im;
-}
-
-/* n bins that have neighbours on both sides. */
-UW_CLONES
-static void hann_bins(const float *restrict x, size_t n, float *restrict power) {
-    for (size_t k = 0; k < n; ++k) {
-        const float *v = x + 2 * k;
-        float re = 0.5f * v[0] - 0.25f * (v[-2] + v[2]);
-        float im = 0.5f * v[1] - 0.25f * (v[-1] + v[3]);
-
-        power[k] = re * re + im * im;
-    }
-}
-
-/* Hann power, lowest frequency first. */
-static void hann_power(const float complex *spectrum, size_t n, float *power) {
-    const float *x = (const float *)spectrum;
-    size_t h = n / 2;
-
-    power[h] = hann_bin(x + 2 * (n - 1), x, x + 2);
-    hann_bins(x + 2, h - 1, power + h + 1);
-    hann_bins(x + 2 * h, h - 1, power);
-    power[h - 1] = hann_bin(x + 2 * (n - 2), x + 2 * (n - 1), x);
-}
-
 static void report_progress(struct uw_front *front) {
     uint64_t done = front->first_frame_sample + (front->n_looked - front->base_frame) * front->hop;
     uint64_t back = 4 * front->hop + front->n;
@@ -331,7 +301,7 @@ static void report_progress(struct uw_front *front) {
 }
 
 static void look(struct uw_front *front, uint64_t frame) {
-    hann_power(frame_at(front, frame), front->n, front->power);
+    uw_hann_power(frame_at(front, frame), front->n, front->power);
     uw_floor_update(front->floor, front->power);
     front->n_looked = frame + 1;
     if (front->ops.frame)
@@ -350,7 +320,7 @@ static void finish_learning(struct uw_front *front) {
         return;
     front->learned = true;
     for (size_t i = 0; i < rows; ++i)
-        hann_power(frame_at(front, front->n_looked + i), front->n, front->learn + i * front->n);
+        uw_hann_power(frame_at(front, front->n_looked + i), front->n, front->learn + i * front->n);
     uw_floor_learn(front->floor, front->learn, rows);
     while (front->n_looked < front->n_frames)
         look(front, front->n_looked);
