@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * The campaign's worker: single runs in memory, one JSON line a run
+ *
+ *   detection pd PLAN RATE SNR_DB FIRST LAST [WORD]...     seeds FIRST..LAST of one point
+ *   detection scenario FILE SECONDS SEED [LEVEL_DB]        alerts and candidates of a scenario
+ *   detection list                                         plans, rates and time limits
+ *
+ * detection.py drives it: in parallel, resumable, with tables and plots. docs/scoring.md describes
+ * what is measured.
+ *
+ * A run of "pd" draws everything from its seed: start 0.3 to 0.8 s after the recording's, hop
+ * phase, receiver +-60 ppm, transmitter +-20 ppm and the aircraft's telemetry likewise, noise. The
+ * time to alert counts from the transmitter's start. "brief" ends a run at its first alert;
+ * "impaired" adds 1 % lost samples that nobody reports (2.5 ms each quarter of a second), gain
+ * steps within +-6 dB each second or so, and a tone of the receiver's own at -20 dBFS (10 dB over
+ * the whole noise).
+ */
+
+#undef NDEBUG
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "field.h"
+#include "uw/base/err.h"
+#include "uw/base/str.h"
+#include "uw/base/util.h"
+
+#define DEFAULT_RATE (1.0 / 720) /* false alerts an hour: one in thirty days */
+#define LOSS_EVERY_S 0.25
+#define PEAK_MIN     1.0 /* nats; tracks that never had more are only counted */
+
+struct plan {
+    const char *domain;
+    double centre_hz, rate_hz;
+    enum uw_iq_format format;
+    bool is_2g4;
+};
+
+static const struct plan plans[] = {
+    {"FCC915", 915.0e6, 2.4e6, UW_IQ_CU8, false},
+    {"EU868", 866.4e6, 2.4e6, UW_IQ_CU8, false},
+    {"EU868-3.x", 866.4e6, 2.4e6, UW_IQ_CU8, false},
+    {"ISM2G4", 2440.0e6, 10e6, UW_IQ_CI8, true},
+};
+
+/* Time limits: those of the targets; what they leave open has that of the same packet rate. */
+static const struct rate {
+    const char *name;
+    bool is_2g4;
+    double limit_s, bandwidth_hz;
+    int sf;
+} rates[] = {
+    {"200Hz", false, 3, 500e3, 6},      {"100Hz", false, 4, 500e3, 7},
+    {"50Hz", false, 8, 500e3, 8},       {"25Hz", false, 15, 500e3, 9},
+    {"100HzFull", false, 4, 500e3, 6},  {"D50", false, 3, 500e3, 6},
+    {"250Hz", false, 3, 500e3, 5},      {"200HzFull", false, 3, 500e3, 5},
+    {"X100Full", false, 4, 500e3, 6},   {"X150", false, 3, 500e3, 6},
+    {"500Hz", true, 3, 812.5e3, 5},     {"333HzFull", true, 3, 812.5e3, 5},
+    {"250Hz", true, 3, 812.5e3, 6},     {"150Hz", true, 3, 812.5e3, 7},
+    {"100HzFull", true, 4, 812.5e3, 7}, {"50Hz", true, 8, 812.5e3, 8},
+};
+
+/* splitmix64 */
+static double draw(uint64_t *state, double low, double high) {
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    z ^= z >> 31;
+    return low + (high - low) * (double)(z >> 11) * 0x1p-53;
+}
+
+static void impair(struct uw_synth_receiver *rx, double duration_s, uint64_t *state) {
+    for (double t = 0.1; t < duration_s - 2 * LOSS_EVERY_S && rx->n_losses < UW_SYNTH_MAX_EVENTS;
+         t += LOSS_EVERY_S)
+        rx->losses[rx->n_losses++] = (struct uw_synth_loss){
+            .at_s = t + draw(state, 0, 0.2),
+            .samples = (uint64_t)(0.01 * LOSS_EVERY_S * rx->rate_hz),
+        };
+    for (double t = draw(state, 0.2, 1.0); t < duration_s && rx->n_gains < UW_SYNTH_MAX_EVENTS;
+         t += draw(state, 0.5, 1.5))
+        rx->gains[rx->n_gains++] = (struct uw_synth_gain_step){t, draw(state, -6, 6)};
+    rx->n_birdies = 1;
+    rx->birdies[0].freq_hz = rx->freq_hz + rx->rate_hz * draw(state, -0.4, 0.4);
+    rx->birdies[0].dbfs = -20;
+}
+
+static struct uw_scenario *make(const struct plan *plan, const struct rate *rate, double snr_db,
+                                uint64_t seed, bool impaired) {
+    struct uw_scenario *s = NULL;
+    struct uw_synth_receiver *rx;
+    struct uw_synth_emitter *e;
+    uint64_t state = seed * 1000003;
+
+    assert(uw_scenario_new(&s) == 0);
+    s->seed = seed;
+    s->n_receivers = s->n_emitters = 1;
+    rx = &s->receivers[0];
+    uw_synth_receiver_init(rx);
+    (void)uw_str_copy(rx->name, sizeof(rx->name), "rx");
+    rx->rate_hz = plan->rate_hz;
+    rx->freq_hz = plan->centre_hz;
+    rx->format = plan->format;
+    rx->noise_dbfs = -30;
+    rx->ppm = draw(&state, -60, 60);
+    e = &s->emitters[0];
+    uw_synth_emitter_init(e, UW_SYNTH_EXPRESSLRS);
+    (void)uw_str_copy(e->name, sizeof(e->name), "link");
+    (void)uw_str_copy(e->variant, sizeof(e->variant), rate->name);
+    (void)uw_str_copy(e->domain, sizeof(e->domain), plan->domain);
+    e->level_db = snr_db;
+    e->ppm = draw(&state, -20, 20);
+    e->telemetry_ppm = draw(&state, -20, 20);
+    e->start_s = draw(&state, 0.3, 0.8);
+    /* a little longer than the limit: what is heard at its end is decided after it */
+    s->duration_s = e->start_s + rate->limit_s + 0.3;
+    if (impaired)
+        impair(rx, s->duration_s, &state);
+    return s;
+}
+
+/* What the receiver could have heard before the limit. */
+struct offer {
+    double rate_hz, start_s, limit_s;
+    int packets;
+    double on_air_s;
+};
+
+static bool on_burst(const struct uw_synth_burst *b, void *userdata) {
+    struct offer *o = userdata;
+    double stop_s = (b->start + b->count) / o->rate_hz;
+
+    if (b->in_band >= 0.999 && stop_s <= o->start_s + o->limit_s) {
+        ++o->packets;
+        o->on_air_s += b->count / o->rate_hz;
+    }
+    return true;
+}
+
+static void print_tracks(const struct field_setting *s, const char *family, double start_s) {
+    uint64_t n = s->n_tracks < FIELD_LIST_MAX ? s->n_tracks : FIELD_LIST_MAX;
+    bool any = false;
+
+    printf("\"candidates\":%llu,\"tracks\":[", (unsigned long long)s->n_tracks);
+    for (uint64_t i = 0; i < n; ++i) {
+        const struct field_track *t = &s->tracks[i];
+        bool right = family && strcmp(t->family, family) == 0 && t->first_s >= start_s;
+
+        if (t->llr < PEAK_MIN)
+            continue;
+        printf("%s[%.2f,%.5f,%d]", any ? "," : "", t->llr, t->confidence, right);
+        any = true;
+    }
+    printf("]");
+}
+
+/* "right": it names the family of what is on the air. */
+static void print_alerts(const struct field_setting *s, const char *family, double start_s) {
+    uint64_t n = s->n_alerts < FIELD_LIST_MAX ? s->n_alerts : FIELD_LIST_MAX;
+
+    printf("\"alerts\":[");
+    for (uint64_t i = 0; i < n; ++i) {
+        const struct field_alert *a = &s->alerts[i];
+        bool right = family && strcmp(a->family, family) == 0 && a->time_s >= start_s;
+
+        printf("%s{\"time_s\":%.4f,\"confidence\":%.5f,\"family\":\"%s\",\"variant\":\"%s\","
+               "\"domain\":\"%s\",\"right\":%s}",
+               i ? "," : "", a->time_s - start_s, a->confidence, a->family, a->variant, a->domain,
+               right ? "true" : "false");
+    }
+    printf("],");
+}
+
+static void run_pd(const struct plan *plan, const struct rate *rate, double snr_db, uint64_t seed,
+                   bool impaired, bool brief, const struct uw_sigdb *db, struct field *field) {
+    UW_CLEANUP(uw_scenario_freep) struct uw_scenario *s = make(plan, rate, snr_db, seed, impaired);
+    struct offer offer = {plan->rate_hz, s->emitters[0].start_s, rate->limit_s, 0, 0};
+
+    assert(uw_synth_truth(s, 0, NULL, on_burst, &offer) == 0);
+    *field = (struct field){.n_settings = 1};
+    field->settings[0].false_alerts_per_hour = DEFAULT_RATE;
+    field_run(s, 0, db, brief, field);
+    printf("{\"kind\":\"pd\",\"plan\":\"%s\",\"rate\":\"%s\",\"snr_db\":%g,\"impaired\":%s,"
+           "\"seed\":%llu,\"limit_s\":%g,\"packets\":%d,\"on_air_s\":%.4f,",
+           plan->domain, rate->name, snr_db, impaired ? "true" : "false", (unsigned long long)seed,
+           rate->limit_s, offer.packets, offer.on_air_s);
+    print_alerts(&field->settings[0], "expresslrs", offer.start_s);
+    print_tracks(&field->settings[0], "expresslrs", offer.start_s);
+    printf("}\n");
+    fflush(stdout);
+}
+
+/* The place of the last part of a path, without its ending. */
+static void print_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+
+    printf("%.*s", (int)strcspn(name, "."), name);
+}
+
+static void run_scenario(const struct uw_scenario *s, const char *path, int receiver,
+                         double level_db, const struct uw_sigdb *db, struct field *field) {
+    static const double per_hour[] = {DEFAULT_RATE, 1, 10};
+
+    *field = (struct field){.n_settings = 3};
+    for (int i = 0; i < 3; ++i)
+        field->settings[i].false_alerts_per_hour = per_hour[i];
+    field_run(s, receiver, db, false, field);
+    printf("{\"kind\":\"scenario\",\"scenario\":\"");
+    print_name(path);
+    printf("\",\"receiver\":\"%s\",\"seed\":%llu,\"seconds\":%.3f,", s->receivers[receiver].name,
+           (unsigned long long)s->seed, field->seconds);
+    if (!isnan(level_db))
+        printf("\"level_db\":%g,", level_db);
+    printf("\"settings\":[");
+    for (int i = 0; i < 3; ++i)
+        printf("%s{\"per_hour\":%.9g,\"alerts\":%llu}", i ? "," : "", per_hour[i],
+               (unsigned long long)field->settings[i].n_alerts);
+    printf("],");
+    print_alerts(&field->settings[0], NULL, 0);
+    print_tracks(&field->settings[0], NULL, 0);
+    printf("}\n");
+    fflush(stdout);
+}
+
+static int do_pd(int argc, char **argv, const struct uw_sigdb *db, struct field *field) {
+    const struct plan *plan = NULL;
+    const struct rate *rate = NULL;
+    bool impaired = false, brief = false;
+    double snr_db;
+    int64_t first, last;
+
+    if (argc < 5 || uw_str_to_double(argv[2], -60, 80, &snr_db) ||
+        uw_str_to_int64(argv[3], 1, 1000000000, &first) ||
+        uw_str_to_int64(argv[4], first, 1000000000, &last))
+        return 2;
+    for (size_t i = 0; i < UW_ARRAY_SIZE(plans); ++i)
+        if (strcmp(plans[i].domain, argv[0]) == 0)
+            plan = &plans[i];
+    for (size_t i = 0; plan && i < UW_ARRAY_SIZE(rates); ++i)
+        if (rates[i].is_2g4 == plan->is_2g4 && strcmp(rates[i].name, argv[1]) == 0)
+            rate = &rates[i];
+    if (!rate)
+        return 2;
+    for (int i = 5; i < argc; ++i) {
+        impaired |= strcmp(argv[i], "impaired") == 0;
+        brief |= strcmp(argv[i], "brief") == 0;
+    }
+    for (int64_t seed = first; seed <= last; ++seed)
+        run_pd(plan, rate, snr_db, (uint64_t)seed, impaired, brief, db, field);
+    return 0;
+}
+
+static int do_scenario(int argc, char **argv, const struct uw_sigdb *db, struct field *field) {
+    UW_CLEANUP(uw_scenario_freep) struct uw_scenario *s = NULL;
+    static struct uw_diag diag;
+    double seconds, level_db = NAN;
+    int64_t seed;
+
+    if (argc < 3 || uw_str_to_double(argv[1], 0.1, 1e6, &seconds) ||
+        uw_str_to_int64(argv[2], 1, 1000000000, &seed) ||
+        (argc > 3 && uw_str_to_double(argv[3], -60, 80, &level_db)))
+        return 2;
+    if (uw_scenario_load(argv[0], &diag, &s) != 0) {
+        uw_diag_print(&diag, stderr);
+        return 1;
+    }
+    s->seed = (uint64_t)seed;
+    s->duration_s = seconds;
+    for (int i = 0; i < s->n_emitters && !isnan(level_db); ++i) {
+        s->emitters[i].level_is_dbfs = false;
+        s->emitters[i].level_db = level_db;
+    }
+    for (int i = 0; i < s->n_receivers; ++i)
+        run_scenario(s, argv[0], i, level_db, db, field);
+    return 0;
+}
+
+static int do_list(void) {
+    for (size_t p = 0; p < UW_ARRAY_SIZE(plans); ++p)
+        for (size_t i = 0; i < UW_ARRAY_SIZE(rates); ++i)
+            if (rates[i].is_2g4 == plans[p].is_2g4)
+                printf("{\"plan\":\"%s\",\"centre_hz\":%.1f,\"rate_hz\":%.1f,\"rate\":\"%s\","
+                       "\"limit_s\":%g,\"bandwidth_hz\":%g,\"sf\":%d}\n",
+                       plans[p].domain, plans[p].centre_hz, plans[p].rate_hz, rates[i].name,
+                       rates[i].limit_s, rates[i].bandwidth_hz, rates[i].sf);
+    return 0;
+}
+
+static struct uw_sigdb *load(void) {
+    static struct uw_diag diag;
+    struct uw_sigdb *db = NULL;
+    int r = uw_sigdb_load(UW_SIGNATURES, &diag, &db);
+
+    uw_diag_print(&diag, stderr);
+    assert(r == 0);
+    return db;
+}
+
+int main(int argc, char **argv) {
+    struct uw_sigdb *db = load();
+    struct field *field = calloc(1, sizeof(*field));
+    int status = 2;
+
+    assert(field);
+    if (argc > 1 && strcmp(argv[1], "pd") == 0)
+        status = do_pd(argc - 2, argv + 2, db, field);
+    else if (argc > 1 && strcmp(argv[1], "scenario") == 0)
+        status = do_scenario(argc - 2, argv + 2, db, field);
+    else if (argc == 2 && strcmp(argv[1], "list") == 0)
+        status = do_list();
+    if (status == 2)
+        fprintf(stderr, "usage: detection pd PLAN RATE SNR_DB FIRST LAST [brief] [impaired]\n"
+                        "       detection scenario FILE SECONDS SEED [LEVEL_DB]\n"
+                        "       detection list\n");
+    uw_sigdb_free(db);
+    free(field);
+    return status;
+}

@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Detection campaigns: runs the worker in parallel, keeps every run, makes tables and plots.
+
+  detection.py pd            probability of detection over SNR, 1 dB steps
+  detection.py false-alarms  simulated hours of scenario files without a drone
+  detection.py look-alikes   each scenario alone, its level swept
+  detection.py report        tables, plots, calibration from what has been run
+  detection.py baseline      make the fixed-seed figures that "check" compares with
+  detection.py check         run them again; fails if one has moved beyond its statistical error
+
+Every run is one line in a file of the results directory and is not done again: a campaign that was
+stopped goes on where it was. docs/scoring.md describes what is measured and how.
+"""
+import argparse
+import concurrent.futures
+import hashlib
+import json
+import math
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).resolve().parent
+BASELINE = HERE / "baseline.json"
+WORKER = "tests/campaigns/detection"
+CHUNK = 10  # seeds a job
+
+
+class Results:
+    """Lines of JSON, appended whole; a line that was cut by a kill is dropped."""
+
+    def __init__(self, directory, name, worker, mix):
+        self.path = directory / (name + ".jsonl")
+        self.lock = threading.Lock()
+        directory.mkdir(parents=True, exist_ok=True)
+        self.check_build(directory / "build.json", worker, mix)
+        self.lines = []
+        text = self.path.read_text() if self.path.exists() else ""
+        for line in text.splitlines(keepends=True):
+            if line.endswith("\n"):
+                self.lines.append(json.loads(line))
+        if text and not text.endswith("\n"):
+            self.path.write_text(text[:text.rfind("\n") + 1])
+
+    @staticmethod
+    def check_build(path, worker, mix):
+        """Figures of two builds are not figures of one detector."""
+        digest = hashlib.sha256(worker.read_bytes()).hexdigest()
+        known = json.loads(path.read_text())["worker"] if path.exists() else digest
+        if known != digest and not mix:
+            sys.exit(f"error: {path.parent} holds results of another build: "
+                     "give another --results, or --mix to add to them")
+        path.write_text(json.dumps({"worker": digest}) + "\n")
+
+    def add(self, text):
+        with self.lock, self.path.open("a") as f:
+            f.write(text)
+            f.flush()
+            self.lines += [json.loads(line) for line in text.splitlines()]
+
+
+class Progress:
+    def __init__(self, total):
+        self.total, self.done, self.begin, self.shown = total, 0, time.monotonic(), 0.0
+        self.tty = sys.stderr.isatty()
+
+    def step(self, what):
+        self.done += 1
+        now = time.monotonic()
+        if now - self.shown < (0.2 if self.tty else 10) and self.done < self.total:
+            return
+        self.shown = now
+        left = (now - self.begin) / self.done * (self.total - self.done)
+        text = f"{self.done}/{self.total} jobs, {left:.0f} s to go: {what}"
+        print(f"\r\033[K{text}" if self.tty else text, end="" if self.tty else "\n",
+              file=sys.stderr, flush=True)
+        if self.tty and self.done == self.total:
+            print(file=sys.stderr)
+
+
+def work(worker, args):
+    done = subprocess.run(["nice", "-n", "19", str(worker), *map(str, args)],
+                          capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, args))}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def run_jobs(worker, jobs, results, n_parallel):
+    """Each job: arguments of the worker."""
+    progress = Progress(len(jobs))
+    with concurrent.futures.ThreadPoolExecutor(n_parallel) as pool:
+        running = {pool.submit(work, worker, job): job for job in jobs}
+        try:
+            for future in concurrent.futures.as_completed(running):
+                results.add(future.result())
+                progress.step(" ".join(map(str, running[future][:6])))
+        except (KeyboardInterrupt, RuntimeError) as e:
+            pool.shutdown(wait=True, cancel_futures=True)
+            sys.exit(f"stopped: {e}; what was done is kept" if str(e) else
+                     "stopped; what was done is kept")
+
+
+def chunks(seeds):
+    """Runs of consecutive seeds, at most CHUNK long: (first, last)."""
+    found = []
+    for seed in seeds:
+        if found and seed == found[-1][1] + 1 and seed - found[-1][0] < CHUNK:
+            found[-1][1] = seed
+        else:
+            found.append([seed, seed])
+    return found
+
+
+def point(line):
+    return line["plan"], line["rate"], line["snr_db"], line["impaired"]
+
+
+def in_time(line):
+    """The first right alert, if it came within the limit."""
+    times = [a["time_s"] for a in line["alerts"] if a["right"]]
+    return min(times) if times and min(times) <= line["limit_s"] else None
+
+
+def do_pd(args):
+    curves = [(c["plan"], c["rate"]) for c in map(json.loads,
+              work(args.worker, ["list"]).splitlines())
+              if (not args.plan or c["plan"] in args.plan)
+              and (not args.rate or c["rate"] in args.rate)]
+    if not curves:
+        sys.exit("error: no such plan and rate; detection list names them")
+    results = Results(args.results, "pd", args.worker, args.mix)
+    flags = ["impaired"] if args.impaired else []
+    zeros = dict.fromkeys(curves, 0)
+    top, bottom = args.snr
+    for snr in range(top, bottom - 1, -1):
+        # a curve has ended after two points in a row without one detection
+        active = [c for c in curves if zeros[c] < 2]
+        done = {}
+        for line in results.lines:
+            done.setdefault(point(line), set()).add(line["seed"])
+        jobs = [["pd", *c, snr, first, last, *flags] for c in active
+                for first, last in chunks(s for s in range(1, args.seeds + 1)
+                                          if s not in done.get((*c, snr, args.impaired), ()))]
+        if jobs:
+            print(f"{snr:+d} dB: {len(active)} curves", file=sys.stderr)
+            run_jobs(args.worker, jobs, results, args.jobs)
+        for c in active:
+            hits = [in_time(x) for x in results.lines if point(x) == (*c, snr, args.impaired)]
+            zeros[c] = 0 if any(h is not None for h in hits) else zeros[c] + 1
+
+
+def scenario_jobs(args, results, levels, seconds, n_seeds):
+    done = {(x["scenario"], x["seed"], x.get("level_db")) for x in results.lines}
+    return [["scenario", path, seconds, seed] + ([] if level is None else [level])
+            for seed in range(1, n_seeds + 1) for level in levels for path in args.scenario
+            if (pathlib.Path(path).name.split(".")[0], seed, level) not in done]
+
+
+def do_false_alarms(args):
+    results = Results(args.results, "false-alarms", args.worker, args.mix)
+    n = math.ceil(args.hours * 3600 / args.chunk_s)
+    run_jobs(args.worker, scenario_jobs(args, results, [None], args.chunk_s, n), results, args.jobs)
+
+
+def do_look_alikes(args):
+    results = Results(args.results, "look-alikes", args.worker, args.mix)
+    levels = list(range(args.levels[0], args.levels[1] + 1))
+    seconds = round(args.hours * 3600 / len(levels), 1)
+    run_jobs(args.worker, scenario_jobs(args, results, levels, seconds, 1), results, args.jobs)
+
+
+def do_report(args):
+    import report  # needs numpy and matplotlib, which nothing else here does
+    report.write(args.results, args.plots or args.results / "plots",
+                 [json.loads(x) for x in work(args.worker, ["list"]).splitlines()])
+
+
+# plan, rate, SNR: where the link stands out of the noise, and where that ends
+BASELINE_POINTS = [("FCC915", "200Hz", 3), ("FCC915", "200Hz", 0), ("FCC915", "200Hz", -3),
+                   ("FCC915", "50Hz", 0), ("EU868", "100Hz", 0), ("EU868-3.x", "200Hz", 0),
+                   ("ISM2G4", "250Hz", 0)]
+
+
+def measure(worker, p, seeds, n_parallel):
+    jobs = [["pd", *p, first, last, "brief"] for first, last in chunks(range(1, seeds + 1))]
+    with concurrent.futures.ThreadPoolExecutor(n_parallel) as pool:
+        lines = [json.loads(x) for out in pool.map(lambda j: work(worker, j), jobs)
+                 for x in out.splitlines()]
+    times = [t for t in map(in_time, lines) if t is not None]
+    return len(times), statistics.median(times) if times else None
+
+
+def do_baseline(args):
+    points = []
+    for p in BASELINE_POINTS:
+        k, median = measure(args.worker, p, args.seeds, args.jobs)
+        points.append({"plan": p[0], "rate": p[1], "snr_db": p[2], "seeds": args.seeds,
+                       "detected": k, "median_s": median and round(median, 3)})
+        print(points[-1])
+    text = ",\n".join("  " + json.dumps(p) for p in points)
+    BASELINE.write_text('{"made_by": "tests/campaigns/detection.py baseline --worker '
+                        f'build/{WORKER}",\n "points": [\n{text}\n]}}\n')
+
+
+def do_check(args):
+    import bounds
+    faults = 0
+    for p in json.loads(BASELINE.read_text())["points"]:
+        k, _ = measure(args.worker, (p["plan"], p["rate"], p["snr_db"]), p["seeds"], args.jobs)
+        low, high = bounds.wilson(p["detected"], p["seeds"])
+        moved = not low <= k / p["seeds"] <= high
+        faults += moved
+        print(f"{p['plan']} {p['rate']} at {p['snr_db']:+d} dB: {k} of {p['seeds']} detected, "
+              f"baseline {p['detected']}{': MOVED' if moved else ''}")
+    if faults:
+        print("If this was meant, make the baseline anew: " +
+              json.loads(BASELINE.read_text())["made_by"])
+    return 1 if faults else 0
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, do in COMMANDS.items():
+        p = commands.add_parser(name)
+        p.set_defaults(do=do)
+        p.add_argument("--worker", type=pathlib.Path, default=SOURCE / "build" / WORKER)
+        p.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), help="in parallel")
+        if name not in ("baseline", "check"):
+            p.add_argument("--results", type=pathlib.Path, required=True, metavar="DIR")
+        if name in ("pd", "false-alarms", "look-alikes"):
+            p.add_argument("--mix", action="store_true", help="add to results of another build")
+        if name in ("pd", "baseline"):
+            p.add_argument("--seeds", type=int, default=100 if name == "pd" else 16,
+                           help="runs a point (%(default)s)")
+        if name == "pd":
+            p.add_argument("--plan", action="append", help="only this one (may be repeated)")
+            p.add_argument("--rate", action="append", help="only this one (may be repeated)")
+            p.add_argument("--snr", type=int, nargs=2, default=(6, -26), metavar=("FROM", "TO"),
+                           help="dB, downwards (6 -26)")
+            p.add_argument("--impaired", action="store_true")
+        if name == "report":
+            p.add_argument("--plots", type=pathlib.Path, metavar="DIR")
+        if name in ("false-alarms", "look-alikes"):
+            p.add_argument("scenario", nargs="+")
+            p.add_argument("--hours", type=float, default=12 if name == "false-alarms" else 1,
+                           help="of signal for each scenario (%(default)s)")
+        if name == "false-alarms":
+            p.add_argument("--chunk-s", type=float, default=600, help="a run (%(default)s)")
+        if name == "look-alikes":
+            p.add_argument("--levels", type=int, nargs=2, default=(-15, 50),
+                           metavar=("FROM", "TO"), help="dB, upwards (-15 50)")
+    return parser.parse_args()
+
+
+COMMANDS = {"pd": do_pd, "false-alarms": do_false_alarms, "look-alikes": do_look_alikes,
+            "report": do_report, "baseline": do_baseline, "check": do_check}
+
+if __name__ == "__main__":
+    sys.dont_write_bytecode = True
+    chosen = options()
+    if not chosen.worker.is_file():
+        sys.exit(f"error: {chosen.worker}: not there; build it, or name it with --worker")
+    sys.exit(chosen.do(chosen))

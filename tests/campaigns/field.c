@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#undef NDEBUG
+
+#include "field.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rx-impl.h"
+#include "uw/base/err.h"
+#include "uw/base/str.h"
+#include "uw/base/time.h"
+#include "uw/sig/detector.h"
+
+#define BLOCK    65536
+#define HELD_MAX 1024
+
+/* Detections are held, in the order of their ends, until nothing earlier can come: what the engine
+ * does for many receivers. */
+struct listener {
+    struct field *field;
+    struct uw_rx_report report;
+    double rate_hz;
+    size_t n_held;
+    struct uw_detection held[HELD_MAX];
+};
+
+static double seconds_of(int64_t time_ns) {
+    return (double)time_ns * 1e-9;
+}
+
+static void on_track(void *userdata, const struct uw_track *t) {
+    struct field_setting *s = userdata;
+    struct field_track *track = NULL;
+
+    if (!t->drone || t->role == UW_ROLE_BACKGROUND)
+        return;
+    for (uint64_t i = 0; i < s->n_tracks && i < FIELD_LIST_MAX && !track; ++i)
+        if (strcmp(s->tracks[i].track, t->track) == 0)
+            track = &s->tracks[i];
+    if (!track) {
+        if (s->n_tracks++ >= FIELD_LIST_MAX)
+            return;
+        track = &s->tracks[s->n_tracks - 1];
+        uw_str_copy(track->track, sizeof(track->track), t->track);
+        track->first_s = seconds_of(t->head.time_ns);
+        track->confidence = track->llr = -INFINITY;
+    }
+    uw_str_copy(track->family, sizeof(track->family), t->family);
+    track->confidence = fmax(track->confidence, t->confidence);
+    track->llr = fmax(track->llr, t->llr);
+}
+
+static void on_alert(void *userdata, const struct uw_alert *a) {
+    struct field_setting *s = userdata;
+    struct field_alert *alert;
+
+    if (a->kind != UW_ALERT_UAS || a->event != UW_ALERT_RAISED)
+        return;
+    if (s->n_alerts++ >= FIELD_LIST_MAX)
+        return;
+    alert = &s->alerts[s->n_alerts - 1];
+    alert->time_s = seconds_of(a->head.time_ns);
+    alert->confidence = a->confidence;
+    uw_str_copy(alert->track, sizeof(alert->track), a->track);
+    uw_str_copy(alert->family, sizeof(alert->family), a->family);
+    uw_str_copy(alert->variant, sizeof(alert->variant), a->variant);
+    uw_str_copy(alert->domain, sizeof(alert->domain), a->domain);
+}
+
+static void give(struct listener *l, int64_t before_ns) {
+    size_t n = 0;
+
+    for (; n < l->n_held && l->held[n].t_end_ns < before_ns; ++n)
+        for (int i = 0; i < l->field->n_settings; ++i)
+            assert(uw_fuse_detection(l->field->settings[i].fuse, &l->held[n]) == 0);
+    l->n_held -= n;
+    memmove(l->held, l->held + n, l->n_held * sizeof(l->held[0]));
+}
+
+static void on_detection(void *userdata, const struct uw_detection *d) {
+    struct listener *l = userdata;
+    size_t i;
+
+    assert(l->n_held < HELD_MAX);
+    for (i = l->n_held; i > 0 && l->held[i - 1].t_end_ns > d->t_end_ns; --i)
+        l->held[i] = l->held[i - 1];
+    l->held[i] = *d;
+    ++l->n_held;
+}
+
+static void on_finding(void *userdata, const struct uw_finding *f) {
+    static const struct uw_quality quality = {.noise_dbfs = NAN};
+    struct listener *l = userdata;
+
+    uw_rx_report_finding(&l->report, f, &quality);
+}
+
+static void on_progress(void *userdata, uint64_t sample) {
+    struct listener *l = userdata;
+    uint64_t sure = uw_rx_report_progress(&l->report, sample);
+    int64_t time_ns = uw_time_of_sample(0, sure, l->rate_hz);
+
+    give(l, time_ns);
+    for (int i = 0; i < l->field->n_settings; ++i)
+        assert(uw_fuse_advance(l->field->settings[i].fuse, time_ns) == 0);
+}
+
+static struct listener *listener_new(const struct uw_synth_receiver *rx, struct field *field) {
+    static const struct uw_head head = {.site = "site", .node = "node", .run = "run"};
+    static const struct uw_fuse_ops ops = {.track = on_track, .alert = on_alert};
+    struct listener *l = calloc(1, sizeof(*l));
+
+    assert(l);
+    l->field = field;
+    l->rate_hz = rx->rate_hz;
+    l->report.tuning = (struct uw_tuning){rx->freq_hz, rx->rate_hz, NAN};
+    l->report.send = on_detection;
+    l->report.userdata = l;
+    assert(uw_rx_report_name(&l->report, &head, "rx") == 0);
+    for (int i = 0; i < field->n_settings; ++i) {
+        struct field_setting *s = &field->settings[i];
+        struct uw_fuse_config config;
+
+        uw_fuse_config_init(&config);
+        config.false_alerts_per_hour = s->false_alerts_per_hour;
+        s->n_alerts = s->n_tracks = 0;
+        assert(uw_fuse_new(&config, &ops, s, &s->fuse) == 0);
+    }
+    return l;
+}
+
+static void listener_end(struct listener *l) {
+    uw_rx_report_flush(&l->report);
+    give(l, INT64_MAX);
+    for (int i = 0; i < l->field->n_settings; ++i) {
+        struct field_setting *s = &l->field->settings[i];
+
+        assert(uw_fuse_finish(s->fuse, true) == 0);
+        s->fuse = uw_fuse_free(s->fuse);
+    }
+    free(l);
+}
+
+void field_run(const struct uw_scenario *scenario, int receiver, const struct uw_sigdb *db,
+               bool stop_at_alert, struct field *field) {
+    static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
+    const struct uw_synth_receiver *rx = &scenario->receivers[receiver];
+    struct listener *l = listener_new(rx, field);
+    struct uw_detector_config config = {
+        .rate_hz = rx->rate_hz, .freq_hz = rx->freq_hz, .format = rx->format, .db = db};
+    struct uw_detector *detector = NULL;
+    struct uw_synth *synth = NULL;
+    static struct uw_diag diag;
+    void *block = malloc(BLOCK * uw_iq_format_size(rx->format));
+    size_t got = BLOCK;
+    uint64_t n = 0;
+    int r = uw_synth_new(scenario, receiver, &diag, &synth);
+
+    uw_diag_print(&diag, stderr);
+    assert(r == 0 && block);
+    assert(uw_detector_new(&config, &ops, l, &detector) == 0);
+    while (got == BLOCK && !(stop_at_alert && field->settings[0].n_alerts > 0)) {
+        assert(uw_synth_read(synth, block, BLOCK, &got) == 0);
+        uw_detector_push(detector, block, got);
+        n += got;
+    }
+    uw_detector_flush(detector);
+    listener_end(l);
+    field->seconds = (double)n / rx->rate_hz;
+    uw_detector_free(detector);
+    uw_synth_free(synth);
+    free(block);
+}
