@@ -19,6 +19,7 @@
 
 #include "uw/base/util.h"
 
+#define CHUNK  FIR_ROOM
 #define POINTS 512 /* of the curve, from 0 to half the rate */
 
 static double curve(const struct uw_synth_receiver *r, double hz) {
@@ -47,14 +48,19 @@ bool fir_init(struct fir *fir, const struct uw_synth_receiver *r) {
     return true;
 }
 
+/* CHUNK outputs at a time, so that the sums stay in registers. */
 UW_CLONES void fir_run(const struct fir *fir, const float *x, float *y, size_t n) {
-    const float *mid = x + FIR_HALF;
-    for (size_t k = 0; k < n; k++)
-        y[k] = fir->h[0] * mid[k];
-    for (size_t d = 1; d <= FIR_HALF; d++) {
-        float h = fir->h[d];
-        for (size_t k = 0; k < n; k++)
-            y[k] += h * (x[k + FIR_HALF - d] + mid[k + d]);
+    for (size_t from = 0; from < n; from += CHUNK) {
+        float sum[CHUNK];
+        const float *mid = x + from + FIR_HALF;
+        size_t len = n - from < CHUNK ? n - from : CHUNK;
+        for (size_t k = 0; k < CHUNK; k++)
+            sum[k] = fir->h[0] * mid[k];
+        for (size_t d = 1; d <= FIR_HALF; d++)
+            for (size_t k = 0; k < CHUNK; k++)
+                sum[k] += fir->h[d] * (*(mid + k - d) + mid[k + d]);
+        for (size_t k = 0; k < len; k++)
+            y[from + k] = sum[k];
     }
 }
 
@@ -99,5 +105,16 @@ UW_CLONES void cis_run(const float *cycles, float *re, float *im, size_t n) {
                                y * (-1 / 5040.0f + y * (1 / 362880.0f - y * (1 / 39916800.0f))))));
         re[k] = 1 - 2 * s * s;
         im[k] = 2 * s * c;
+    }
+}
+
+UW_CLONES void mix_run(const float *sre, const float *sim, struct cgain g0, struct cgain g1,
+                       float *re, float *im, int len) {
+    float ar = (float)g0.re, ai = (float)g0.im;
+    float br = (float)((g1.re - g0.re) / len), bi = (float)((g1.im - g0.im) / len);
+    for (int k = 0; k < len; k++) {
+        float gr = ar + br * (float)k, gi = ai + bi * (float)k;
+        re[k] += sre[k] * gr - sim[k] * gi;
+        im[k] += sre[k] * gi + sim[k] * gr;
     }
 }

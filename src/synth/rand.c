@@ -13,6 +13,7 @@
 #include "synth-impl.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "uw/base/util.h"
 
@@ -96,9 +97,14 @@ static float zig_slow(const struct zig *zig, struct rng *rng, uint32_t bits) {
 static inline float zig_one(const struct zig *zig, struct rng *rng, uint32_t bits) {
     unsigned i = bits & 0xff;
     float x = (float)(int32_t)(bits >> 9) * 0x1p-23f * zig->x[i];
-    if (__builtin_expect(x < zig->x[i + 1], 1))
-        return (bits & 0x100) ? -x : x;
-    return zig_slow(zig, rng, bits);
+    if (__builtin_expect(!(x < zig->x[i + 1]), 0))
+        return zig_slow(zig, rng, bits);
+    /* the sign by its bit: no processor foresees a branch that random numbers take */
+    uint32_t u;
+    memcpy(&u, &x, sizeof(u));
+    u ^= (bits & 0x100) << 23;
+    memcpy(&x, &u, sizeof(x));
+    return x;
 }
 
 void zig_fill(const struct zig *zig, struct rng *rng, float sigma, float *re, float *im, size_t n) {

@@ -227,6 +227,29 @@ static void read_top(struct reader *in, const struct uw_conf_node *root) {
             uw_conf_mistake(in->conf, root, "start: not an RFC 3339 time");
 }
 
+static void read_environment(struct reader *in, const struct uw_conf_node *root) {
+    double level = 0, density = 1;
+    const char *name;
+    bool more =
+        uw_conf_get_double(in->conf, root, "environment_level_db", false, -100, 100, &level);
+    more |= uw_conf_get_double(in->conf, root, "environment_density", false, 0, 100, &density);
+    if (!uw_conf_get_string(in->conf, root, "environment", false, 40, &name)) {
+        if (more)
+            uw_conf_mistake(in->conf, root,
+                            "environment: missing, but its level or density is set");
+        return;
+    }
+    int n = in->scenario->n_emitters;
+    if (uw_scenario_add_environment(in->scenario, name, level, density, NULL) != 0)
+        uw_conf_mistake(in->conf, uw_conf_find(root, "environment"),
+                        "environment: unknown, or too many emitters with it");
+    for (int i = n; i < in->scenario->n_emitters; i++) {
+        const char *fault = emitter_fault(&in->scenario->emitters[i]);
+        if (fault)
+            uw_conf_mistake(in->conf, root, "environment_density: too high: %s", fault);
+    }
+}
+
 static void read_all(struct reader *in) {
     const struct uw_conf_node *root = uw_conf_root(in->conf), *list, *node;
     read_top(in, root);
@@ -234,6 +257,7 @@ static void read_all(struct reader *in) {
     for (size_t i = 0; list && i < uw_conf_list_len(list); i++)
         if ((node = uw_conf_list_group(in->conf, list, i)))
             scenario_read_emitter(in, node);
+    read_environment(in, root);
     list = uw_conf_get_list(in->conf, root, "receivers", true, 1, UW_SYNTH_MAX_RECEIVERS);
     for (size_t i = 0; list && i < uw_conf_list_len(list); i++)
         if ((node = uw_conf_list_group(in->conf, list, i)))

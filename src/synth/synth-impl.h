@@ -346,6 +346,7 @@ void cis_run(const float *cycles, float *re, float *im, size_t n);
 /* ---- what the analogue side does to the whole band (filter.c) ---- */
 
 #define FIR_HALF 12
+#define FIR_ROOM 64
 
 struct fir {
     float h[FIR_HALF + 1]; /* h[0] in the middle */
@@ -353,11 +354,14 @@ struct fir {
 
 /* False if the receiver has no such filter. */
 bool fir_init(struct fir *fir, const struct uw_synth_receiver *r);
-/* y[k] from x[k] .. x[k + 2 FIR_HALF] */
+/* y[k] from x[k] .. x[k + 2 FIR_HALF]; x has room for FIR_ROOM more, whose values do not matter. */
 void fir_run(const struct fir *fir, const float *x, float *y, size_t n);
 /* y[k] = sum of h[i] x[k + LEAK_TAPS - 1 - i] */
 void leak_filter(const struct voice_leak *l, const float *xr, const float *xi, float *yr, float *yi,
                  size_t n);
+/* re, im += s times a gain that goes from g0 to g1. */
+void mix_run(const float *sre, const float *sim, struct cgain g0, struct cgain g1, float *re,
+             float *im, int len);
 /* y = x (1 - |x|^2/a^2), held where that would turn back; a: the intercept's amplitude. */
 void cubic_run(float a, float *re, float *im, size_t n);
 

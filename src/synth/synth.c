@@ -40,7 +40,7 @@ struct uw_synth {
     uint64_t kept;     /* of those read, the ones that no listed loss took */
     bool filtered;
     struct fir fir;
-    float raw_re[BLOCK + 2 * FIR_HALF], raw_im[BLOCK + 2 * FIR_HALF];
+    float raw_re[BLOCK + 2 * FIR_HALF + FIR_ROOM], raw_im[BLOCK + 2 * FIR_HALF + FIR_ROOM];
     float re[BLOCK], im[BLOCK];
     size_t have, used; /* of the block in re, im */
 };
@@ -155,14 +155,11 @@ static void tone_add(const struct uw_synth *s, double freq_hz, double dbfs, uint
     const struct uw_synth_receiver *r = s->rx.r;
     float sre[PIECE], sim[PIECE];
     double f = (freq_hz - r->freq_hz) / r->rate_hz;
-    float a = (float)pow(10, dbfs / 20);
+    struct cgain g = {pow(10, dbfs / 20), 0};
     for (size_t k = 0; k < n; k += PIECE) {
         int len = n - k < PIECE ? (int)(n - k) : PIECE;
         chirp_run(f * (double)(n0 + k), f, 0, sre, sim, len);
-        for (int j = 0; j < len; j++) {
-            re[k + (size_t)j] += a * sre[j];
-            im[k + (size_t)j] += a * sim[j];
-        }
+        mix_run(sre, sim, g, g, re + k, im + k, len);
     }
 }
 

@@ -6,7 +6,7 @@
  * Density falls from freq_hz to both sides as 1/(1 + (2 f/bandwidth)^2): inside the band it is a
  * shoulder, from outside a slope. A short complex FIR of the root of that curve (its first Fourier
  * terms over the receiver's band) shapes white noise. A slot is on or off by the burst's seed and
- * its number alone. The noise under it is the sum of four uniform numbers each way: bell-shaped,
+ * its number alone. The noise under it is the sum of four uniform bytes each way: bell-shaped,
  * but without the tails of thermal noise.
  */
 
@@ -38,17 +38,21 @@ void voice_leak_open(struct voice *v, const struct rx *rx) {
     }
 }
 
-static float bell(uint64_t bits) {
-    int sum = (int)(bits & 0xffff) + (int)(bits >> 16 & 0xffff) + (int)(bits >> 32 & 0xffff) +
-              (int)(bits >> 48);
-    return 1.2247449f * ((float)sum * 0x1p-16f - 2.0f); /* variance 1/2 */
+/* Sum of the four bytes, less its mean, scaled to variance 1/2. */
+static float bell(uint32_t bits) {
+    uint32_t pairs = (bits & 0xff00ff) + (bits >> 8 & 0xff00ff);
+    int sum = (int)((pairs & 0xffff) + (pairs >> 16));
+    return (float)(sum - 510) * 4.7841964e-3f;
 }
 
 static void bell_fill(struct rng *rng, float *re, float *im, int n) {
+    struct rng local = *rng;
     for (int k = 0; k < n; k++) {
-        re[k] = bell(rng_next(rng));
-        im[k] = bell(rng_next(rng));
+        uint64_t bits = rng_next(&local);
+        re[k] = bell((uint32_t)bits);
+        im[k] = bell((uint32_t)(bits >> 32));
     }
+    *rng = local;
 }
 
 static void slot_start(struct voice *v, int64_t slot) {

@@ -38,7 +38,7 @@ static struct dz dz_mul(struct dz a, struct dz b) {
  * independent recurrences of two complex products. Started in double precision for every piece, 32
  * steps of single precision drift by less than 1e-4 radian.
  */
-void chirp_run(double phase, double freq, double accel, float *re, float *im, int len) {
+UW_CLONES void chirp_run(double phase, double freq, double accel, float *re, float *im, int len) {
     float zr[LANES], zi[LANES], wr[LANES], wi[LANES];
     struct dz z[2 * LANES];
     struct dz step = dz_cis(freq + 0.5 * accel), turn = dz_cis(accel);
@@ -155,17 +155,6 @@ static void voice_run(struct voice *v, const struct rx *rx, uint64_t n, float *r
     }
 }
 
-static void mix(const float *sre, const float *sim, struct cgain g0, struct cgain g1, float *re,
-                float *im, int len) {
-    float ar = (float)g0.re, ai = (float)g0.im;
-    float br = (float)((g1.re - g0.re) / len), bi = (float)((g1.im - g0.im) / len);
-    for (int k = 0; k < len; k++) {
-        float gr = ar + br * (float)k, gi = ai + bi * (float)k;
-        re[k] += sre[k] * gr - sim[k] * gi;
-        im[k] += sre[k] * gi + sim[k] * gr;
-    }
-}
-
 void voice_add(struct voice *v, const struct rx *rx, uint64_t n0, float *re, float *im, size_t n) {
     float sre[PIECE], sim[PIECE];
     double rate = rx->r->rate_hz * rx->clock, scale = v->amp * v->gain;
@@ -188,7 +177,7 @@ void voice_add(struct voice *v, const struct rx *rx, uint64_t n0, float *re, flo
             for (int k = 0; k < len; k++)
                 sim[k] = -sim[k];
         }
-        mix(sre, sim, g0, g1, re + (from - n0), im + (from - n0), len);
+        mix_run(sre, sim, g0, g1, re + (from - n0), im + (from - n0), len);
         from += (uint64_t)len;
     }
 }

@@ -205,6 +205,13 @@ void uw_synth_emitter_init(struct uw_synth_emitter *emitter, enum uw_synth_link 
 void uw_synth_receiver_init(struct uw_synth_receiver *receiver);
 /* Sets the members that a tuner decides; what is set afterwards overrides. */
 void uw_synth_receiver_set_tuner(struct uw_synth_receiver *receiver, enum uw_synth_tuner tuner);
+/* Adds the emitters of a background environment ("urban-915"; docs/scenarios.md has the table),
+ * named env-...: level_db over the table's levels, density times its number of devices. 0, or
+ * UW_E_INPUT with text in diag and nothing added. */
+int uw_scenario_add_environment(struct uw_scenario *scenario, const char *name, double level_db,
+                                double density, struct uw_diag *diag);
+/* Names of the environments from 0 on; NULL after the last. */
+const char *uw_synth_environment_name(int index);
 const char *uw_synth_link_name(enum uw_synth_link link);
 
 struct uw_synth;

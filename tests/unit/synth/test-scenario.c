@@ -123,6 +123,22 @@ static void test_mistakes(void **state) {
               2, "emitter");
 }
 
+static void test_environment(void **state) {
+    (void)state;
+    struct uw_scenario *s =
+        parse_ok(RECEIVER "environment = \"rural-915\"; environment_level_db = -3.0;\n"
+                          "environment_density = 2.0;\n"
+                          "emitters = ( { link = \"expresslrs\"; snr_db = 3; } );");
+    assert_int_equal(s->emitters[0].link, UW_SYNTH_EXPRESSLRS);
+    assert_string_equal(s->emitters[1].name, "env-lorawan");
+    assert_int_equal(s->emitters[1].nodes, 40);
+    assert_true(fabs(s->emitters[1].level_db - 5) < 1e-9);
+    uw_scenario_free(s);
+    parse_bad(RECEIVER "\nenvironment = \"rural-2400\";", 3, "environment");
+    parse_bad(RECEIVER "environment_density = 2.0;", 1, "environment");
+    parse_bad(RECEIVER "environment = \"urban-915\";\nenvironment_density = -1.0;", 3, "density");
+}
+
 /* A scenario that a program fills in is checked as well. */
 static void test_program(void **state) {
     (void)state;
@@ -145,9 +161,8 @@ static void test_program(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_all_links),
-        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_defaults), cmocka_unit_test(test_all_links),
+        cmocka_unit_test(test_mistakes), cmocka_unit_test(test_environment),
         cmocka_unit_test(test_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
