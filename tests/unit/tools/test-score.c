@@ -383,6 +383,16 @@ static void test_bad_results(void **state) {
     refuse_results("{\"type\":\"recording\",\"seconds\":1}\n", "--each");
 }
 
+/* What is not known counts as a drone's, so that a new link cannot be left out unseen. */
+static void test_who_flies(void **state) {
+    (void)state;
+    assert_true(uw_score_is_drone("expresslrs"));
+    assert_true(uw_score_is_drone("dji-droneid"));
+    assert_true(uw_score_is_drone("something-new"));
+    assert_false(uw_score_is_drone("lorawan"));
+    assert_false(uw_score_is_drone("leakage"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wilson),     cmocka_unit_test(test_poisson),
@@ -390,6 +400,7 @@ int main(void) {
         cmocka_unit_test(test_late),       cmocka_unit_test(test_false),
         cmocka_unit_test(test_two_links),  cmocka_unit_test(test_offered_names),
         cmocka_unit_test(test_bad_truth),  cmocka_unit_test(test_bad_results),
+        cmocka_unit_test(test_who_flies),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
