@@ -49,10 +49,10 @@ static void make_gain(struct uw_channel *ch, double flat, double stop) {
 }
 
 int uw_channel_new(size_t n_fft, double rate_hz, double centre_hz, double bandwidth_hz,
-                   double slack_hz, struct uw_channel **ret_channel) {
+                   double slack_hz, double out_rate_hz, struct uw_channel **ret_channel) {
     UW_CLEANUP(channel_freep) struct uw_channel *ch = NULL;
     double bin_hz = rate_hz / (double)n_fft;
-    double k = bandwidth_hz / bin_hz;
+    double k = out_rate_hz / bin_hz;
     double flat = (0.5 * bandwidth_hz + slack_hz) / bin_hz;
     double stop = flat + fmax(8.0, SLOPE_HZ / bin_hz);
     int r;

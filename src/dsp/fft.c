@@ -77,6 +77,7 @@ int uw_fft_new_inverse(size_t n, struct uw_fft **ret_fft) {
 
 int uw_fft_new_batch(size_t n, size_t count, struct uw_fft **ret_fft) {
     UW_CLEANUP(uw_fft_freep) struct uw_fft *fft = NULL;
+    float complex *other;
     int size = (int)n;
 
     if (n == 0 || count == 0 || n > INT_MAX / count)
@@ -86,14 +87,18 @@ int uw_fft_new_batch(size_t n, size_t count, struct uw_fft **ret_fft) {
         return uw_err(-ENOMEM);
     fft->n = n;
     fft->buf = uw_fft_alloc(n * count);
-    if (!fft->buf)
+    other = uw_fft_alloc(n * count);
+    if (!fft->buf || !other) {
+        uw_fft_dealloc(other);
         return uw_err(-ENOMEM);
+    }
     pthread_mutex_lock(&planner_lock);
-    fft->in_place =
-        fftwf_plan_many_dft(1, &size, (int)count, (fftwf_complex *)fft->buf, NULL, 1, size,
-                            (fftwf_complex *)fft->buf, NULL, 1, size, FFTW_FORWARD, FFTW_ESTIMATE);
+    fft->outer = fftwf_plan_many_dft(1, &size, (int)count, (fftwf_complex *)fft->buf, NULL, 1, size,
+                                     (fftwf_complex *)other, NULL, 1, size, FFTW_FORWARD,
+                                     FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
     pthread_mutex_unlock(&planner_lock);
-    if (!fft->in_place)
+    uw_fft_dealloc(other);
+    if (!fft->outer)
         return uw_err(-ENOTSUP);
     *ret_fft = fft;
     fft = NULL;

@@ -364,7 +364,7 @@ void uw_front_push(struct uw_front *front, const void *samples, size_t n) {
 
 /* Pads the last frame with zeros, so that a signal which ends with the stream is seen to its end.
  */
-static void take_rest(struct uw_front *front) {
+static void take_rest(struct uw_front *front, uint64_t rows_needed) {
     size_t overlap = front->n_frames > front->base_frame ? front->n - front->hop : 0;
 
     if (front->n_pending > overlap) {
@@ -372,20 +372,22 @@ static void take_rest(struct uw_front *front) {
                (front->n - front->n_pending) * sizeof(*front->pending));
         take_frame(front);
     }
+    if (!front->learned && front->n_frames - front->n_looked < rows_needed)
+        front->n_looked = front->n_frames; /* too little to learn a floor from: forgotten */
     finish_learning(front);
     uw_bursts_flush(front->bursts);
     front->n_pending = 0;
 }
 
 void uw_front_gap(struct uw_front *front, uint64_t n) {
-    take_rest(front);
+    take_rest(front, front->n_learn / 4);
     front->n_samples += n;
     front->base_frame = front->n_frames;
     front->first_frame_sample = front->n_samples;
 }
 
 void uw_front_flush(struct uw_front *front) {
-    take_rest(front);
+    take_rest(front, 0);
     /* the history may still be cut here */
     front->ops.progress(front->userdata, front->n_samples);
     front->base_frame = front->n_frames;
@@ -541,7 +543,7 @@ size_t uw_front_cut(struct uw_front *front, uint64_t start, uint64_t stop, doubl
     /* time of the first valid output of frame f is that of its sample n / 8 */
     uint64_t origin = front->first_frame_sample + (first - front->base_frame) * front->hop;
     uint64_t valid = origin + front->n / 8;
-    if (stop <= valid || front->n_frames == first)
+    if (stop <= valid || stop <= start || front->n_frames == first)
         return 0;
     if (start < valid)
         start = valid;

@@ -24,6 +24,7 @@
 
 #define N_SF     (UW_SWEEP_SF_MAX + 1)
 #define RUN_MAX  32
+#define LANES    2
 #define OPEN_MAX 16
 #define REFRESH                                                                                    \
     1024 /* windows after which the sums are made anew: rounding errors must not add up */
@@ -50,8 +51,8 @@ struct uw_sweep {
     struct uw_sweep_config config;
     void (*hit)(void *userdata, const struct uw_sweep_hit *hit);
     void *userdata;
-    uint64_t begin; /* sample of window 0 */
-    struct stage stages[N_SF];
+    float complex *lines; /* UW_SWEEP_BLOCK: spectra of a block */
+    struct stage stages[N_SF][LANES];
 };
 
 /* Upper tail of the Gamma distribution of whole shape: the Poisson sum. */
@@ -84,12 +85,15 @@ static float solve_threshold(int run, double probability) {
 struct uw_sweep *uw_sweep_free(struct uw_sweep *sweep) {
     if (!sweep)
         return NULL;
-    for (size_t i = 0; i < N_SF; ++i) {
-        uw_fft_dealloc(sweep->stages[i].chirp);
-        uw_fft_free(sweep->stages[i].fft);
-        free(sweep->stages[i].rows);
-        free(sweep->stages[i].sum);
+    for (size_t i = 0; i < N_SF * LANES; ++i) {
+        struct stage *s = &sweep->stages[i / LANES][i % LANES];
+
+        uw_fft_dealloc(s->chirp);
+        uw_fft_free(s->fft);
+        free(s->rows);
+        free(s->sum);
     }
+    uw_fft_dealloc(sweep->lines);
     free(sweep);
     return NULL;
 }
@@ -100,7 +104,6 @@ static void sweep_freep(struct uw_sweep **sweep) {
 
 static int new_stage(const struct uw_sweep_config *config, int sf, struct stage *stage) {
     size_t n = (size_t)1 << sf;
-    int r;
 
     stage->run = config->run[sf] < RUN_MAX ? config->run[sf] : RUN_MAX;
     stage->threshold = solve_threshold(stage->run, config->false_rate_hz / config->bandwidth_hz);
@@ -112,12 +115,12 @@ static int new_stage(const struct uw_sweep_config *config, int sf, struct stage 
     for (size_t i = 0; i < UW_SWEEP_BLOCK; ++i) {
         double t = (double)(i % n);
         double phase = UW_PI * fmod(t * t / (double)n - t, 2.0);
-        double sign = config->down ? 1.0 : -1.0;
 
-        stage->chirp[i] = (float)cos(phase) + I * (float)(sign * sin(phase));
+        if (!config->down)
+            phase = -phase;
+        stage->chirp[i] = (float)cos(phase) + I * (float)sin(phase);
     }
-    r = uw_fft_new_batch(n, UW_SWEEP_BLOCK / n, &stage->fft);
-    return r;
+    return uw_fft_new_batch(n, UW_SWEEP_BLOCK / n, &stage->fft);
 }
 
 int uw_sweep_new(const struct uw_sweep_config *config,
@@ -130,21 +133,26 @@ int uw_sweep_new(const struct uw_sweep_config *config,
     sweep->config = *config;
     sweep->hit = hit;
     sweep->userdata = userdata;
+    sweep->lines = uw_fft_alloc(UW_SWEEP_BLOCK);
+    if (!sweep->lines)
+        return uw_err(-ENOMEM);
     for (int sf = UW_SWEEP_SF_MIN; sf <= UW_SWEEP_SF_MAX; ++sf) {
-        int r = config->run[sf] > 0 ? new_stage(config, sf, &sweep->stages[sf]) : 0;
+        for (int lane = 0; lane < LANES && config->run[sf] > 0; ++lane) {
+            int r = new_stage(config, sf, &sweep->stages[sf][lane]);
 
-        if (r < 0)
-            return r;
+            if (r < 0)
+                return r;
+        }
     }
     *ret_sweep = sweep;
     sweep = NULL;
     return 0;
 }
 
-void uw_sweep_reset(struct uw_sweep *sweep, uint64_t sample) {
-    sweep->begin = sample;
-    for (int sf = UW_SWEEP_SF_MIN; sf <= UW_SWEEP_SF_MAX; ++sf) {
-        struct stage *s = &sweep->stages[sf];
+void uw_sweep_reset(struct uw_sweep *sweep) {
+    for (int i = UW_SWEEP_SF_MIN * LANES; i < N_SF * LANES; ++i) {
+        int sf = i / LANES;
+        struct stage *s = &sweep->stages[sf][i % LANES];
 
         if (s->run == 0)
             continue;
@@ -155,14 +163,15 @@ void uw_sweep_reset(struct uw_sweep *sweep, uint64_t sample) {
     }
 }
 
-static void give(struct uw_sweep *sweep, int sf, const struct stage *s, const struct open_hit *o) {
+static void give(struct uw_sweep *sweep, int sf, int lane, const struct open_hit *o) {
+    const struct stage *s = &sweep->stages[sf][lane];
     double left = sqrt((double)o->left);
     double right = sqrt((double)o->right);
     double mid = sqrt((double)o->sum);
     double curve = left - 2.0 * mid + right;
     struct uw_sweep_hit hit = {
         .sf = sf,
-        .sample = sweep->begin + ((o->window + 1 - (uint64_t)s->run) << sf),
+        .chip = (double)((o->window + 1 - (uint64_t)s->run) << sf) + 0.5 * lane,
         .line = (double)o->line + (curve < 0.0 ? 0.5 * (left - right) / curve : 0.0),
         .sum = (double)o->sum,
         .run = s->run,
@@ -173,7 +182,7 @@ static void give(struct uw_sweep *sweep, int sf, const struct stage *s, const st
 
 /* A sum over the threshold: the same run seen a window later or a line aside is one hit, the
  * largest. */
-static void note(struct uw_sweep *sweep, int sf, struct stage *s, size_t line) {
+static void note(struct stage *s, int sf, size_t line) {
     size_t n = (size_t)1 << sf;
     struct open_hit *place = NULL;
     struct open_hit hit = {
@@ -198,15 +207,16 @@ static void note(struct uw_sweep *sweep, int sf, struct stage *s, size_t line) {
     }
     if (place)
         *place = hit;
-    (void)sweep;
 }
 
-static void close_old(struct uw_sweep *sweep, int sf, struct stage *s) {
+static void close_old(struct uw_sweep *sweep, int sf, int lane) {
+    struct stage *s = &sweep->stages[sf][lane];
+
     for (size_t i = 0; i < OPEN_MAX; ++i) {
         struct open_hit *o = &s->open[i];
 
         if (o->used && s->window >= o->window + (uint64_t)s->run) {
-            give(sweep, sf, s, o);
+            give(sweep, sf, lane, o);
             o->used = false;
         }
     }
@@ -248,35 +258,38 @@ static int add_window(const float *restrict y, size_t n, float threshold, float 
     return any;
 }
 
+/* Every second sample of x, times the chirp. */
 UW_CLONES
-static void multiply(const float *restrict a, const float *restrict b, float *restrict out,
+static void multiply(const float *restrict x, const float *restrict chirp, float *restrict out,
                      size_t n) {
     for (size_t i = 0; i < n; ++i) {
-        float re = a[2 * i] * b[2 * i] - a[2 * i + 1] * b[2 * i + 1];
-        float im = a[2 * i] * b[2 * i + 1] + a[2 * i + 1] * b[2 * i];
+        float re = x[4 * i] * chirp[2 * i] - x[4 * i + 1] * chirp[2 * i + 1];
+        float im = x[4 * i] * chirp[2 * i + 1] + x[4 * i + 1] * chirp[2 * i];
 
         out[2 * i] = re;
         out[2 * i + 1] = im;
     }
 }
 
-static void run_stage(struct uw_sweep *sweep, int sf, struct stage *s, const float complex *x) {
+static void run_stage(struct uw_sweep *sweep, int sf, int lane, const float complex *x) {
+    struct stage *s = &sweep->stages[sf][lane];
     float power[1 << UW_SWEEP_SF_MAX];
     size_t n = (size_t)1 << sf;
     float complex *y = uw_fft_buffer(s->fft);
 
-    multiply((const float *)x, (const float *)s->chirp, (float *)y, UW_SWEEP_BLOCK);
-    uw_fft_run(s->fft);
+    multiply((const float *)(x + lane), (const float *)s->chirp, (float *)y, UW_SWEEP_BLOCK);
+    uw_fft_run_to(s->fft, sweep->lines);
     for (size_t w = 0; w < UW_SWEEP_BLOCK / n; ++w) {
         float *row = s->rows + (size_t)(s->window % (uint64_t)s->run) * n;
 
-        if (add_window((const float *)(y + w * n), n, s->threshold, row, s->sum, power)) {
+        if (add_window((const float *)(sweep->lines + w * n), n, s->threshold, row, s->sum,
+                       power)) {
             for (size_t b = 0; b < n; ++b) {
                 if (s->sum[b] > s->threshold)
-                    note(sweep, sf, s, b);
+                    note(s, sf, b);
             }
         }
-        close_old(sweep, sf, s);
+        close_old(sweep, sf, lane);
         if (++s->window % REFRESH == 0)
             refresh(s, n);
     }
@@ -284,7 +297,7 @@ static void run_stage(struct uw_sweep *sweep, int sf, struct stage *s, const flo
 
 void uw_sweep_block(struct uw_sweep *sweep, const float complex *samples) {
     for (int sf = UW_SWEEP_SF_MIN; sf <= UW_SWEEP_SF_MAX; ++sf) {
-        if (sweep->stages[sf].run > 0)
-            run_stage(sweep, sf, &sweep->stages[sf], samples);
+        for (int lane = 0; lane < LANES && sweep->stages[sf][0].run > 0; ++lane)
+            run_stage(sweep, sf, lane, samples);
     }
 }

@@ -202,6 +202,7 @@ static void read_root(struct reader *r, bool need_receivers) {
     read_name(r, root, "site", false, c->site);
     read_name(r, root, "node", false, c->node);
     uw_conf_get_bool(r->conf, root, "exercise", false, &c->exercise);
+    uw_conf_get_bool(r->conf, root, "below_noise", false, &c->below_noise);
     uw_conf_get_enum(r->conf, root, "log_level", false, levels, &c->log_level);
     uw_conf_get_double(r->conf, root, "lag_s", false, 0.1, 60, &c->lag_s);
     read_signatures(r, root);

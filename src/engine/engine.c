@@ -102,6 +102,7 @@ static int add_receiver(struct uw_engine *engine, int i, struct uw_diag *diag) {
         .bus = engine->bus,
         .endpoint = engine->config.bus_endpoint,
         .head = engine->head,
+        .below_noise = engine->config.below_noise,
         .block_samples = engine->config.block_samples,
     };
     int error;

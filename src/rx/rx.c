@@ -238,6 +238,7 @@ static int make_parts(struct uw_rx *rx, const struct uw_rx_config *config) {
         .freq_hz = rx->info->freq_hz,
         .format = rx->info->format,
         .db = config->db,
+        .below_noise = config->below_noise,
     };
     size_t bytes = rx->block_samples * uw_iq_format_size(rx->info->format);
     int r;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "links-impl.h"
 #include "matcher-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
@@ -27,7 +28,10 @@ static const struct uw_matcher_ops *const matchers[] = {
     &uw_matcher_lora,
     &uw_matcher_droneid,
     &uw_matcher_packet,
+    &uw_matcher_sweep,
 };
+
+#define N_MATCHERS (sizeof(matchers) / sizeof(matchers[0]))
 
 struct plugged {
     const struct uw_matcher_ops *ops;
@@ -41,7 +45,8 @@ struct uw_detector {
     struct uw_detector_ops ops;
     void *userdata;
     struct uw_front *front;
-    struct plugged plugged[UW_ARRAY_SIZE(matchers)];
+    struct plugged plugged[N_MATCHERS + 1]; /* the last is the tracker of links */
+    struct uw_links *links;
     uint64_t delay;
     uint64_t announced; /* progress given so far */
     size_t n_held;
@@ -76,9 +81,18 @@ static void on_finding(void *userdata, struct uw_finding *finding) {
 static void on_burst(void *userdata, const struct uw_burst *burst) {
     struct uw_detector *d = userdata;
 
-    for (size_t i = 0; i < UW_ARRAY_SIZE(matchers); ++i) {
+    for (size_t i = 0; i < N_MATCHERS; ++i) {
         if (d->plugged[i].state && d->plugged[i].ops->burst(d->plugged[i].state, burst))
             return;
+    }
+}
+
+static void on_frame(void *userdata, const float complex *spectrum, uint64_t sample, bool begins) {
+    struct uw_detector *d = userdata;
+
+    for (size_t i = 0; i < N_MATCHERS; ++i) {
+        if (d->plugged[i].state && d->plugged[i].ops->frame)
+            d->plugged[i].ops->frame(d->plugged[i].state, spectrum, sample, begins);
     }
 }
 
@@ -95,10 +109,11 @@ static void announce(struct uw_detector *d, uint64_t sample) {
 static void on_progress(void *userdata, uint64_t sample) {
     struct uw_detector *d = userdata;
 
-    for (size_t i = 0; i < UW_ARRAY_SIZE(matchers); ++i) {
+    for (size_t i = 0; i < N_MATCHERS; ++i) {
         if (d->plugged[i].state)
             d->plugged[i].ops->progress(d->plugged[i].state, sample);
     }
+    uw_links_progress(d->links, sample);
     if (sample > d->delay)
         announce(d, sample - d->delay);
 }
@@ -106,10 +121,11 @@ static void on_progress(void *userdata, uint64_t sample) {
 struct uw_detector *uw_detector_free(struct uw_detector *detector) {
     if (!detector)
         return NULL;
-    for (size_t i = 0; i < UW_ARRAY_SIZE(matchers); ++i) {
+    for (size_t i = 0; i < N_MATCHERS; ++i) {
         if (detector->plugged[i].state)
             detector->plugged[i].ops->free(detector->plugged[i].state);
     }
+    uw_links_free(detector->links);
     uw_front_free(detector->front);
     free(detector);
     return NULL;
@@ -132,19 +148,24 @@ static bool is_needed(const struct uw_sigdb *db, const struct uw_matcher_ops *op
     return false;
 }
 
+static struct uw_matcher_env make_env(struct uw_detector *d, size_t i) {
+    d->plugged[i].detector = d;
+    return (struct uw_matcher_env){
+        .config = &d->config,
+        .front = d->front,
+        .links = d->links,
+        .delay_samples = d->delay,
+        .emit = on_finding,
+        .userdata = &d->plugged[i],
+    };
+}
+
 static int plug(struct uw_detector *d, size_t i) {
     struct plugged *p = &d->plugged[i];
 
     p->ops = matchers[i];
-    p->detector = d;
-    p->env = (struct uw_matcher_env){
-        .config = &d->config,
-        .front = d->front,
-        .delay_samples = d->delay,
-        .emit = on_finding,
-        .userdata = p,
-    };
-    if (!is_needed(d->config.db, p->ops))
+    p->env = make_env(d, i);
+    if (!is_needed(d->config.db, p->ops) || (p->ops->optional && !d->config.below_noise))
         return 0;
     return p->ops->new (&p->env, &p->state);
 }
@@ -152,7 +173,8 @@ static int plug(struct uw_detector *d, size_t i) {
 int uw_detector_new(const struct uw_detector_config *config, const struct uw_detector_ops *ops,
                     void *userdata, struct uw_detector **ret_detector) {
     UW_CLEANUP(detector_freep) struct uw_detector *d = calloc(1, sizeof(*d));
-    static const struct uw_front_ops front_ops = {.burst = on_burst, .progress = on_progress};
+    static const struct uw_front_ops front_ops = {
+        .burst = on_burst, .progress = on_progress, .frame = on_frame};
     struct uw_front_config front;
     int r;
 
@@ -166,7 +188,12 @@ int uw_detector_new(const struct uw_detector_config *config, const struct uw_det
     front.rate_hz = config->rate_hz;
     front.format = config->format;
     r = uw_front_new(&front, &front_ops, d, &d->front);
-    for (size_t i = 0; r == 0 && i < UW_ARRAY_SIZE(matchers); ++i)
+    if (r == 0) {
+        struct uw_matcher_env env = make_env(d, N_MATCHERS);
+
+        r = uw_links_new(&env, &d->links);
+    }
+    for (size_t i = 0; r == 0 && i < N_MATCHERS; ++i)
         r = plug(d, i);
     if (r < 0)
         return r;
@@ -185,7 +212,7 @@ void uw_detector_gap(struct uw_detector *detector, uint64_t n_lost) {
 
 void uw_detector_flush(struct uw_detector *detector) {
     uw_front_flush(detector->front);
-    for (size_t i = 0; i < UW_ARRAY_SIZE(matchers); ++i) {
+    for (size_t i = 0; i < N_MATCHERS; ++i) {
         if (detector->plugged[i].state)
             detector->plugged[i].ops->flush(detector->plugged[i].state);
     }

@@ -28,9 +28,14 @@ struct uw_packet {
     double offset_error_hz;
     double snr_db;
     double power_dbfs;
+    /* Heard below the noise by its preamble alone: stop is not known, start may be a symbol off,
+     * and noise makes such packets, false_rate_hz of them a second on each channel. */
+    bool weak;
+    double symbol_s;
+    double false_rate_hz;
 };
 
-#define LINK_EMITTERS_MAX 48
+#define LINK_EMITTERS_MAX 192
 #define LINK_CHANNELS_MAX 256
 #define LINK_NONE         (-1)
 
@@ -108,6 +113,10 @@ double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config 
 const struct uw_sig_variant *uw_link_variant(const struct emitter *e, bool best);
 const struct uw_sig_domain *uw_link_domain(const struct emitter *e,
                                            const struct uw_detector_config *config);
+/* Share of its hops that the likeliest plan makes inside the receiver's band, and its number of
+ * channels. */
+double uw_link_share(const struct emitter *e, const struct uw_detector_config *config,
+                     int *ret_n_channels);
 /* Channels of the likeliest plan inside the receiver's band; -1 without a centre frequency. */
 int uw_link_visible(const struct emitter *e, const struct uw_detector_config *config);
 double uw_link_grid_error(const struct emitter *e, double *ret_offset_hz);
@@ -121,6 +130,9 @@ struct uw_links *uw_links_free(struct uw_links *links);
 bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet);
 /* Whether any enabled link has the packet's modulation (its length apart). */
 bool uw_links_waveform(const struct uw_links *links, const struct uw_packet *packet);
+/* Whether a packet measured whole lies over this stretch of samples within a bandwidth of this
+ * carrier. */
+bool uw_links_covers(const struct uw_links *links, double start, double stop, double offset_hz);
 void uw_links_progress(struct uw_links *links, uint64_t sample);
 /* Called for a packet that was followed but turned out to belong to no link. */
 void uw_links_on_orphan(struct uw_links *links,

@@ -51,7 +51,8 @@ bool uw_link_variant_fits(const struct uw_signature *s, const struct uw_sig_vari
     /* a symbol more or less: where the count begins and ends */
     if (v->modulation == UW_SIG_LORA)
         tolerance += 1.5 * (double)(1 << v->sf) / v->bandwidth_hz;
-    return uw_link_modulation_fits(s, v, p) && fabs(airtime - v->airtime_s) <= tolerance;
+    return uw_link_modulation_fits(s, v, p) &&
+           (p->weak || fabs(airtime - v->airtime_s) <= tolerance);
 }
 
 bool uw_link_in_band(const struct uw_signature *s, const struct uw_detector_config *config) {
@@ -78,13 +79,20 @@ static int count_visible(const struct uw_sig_domain *d, const struct uw_detector
     return n;
 }
 
+static bool is_multiple(double period_s, double slot_s) {
+    double ratio = period_s / slot_s;
+
+    return fabs(ratio - round(ratio)) < 1e-3;
+}
+
 void uw_link_judge_begin(struct emitter *e, const struct uw_detector_config *config,
                          const struct uw_packet *p) {
     const struct uw_signature *s = e->signature;
 
     for (int i = 0; i < s->n_variants; ++i) {
         e->variants[i] = (struct variant_score){
-            .possible = uw_link_variant_fits(s, &s->variants[i], p, config->rate_hz),
+            .possible = uw_link_variant_fits(s, &s->variants[i], p, config->rate_hz) &&
+                        is_multiple(s->variants[i].period_s, e->period_s),
             .origin = LINK_NO_SLOT,
         };
     }
@@ -327,6 +335,18 @@ const struct uw_sig_domain *uw_link_domain(const struct emitter *e,
     if (i == LINK_NONE || margin < DECIDED || e->domains[i].dwells < 2)
         return NULL;
     return &e->signature->domains[i];
+}
+
+double uw_link_share(const struct emitter *e, const struct uw_detector_config *config,
+                     int *ret_n_channels) {
+    double margin;
+    int i = best_domain(e, &margin);
+
+    *ret_n_channels = 40;
+    if (!isfinite(config->freq_hz) || i == LINK_NONE)
+        return 0.1;
+    *ret_n_channels = e->signature->domains[i].n_channels;
+    return fmax(1.0, e->domains[i].visible) / *ret_n_channels;
 }
 
 int uw_link_visible(const struct emitter *e, const struct uw_detector_config *config) {

@@ -30,25 +30,39 @@
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 
-#define CLOCK_MAX       120e-6 /* ratio of clocks that is believed */
-#define CLOCK_SIGMA     40e-6  /* ... expected */
-#define CLOCK_DRIFT     1e-6
-#define TURN_ROUND_S    10e-6 /* both ends of a link keep the lattice about as well as this */
-#define KNOWN_LLR       4.0   /* nats before an emitter is spoken of */
-#define SAME_CHANNEL_HZ 60e3  /* both ends of a link, each with its own crystal */
-#define NEW_S           4.0   /* an emitter of one packet is forgotten after this */
-#define OLD_S           10.0  /* ... any other */
-#define REPORT_S        0.1   /* findings of one emitter, unless its state changes */
-#define MIN_DWELLS      3
-#define PATIENT_DWELLS  8
-#define MIN_LLR         6.0
-#define ODDS            6.0 /* prior: nats against a link being there */
-#define LLR_MIN         (-20.0)
-#define PACKET_NATS_MAX 3.0
-#define FOREIGN_SYNC    (-1.5)
+#define CLOCK_MAX        120e-6 /* ratio of clocks that is believed */
+#define CLOCK_SIGMA      40e-6  /* ... expected */
+#define CLOCK_DRIFT      1e-6
+#define TURN_ROUND_S     10e-6 /* both ends of a link keep the lattice about as well as this */
+#define KNOWN_LLR        4.0   /* nats before an emitter is spoken of */
+#define WEAK_KNOWN_LLR   12.0
+#define SAME_CHANNEL_HZ  60e3 /* both ends of a link, each with its own crystal */
+#define STRETCHES_MAX    64
+#define WEAK_PD          0.4 /* a weak link's packet is heard by its preamble */
+#define WEAK_NATS_MAX    5.0
+#define SYMBOLS_OFF      2 /* a weak packet may begin so many symbols earlier or later */
+#define SILENCE_PD       0.25
+#define SILENCE_NATS_MAX 5.0
+#define NEW_S            4.0  /* an emitter of one packet is forgotten after this */
+#define OLD_S            10.0 /* ... any other */
+#define REPORT_S         0.1  /* findings of one emitter, unless its state changes */
+#define MIN_DWELLS       3
+#define PATIENT_DWELLS   8
+#define MIN_LLR          6.0
+#define ODDS             6.0 /* prior: nats against a link being there */
+#define LLR_MIN          (-20.0)
+#define PACKET_NATS_MAX  3.0
+#define FOREIGN_SYNC     (-1.5)
+
+/* Where a whole packet was, so that its preamble is not taken for a weak one. */
+struct stretch {
+    double start, stop, offset_hz, bandwidth_hz;
+};
 
 struct uw_links {
     struct uw_matcher_env env;
+    size_t n_stretches;
+    struct stretch stretches[STRETCHES_MAX];
     void (*orphan)(void *userdata, const struct uw_packet *packet);
     void *orphan_userdata;
     uint64_t next_number;
@@ -112,17 +126,44 @@ static bool same_waveform(const struct emitter *e, const struct uw_packet *p, do
     return false;
 }
 
-/* Distance to the nearest slot in tolerances; more than 1 is no fit. */
-static double misfit(const struct uw_links *links, const struct emitter *e,
-                     const struct uw_packet *p, int64_t *ret_slot) {
-    double slot = slot_samples(links, e);
-    double x = (p->start - e->reference) / slot;
-    double nearest = round(x);
+/* How a packet lies on an emitter's lattice. */
+struct fit {
+    double misfit; /* distance to the slot in tolerances: more than 1 is no fit */
+    int64_t slot;
+    double start;  /* the packet's, a symbol earlier or later where that is open */
+    double window; /* samples that would have fitted */
+};
 
-    *ret_slot = e->reference_slot + (int64_t)nearest;
-    if (*ret_slot <= e->dwell_last)
-        return INFINITY; /* one packet a slot */
-    return fabs(x - nearest) * slot / tolerance(links, e, p, nearest);
+static struct fit fit_at(const struct uw_links *links, const struct emitter *e,
+                         const struct uw_packet *p, double start) {
+    double slot = slot_samples(links, e);
+    double x = (start - e->reference) / slot;
+    double nearest = round(x);
+    double t = tolerance(links, e, p, nearest);
+
+    return (struct fit){
+        .misfit = fabs(x - nearest) * slot / t,
+        .slot = e->reference_slot + (int64_t)nearest,
+        .start = start,
+        .window = 2.0 * t,
+    };
+}
+
+static struct fit fit_packet(const struct uw_links *links, const struct emitter *e,
+                             const struct uw_packet *p) {
+    double symbol = p->symbol_s * links->env.config->rate_hz;
+    struct fit best = fit_at(links, e, p, p->start);
+
+    if (!p->weak)
+        return best;
+    for (int side = -SYMBOLS_OFF; side <= SYMBOLS_OFF; ++side) {
+        struct fit f = fit_at(links, e, p, p->start + side * symbol);
+
+        if (f.misfit < best.misfit)
+            best = f;
+    }
+    best.window *= 2.0 * SYMBOLS_OFF + 1.0;
+    return best;
 }
 
 static void add_nats(struct emitter *e, double nats) {
@@ -172,7 +213,9 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
     e->dwell_offset_hz = p->offset_hz;
     ++e->n_dwells;
     add_channel(e, p->offset_hz);
-    add_nats(e, uw_link_judge_carrier(e, links->env.config, p->offset_hz, p->offset_error_hz));
+    double nats = uw_link_judge_carrier(e, links->env.config, p->offset_hz, p->offset_error_hz);
+    /* a weak packet was looked for on the channels alone: that it is on one says nothing */
+    add_nats(e, p->weak ? fmin(nats, 0.0) : nats);
 }
 
 static void follow_clock(const struct uw_links *links, struct emitter *e, const struct uw_packet *p,
@@ -199,7 +242,8 @@ static void take_levels(struct emitter *e, const struct uw_packet *p, double rat
     e->power_dbfs = p->power_dbfs;
     e->offset_hz = p->offset_hz;
     e->bandwidth_hz = p->bandwidth_hz;
-    e->airtime_s = (p->stop - p->start) / rate_hz;
+    if (!p->weak)
+        e->airtime_s = (p->stop - p->start) / rate_hz;
     e->last_start = p->start;
     e->last_stop = p->stop;
 }
@@ -208,27 +252,63 @@ static bool foreign_sync(const struct emitter *e, const struct uw_packet *p) {
     return p->sync >= 0 && e->signature->sync_word >= 0 && p->sync != e->signature->sync_word;
 }
 
-static void join(struct uw_links *links, struct emitter *e, const struct uw_packet *p,
-                 int64_t slot) {
-    double slots = slot_samples(links, e);
-    double steps = (double)(slot - e->reference_slot);
-    double nats = log(slots / (2.0 * tolerance(links, e, p, steps)));
+static bool same_dwell(const struct emitter *e, const struct uw_packet *p, int64_t slot) {
+    return fabs(p->offset_hz - e->dwell_offset_hz) < SAME_CHANNEL_HZ &&
+           slot - e->dwell_last <= longest_dwell(e);
+}
 
-    add_nats(e, fmin(nats, PACKET_NATS_MAX));
-    if (foreign_sync(e, p))
+/* A whole packet against traffic of its waveform at any time; a weak one against what noise makes
+ * of it. */
+static double packet_nats(const struct uw_links *links, const struct emitter *e,
+                          const struct uw_packet *p, const struct fit *fit) {
+    double window_s = fit->window / links->env.config->rate_hz;
+    double here = 1.0; /* probability that the link is on this channel in this slot */
+    int n_channels;
+
+    if (!p->weak)
+        return fmin(log(e->period_s / window_s), PACKET_NATS_MAX);
+    if (!same_dwell(e, p, fit->slot)) {
+        (void)uw_link_share(e, links->env.config, &n_channels);
+        here = 1.0 / n_channels;
+    }
+    return fmin(log(WEAK_PD * here / (p->false_rate_hz * window_s)), WEAK_NATS_MAX);
+}
+
+/* What the silence since the last packet says against the link: it should have been heard so often.
+ */
+static double silence_nats(const struct uw_links *links, const struct emitter *e, double start) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    double since = (start - e->last_start) / links->env.config->rate_hz;
+    int n_channels;
+
+    if (!v)
+        return 0.0;
+    return -fmin(SILENCE_PD * uw_link_share(e, links->env.config, &n_channels) * since /
+                     v->period_s,
+                 SILENCE_NATS_MAX);
+}
+
+static void join(struct uw_links *links, struct emitter *e, const struct uw_packet *packet,
+                 const struct fit *fit) {
+    struct uw_packet p = *packet;
+
+    p.start = fit->start;
+    if (p.weak)
+        add_nats(e, silence_nats(links, e, p.start));
+    add_nats(e, packet_nats(links, e, &p, fit));
+    if (foreign_sync(e, &p))
         add_nats(e, FOREIGN_SYNC);
-    follow_clock(links, e, p, slot);
-    if (fabs(p->offset_hz - e->dwell_offset_hz) < SAME_CHANNEL_HZ &&
-        slot - e->dwell_last <= longest_dwell(e)) {
-        e->dwell_last = slot;
+    follow_clock(links, e, &p, fit->slot);
+    if (same_dwell(e, &p, fit->slot)) {
+        e->dwell_last = fit->slot;
         ++e->dwell_packets;
         if (e->dwell_last - e->dwell_first > 2 * longest_dwell(e) + 2)
             e->never_hops = true;
     } else {
-        begin_dwell(links, e, p, slot);
+        begin_dwell(links, e, &p, fit->slot);
     }
     ++e->n_packets;
-    take_levels(e, p, links->env.config->rate_hz);
+    take_levels(e, &p, links->env.config->rate_hz);
 }
 
 /* A free place, or the one whose loss hurts least: one packet only, and longest silent. */
@@ -263,6 +343,7 @@ static void begin(struct uw_links *links, const struct uw_signature *s, double p
     e->reported = p->start;
     e->first_packet = *p;
     e->n_packets = 1;
+    e->airtime_s = NAN;
     uw_link_judge_begin(e, links->env.config, p);
     take_levels(e, p, rate);
     begin_dwell(links, e, p, 0);
@@ -270,18 +351,32 @@ static void begin(struct uw_links *links, const struct uw_signature *s, double p
         add_nats(e, FOREIGN_SYNC);
 }
 
-/* The least period among the variants of a signature that the packet fits; 0: none. */
-static double least_period(const struct uw_signature *s, const struct uw_packet *p,
-                           double rate_hz) {
-    double least = 0.0;
+/* Begins an emitter for each lattice that the packet could lie on: the periods of the variants it
+ * fits, but for multiples of another. */
+static bool begin_all(struct uw_links *links, const struct uw_signature *s,
+                      const struct uw_packet *p) {
+    double rate = links->env.config->rate_hz;
+    bool known = false;
 
     for (int i = 0; i < s->n_variants; ++i) {
-        const struct uw_sig_variant *v = &s->variants[i];
+        double period = s->variants[i].period_s;
+        bool skip = !uw_link_variant_fits(s, &s->variants[i], p, rate);
 
-        if (uw_link_variant_fits(s, v, p, rate_hz) && (least == 0.0 || v->period_s < least))
-            least = v->period_s;
+        for (int j = 0; j < s->n_variants && !skip; ++j) {
+            double other = s->variants[j].period_s;
+            double ratio = other > 0.0 ? period / other : 0.5;
+            bool divides = fabs(ratio - round(ratio)) < 1e-3;
+
+            /* the first of several with the same period stands for all */
+            skip = divides && (ratio > 1.5 || (ratio > 0.5 && j < i)) &&
+                   uw_link_variant_fits(s, &s->variants[j], p, rate);
+        }
+        if (!skip) {
+            begin(links, s, period, p);
+            known = true;
+        }
     }
-    return least;
+    return known;
 }
 
 static bool is_alertable(const struct uw_links *links, const struct emitter *e) {
@@ -338,10 +433,16 @@ static void report(struct uw_links *links, struct emitter *e) {
     links->env.emit(links->env.userdata, &f);
 }
 
+/* Nats before an emitter is spoken of at all: noise makes many more weak packets than whole ones.
+ */
+static double known_llr(const struct emitter *e) {
+    return e->first_packet.weak ? WEAK_KNOWN_LLR : KNOWN_LLR;
+}
+
 static void maybe_report(struct uw_links *links, struct emitter *e) {
     double since = (e->last_stop - e->reported) / links->env.config->rate_hz;
 
-    if (e->n_dwells < 2 || e->never_hops || (e->llr < KNOWN_LLR && e->number == 0))
+    if (e->n_dwells < 2 || e->never_hops || (e->llr < known_llr(e) && e->number == 0))
         return;
     if (since >= REPORT_S || is_alertable(links, e) != e->was_alertable)
         report(links, e);
@@ -376,43 +477,77 @@ bool uw_links_waveform(const struct uw_links *links, const struct uw_packet *pac
     return false;
 }
 
-bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
-    const struct uw_sigdb *db = links->env.config->db;
-    double rate = links->env.config->rate_hz;
+/* The best established emitter on whose lattice the packet lies. *ret_past: one whose slot it is
+ * has already had it. */
+static struct emitter *find_emitter(struct uw_links *links, const struct uw_packet *packet,
+                                    struct fit *ret_fit, bool *ret_past) {
     struct emitter *best = NULL;
-    double least = 1.0;
-    int64_t best_slot = 0;
-    bool known = false;
 
+    *ret_past = false;
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
         struct emitter *e = &links->emitters[i];
-        int64_t slot;
+        struct fit fit;
 
-        if (!e->used || !same_waveform(e, packet, rate))
+        if (!e->used || !same_waveform(e, packet, links->env.config->rate_hz))
             continue;
-        double m = misfit(links, e, packet, &slot);
-        /* between two that fit, the better established one */
-        if (m <= 1.0 && (!best || e->n_packets > best->n_packets ||
-                         (e->n_packets == best->n_packets && m < least))) {
+        fit = fit_packet(links, e, packet);
+        if (fit.misfit > 1.0)
+            continue;
+        if (fit.slot <= e->dwell_last) {
+            *ret_past |= e->n_packets > 1 || packet->weak;
+            continue;
+        }
+        if (!best || e->llr > best->llr || (e->llr == best->llr && fit.misfit < ret_fit->misfit)) {
             best = e;
-            best_slot = slot;
-            least = m;
+            *ret_fit = fit;
         }
     }
-    if (best) {
-        join(links, best, packet, best_slot);
-        drop_rivals(links, best);
-        maybe_report(links, best);
+    return best;
+}
+
+static void remember(struct uw_links *links, const struct uw_packet *p) {
+    struct stretch *s = &links->stretches[links->n_stretches++ % STRETCHES_MAX];
+
+    *s = (struct stretch){
+        .start = p->start,
+        .stop = p->stop,
+        .offset_hz = p->offset_hz,
+        .bandwidth_hz = p->bandwidth_hz,
+    };
+}
+
+bool uw_links_covers(const struct uw_links *links, double start, double stop, double offset_hz) {
+    for (size_t i = 0; i < STRETCHES_MAX; ++i) {
+        const struct stretch *s = &links->stretches[i];
+
+        if (s->start < stop && s->stop > start && fabs(s->offset_hz - offset_hz) < s->bandwidth_hz)
+            return true;
+    }
+    return false;
+}
+
+bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
+    const struct uw_sigdb *db = links->env.config->db;
+    struct fit fit = {0};
+    bool past;
+    bool known = false;
+    struct emitter *e = find_emitter(links, packet, &fit, &past);
+
+    if (!packet->weak)
+        remember(links, packet);
+    if (e) {
+        join(links, e, packet, &fit);
+        drop_rivals(links, e);
+        maybe_report(links, e);
         return true;
     }
+    if (past && packet->weak)
+        return true;
     for (size_t i = 0; i < uw_sigdb_len(db); ++i) {
         const struct uw_signature *s = uw_sigdb_at(db, i);
-        double period = is_followed(links, s) ? least_period(s, packet, rate) : 0.0;
 
-        if (period > 0.0) {
-            begin(links, s, period, packet);
-            known = true;
-        }
+        if (is_followed(links, s))
+            known |= begin_all(links, s, packet);
     }
     return known;
 }
@@ -431,7 +566,7 @@ void uw_links_progress(struct uw_links *links, uint64_t sample) {
         if (silent <= (e->n_packets > 1 ? OLD_S : NEW_S))
             continue;
         e->used = false;
-        if (e->n_dwells < 2 && links->orphan)
+        if (e->n_dwells < 2 && links->orphan && !e->first_packet.weak)
             links->orphan(links->orphan_userdata, &e->first_packet);
     }
 }

@@ -12,15 +12,19 @@
  * a finding whose stop lies at most env->delay_samples before the latest progress.
  */
 
+#include <complex.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "uw/dsp/front.h"
 #include "uw/sig/detector.h"
 
+struct uw_links;
+
 struct uw_matcher_env {
     const struct uw_detector_config *config;
     struct uw_front *front;
+    struct uw_links *links; /* of all matchers together: links-impl.h */
     uint64_t delay_samples;
     void (*emit)(void *userdata, struct uw_finding *finding); /* numbers finding->emitter's owner */
     void *userdata;
@@ -29,10 +33,13 @@ struct uw_matcher_env {
 struct uw_matcher_ops {
     const char *name;
     enum uw_sig_modulation modulation; /* made if an enabled signature has it */
+    bool optional;                     /* ... and the configuration asks for below_noise */
     int (*new)(const struct uw_matcher_env *env, void **ret_matcher);
     void (*free)(void *matcher);
     /* Returns true if the burst is explained: matchers further down the table do not see it. */
     bool (*burst)(void *matcher, const struct uw_burst *burst);
+    /* May be NULL: every frame of the front end (uw/dsp/front.h). */
+    void (*frame)(void *matcher, const float complex *spectrum, uint64_t sample, bool begins);
     void (*progress)(void *matcher, uint64_t sample);
     void (*flush)(void *matcher);
 };
@@ -40,5 +47,6 @@ struct uw_matcher_ops {
 extern const struct uw_matcher_ops uw_matcher_lora;
 extern const struct uw_matcher_ops uw_matcher_droneid;
 extern const struct uw_matcher_ops uw_matcher_packet;
+extern const struct uw_matcher_ops uw_matcher_sweep;
 
 #endif

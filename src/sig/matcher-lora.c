@@ -50,7 +50,6 @@ struct matcher {
     struct uw_matcher_env env;
     struct uw_lora *lora;
     struct uw_resampler *resampler;
-    struct uw_links *links;
     size_t max; /* samples of the buffers */
     float complex *cut;
     float complex *chips; /* two a chip */
@@ -66,7 +65,6 @@ static void matcher_free(void *matcher) {
         return;
     uw_lora_free(m->lora);
     uw_resampler_free(m->resampler);
-    uw_links_free(m->links);
     uw_fft_dealloc(m->cut);
     uw_fft_dealloc(m->chips);
     uw_fft_dealloc(m->mirrored);
@@ -236,10 +234,7 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     r = uw_resampler_new(&m->resampler);
     if (r < 0)
         return r;
-    r = uw_links_new(env, &m->links);
-    if (r < 0)
-        return r;
-    uw_links_on_orphan(m->links, report_background, m);
+    uw_links_on_orphan(m->env.links, report_background, m);
     *ret_matcher = m;
     m = NULL;
     return 0;
@@ -339,18 +334,17 @@ static void take_packet(struct matcher *m, const struct uw_burst *b, const struc
     if (!lp->complete || (lp->cut && (b->open || runs_on(m, b, piece, c->sf)))) {
         /* without its end nothing tells a link's packet from others: only what no link uses is
          * reported */
-        if (b->open && !uw_links_waveform(m->links, &p))
+        if (b->open && !uw_links_waveform(m->env.links, &p))
             report_background(m, &p);
         return;
     }
-    if (p.sync >= 0) {
-        const struct uw_sig_variant *v;
-        const struct uw_signature *s = background_of(m, &p, &v);
+    /* a known network's packet is background whoever else has its waveform; the links weigh it all
+     * the same */
+    const struct uw_sig_variant *v;
+    const struct uw_signature *s = background_of(m, &p, &v);
+    bool is_known = s && p.sync >= 0 && s->sync_word == p.sync;
 
-        if (s && s->sync_word == p.sync)
-            report_background(m, &p);
-    }
-    if (!uw_links_packet(m->links, &p) && p.sync < 0)
+    if (!uw_links_packet(m->env.links, &p) || is_known)
         report_background(m, &p);
 }
 
@@ -403,9 +397,8 @@ static bool matcher_burst(void *matcher, const struct uw_burst *b) {
 }
 
 static void matcher_progress(void *matcher, uint64_t sample) {
-    struct matcher *m = matcher;
-
-    uw_links_progress(m->links, sample);
+    (void)matcher;
+    (void)sample;
 }
 
 static void matcher_flush(void *matcher) {

@@ -37,7 +37,6 @@ struct length {
 
 struct matcher {
     struct uw_matcher_env env;
-    struct uw_links *links;
     size_t n_lengths;
     struct length lengths[LENGTHS_MAX];
     size_t max;
@@ -50,7 +49,6 @@ static void matcher_free(void *matcher) {
 
     if (!m)
         return;
-    uw_links_free(m->links);
     uw_fft_dealloc(m->cut);
     free(m->sum);
     free(m);
@@ -81,7 +79,6 @@ static void add_lengths(struct matcher *m, const struct uw_signature *s) {
 static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     UW_CLEANUP(matcher_freep) struct matcher *m = calloc(1, sizeof(*m));
     double widest = 0.0;
-    int r;
 
     if (!m)
         return uw_err(-ENOMEM);
@@ -99,9 +96,6 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     m->sum = calloc(m->max + 1, sizeof(double));
     if (!m->cut || !m->sum)
         return uw_err(-ENOMEM);
-    r = uw_links_new(env, &m->links);
-    if (r < 0)
-        return r;
     *ret_matcher = m;
     m = NULL;
     return 0;
@@ -228,7 +222,7 @@ static void take_packet(struct matcher *m, const struct uw_burst *b, const struc
     };
 
     p.stop = p.start + l->airtime_s * rate;
-    (void)uw_links_packet(m->links, &p);
+    (void)uw_links_packet(m->env.links, &p);
 }
 
 /* The positions where the box holds most power, box by box. */
@@ -278,9 +272,8 @@ static bool matcher_burst(void *matcher, const struct uw_burst *b) {
 }
 
 static void matcher_progress(void *matcher, uint64_t sample) {
-    struct matcher *m = matcher;
-
-    uw_links_progress(m->links, sample);
+    (void)matcher;
+    (void)sample;
 }
 
 static void matcher_flush(void *matcher) {

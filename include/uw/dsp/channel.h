@@ -3,11 +3,10 @@
 #define UW_DSP_CHANNEL_H
 
 /*
- * One channel of the shared spectra as a stream of samples at its own bandwidth
+ * One channel of the shared spectra as a stream of samples
  *
  * Overlap-save: the bins around the channel's centre are filtered, folded onto as many bins as the
- * channel has, and transformed back; what a carrier offset pushes over one edge comes in at the
- * other, where a chirp wraps anyway.
+ * output's rate has, and transformed back.
  *
  * Threads: one. Ownership: the caller's.
  */
@@ -19,13 +18,13 @@
 struct uw_channel;
 
 enum {
-    UW_CHANNEL_E_RATE = 1, /* n_fft * bandwidth / rate is no multiple of 8: not for this receiver */
+    UW_CHANNEL_E_RATE = 1, /* n_fft * out_rate / rate is no multiple of 8: not for this receiver */
 };
 
-/* Frames of n_fft bins, hop 3/4. bandwidth_hz is also the output's rate; signals up to slack_hz off
- * centre pass. */
+/* Frames of n_fft bins, hop 3/4; output at out_rate_hz. Signals of this bandwidth up to slack_hz
+ * off centre pass whole. */
 int uw_channel_new(size_t n_fft, double rate_hz, double centre_hz, double bandwidth_hz,
-                   double slack_hz, struct uw_channel **ret_channel);
+                   double slack_hz, double out_rate_hz, struct uw_channel **ret_channel);
 struct uw_channel *uw_channel_free(struct uw_channel *channel);
 /* Samples that each frame gives. */
 size_t uw_channel_per_frame(const struct uw_channel *channel);

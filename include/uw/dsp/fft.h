@@ -21,8 +21,8 @@ struct uw_fft;
 int uw_fft_new(size_t n, struct uw_fft **ret_fft);
 /* Inverse without the factor 1/n. */
 int uw_fft_new_inverse(size_t n, struct uw_fft **ret_fft);
-/* Forward, `count` transforms of n samples one behind the other in one buffer of n * count; in
- * place only. */
+/* Forward, `count` transforms of n samples one behind the other in one buffer of n * count; only by
+ * uw_fft_run_to(): in place FFTW would allocate at every run. */
 int uw_fft_new_batch(size_t n, size_t count, struct uw_fft **ret_fft);
 struct uw_fft *uw_fft_free(struct uw_fft *fft);
 void uw_fft_freep(struct uw_fft **fft);

@@ -15,17 +15,17 @@
 
 #define UW_SWEEP_SF_MIN 5
 #define UW_SWEEP_SF_MAX 9
-#define UW_SWEEP_BLOCK  512 /* samples, one a chip */
+#define UW_SWEEP_BLOCK  512 /* chips; two samples each */
 
 struct uw_sweep;
 
 /* A run of equal chirps that noise would rarely make. */
 struct uw_sweep_hit {
     int sf;
-    uint64_t sample; /* of the channel's stream: begin of the run's first window */
-    double line;     /* 0 .. 2^SF: where the windows' line stands */
-    double sum;      /* of the run's powers over their means */
-    int run;         /* windows in it */
+    double chip; /* of the channel's stream: begin of the run's first window */
+    double line; /* 0 .. 2^SF: where the windows' line stands */
+    double sum;  /* of the run's powers over their means */
+    int run;     /* windows in it */
 };
 
 struct uw_sweep_config {
@@ -39,9 +39,9 @@ int uw_sweep_new(const struct uw_sweep_config *config,
                  void (*hit)(void *userdata, const struct uw_sweep_hit *hit), void *userdata,
                  struct uw_sweep **ret_sweep);
 struct uw_sweep *uw_sweep_free(struct uw_sweep *sweep);
-/* UW_SWEEP_BLOCK samples at one a chip. */
+/* UW_SWEEP_BLOCK chips, two samples each. */
 void uw_sweep_block(struct uw_sweep *sweep, const float complex *samples);
 /* The stream begins anew: what is in the runs is forgotten. */
-void uw_sweep_reset(struct uw_sweep *sweep, uint64_t sample);
+void uw_sweep_reset(struct uw_sweep *sweep);
 
 #endif

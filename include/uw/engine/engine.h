@@ -52,6 +52,7 @@ struct uw_engine_config {
     double lag_s;  /* live receivers are waited for this long */
     int log_level; /* enum uw_log_level; for the program, which sets it */
     struct uw_fuse_config fuse;
+    bool below_noise;     /* look for LoRa links below the noise, too */
     size_t block_samples; /* tests */
     unsigned delay_seed;  /* tests */
 };

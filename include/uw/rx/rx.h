@@ -5,8 +5,8 @@
 /*
  * One receiver: capture thread -> ring of pooled blocks -> producer thread -> inner bus
  *
- * A file waits for ring space; a live source drops the oldest block and counts. The producer sends detections
- * and, several times a second of signal, progress; the last progress has `end`.
+ * A file waits for ring space; a live source drops the oldest block and counts. The producer sends
+ * detections and, several times a second of signal, progress; the last progress has `end`.
  *
  * Threads: new/start/stop/join/free from one; uw_rx_stats() from any (relaxed atomics).
  * Ownership: takes the source (closed by uw_rx_free()); borrows database and bus.
@@ -31,16 +31,17 @@ struct uw_rx_config {
     struct uw_source *source; /* taken */
     const struct uw_sigdb *db;
     struct uw_bus *bus;
-    const char *endpoint;   /* of the inner bus */
-    struct uw_head head;    /* site, node, run, exercise for its records; run and name together at
-                             * most UW_RX_NAMES_LEN characters (identifiers hold both) */
-    size_t block_samples;   /* 0: chosen from the rate; odd sizes are for tests */
-    unsigned delay_seed;    /* not 0: random delays of both threads, for tests of determinism */
+    const char *endpoint; /* of the inner bus */
+    struct uw_head head;  /* site, node, run, exercise for its records; run and name together at
+                           * most UW_RX_NAMES_LEN characters (identifiers hold both) */
+    bool below_noise;     /* struct uw_detector_config */
+    size_t block_samples; /* 0: chosen from the rate; odd sizes are for tests */
+    unsigned delay_seed;  /* not 0: random delays of both threads, for tests of determinism */
 };
 
 struct uw_rx_stats {
-    uint64_t samples;    /* through the detector */
-    uint64_t lost;       /* samples, by the source or the ring */
+    uint64_t samples; /* through the detector */
+    uint64_t lost;    /* samples, by the source or the ring */
     uint64_t detections;
     int64_t last_sample_mono_ns; /* when the latest block came in; 0: none yet */
     double clip_ratio, noise_dbfs;

@@ -45,6 +45,7 @@ struct uw_detector_config {
     double freq_hz; /* NAN: unknown, matched on waveform alone */
     enum uw_iq_format format;
     const struct uw_sigdb *db;
+    bool below_noise; /* also look for LoRa links below the noise, on their channels */
 };
 
 struct uw_detector_ops {
