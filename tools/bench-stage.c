@@ -136,12 +136,19 @@ static void ignore_finding(void *userdata, const struct uw_finding *finding) {
 
 typedef void (*push_fn)(void *object, const void *samples, size_t n);
 
+/* n = 0: the end, at which what has been held back is done. */
 static void push_front(void *object, const void *samples, size_t n) {
-    uw_front_push(object, samples, n);
+    if (n > 0)
+        uw_front_push(object, samples, n);
+    else
+        uw_front_flush(object);
 }
 
 static void push_detector(void *object, const void *samples, size_t n) {
-    uw_detector_push(object, samples, n);
+    if (n > 0)
+        uw_detector_push(object, samples, n);
+    else
+        uw_detector_flush(object);
 }
 
 /* Returns how many samples have been pushed in the time there is. */
@@ -167,6 +174,7 @@ static void run_warm(struct work *w, push_fn push, void *object, struct timed *t
     push_all(w, push, object, warm < w->input->n ? warm : w->input->n);
     start(t);
     n = push_all(w, push, object, w->input->n);
+    push(object, NULL, 0);
     stop(t, n);
 }
 
