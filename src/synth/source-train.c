@@ -6,8 +6,8 @@
  *
  * Random arrivals of many nodes are one Poisson process, each arrival some node's. Nodes with a
  * period have each its own place in it, one in every stretch of interval/nodes, and send in that
- * order for ever. What an arrival brings beside its first burst (repeats, answers) waits in the
- * source's pending bursts.
+ * order for ever; polled ones are asked at even distances. What an arrival brings beside its first
+ * burst (repeats, answers) waits in the source's pending bursts.
  */
 
 #include "synth-impl.h"
@@ -117,7 +117,7 @@ static void train_advance(struct source *s) {
     }
     uint64_t node = s->arrivals % (uint64_t)nodes, round = s->arrivals / (uint64_t)nodes;
     struct rng place;
-    rng_init(&place, rng_hash(s->seed, node, 13));
+    rng_init(&place, rng_hash(s->seed, e->polled ? 0 : node, 13)); /* a master asks evenly */
     double phase = ((double)node + rng_uniform(&place)) / nodes;
     s->t_s = e->start_s + ((double)round / clock + phase) * e->interval_s;
 }
