@@ -276,13 +276,16 @@ int uw_annotate_add(struct uw_annotate *annotate, const struct uw_detection *d) 
     UW_CLEANUP(freep) char *extra = extra_members(d);
     UW_CLEANUP(freep) char *comment = comment_text(d);
     double half_hz = isfinite(d->bandwidth_hz) ? d->bandwidth_hz / 2 : 0;
+    /* a signal may be heard in part: its annotation ends with the recording's band */
+    double centre_hz = isfinite(d->tuning.centre_hz) ? d->tuning.centre_hz : 0;
+    double band_hz = annotate->rate_hz / 2;
     uint64_t start = sample_of(annotate, d->t_start_ns), stop = sample_of(annotate, d->t_end_ns);
     char label[2 * UW_NAME_LEN];
     struct uw_sigmf_annotation a = {
         .start = start,
         .count = stop > start ? stop - start : 0,
-        .lower_hz = d->freq_hz - half_hz,
-        .upper_hz = d->freq_hz + half_hz,
+        .lower_hz = fmax(d->freq_hz - half_hz, centre_hz - band_hz),
+        .upper_hz = fmin(d->freq_hz + half_hz, centre_hz + band_hz),
         .label = label,
         .comment = comment,
         .extra_json = extra,

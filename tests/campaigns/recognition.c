@@ -3,9 +3,10 @@
 /*
  * How many ExpressLRS links are alerted in time, with the right variant and domain
  *
- * recognition [--seeds N] [--snr DB] [--only TEXT] [--detail]: every air rate in every channel plan of interest, N seeds each
- * (hop sequence, start phase, noise, crystals of +-20 ppm at the transmitter and +-60 ppm at the
- * receiver); one line a case. Run by hand; figures are kept in docs/measurements.md.
+ * recognition [--seeds N] [--snr DB] [--only TEXT] [--detail]: every air rate in every channel plan
+ * of interest, N seeds each (hop sequence, start phase, noise, crystals of +-20 ppm at the
+ * transmitter and +-60 ppm at the receiver); one line a case. Run by hand; figures are kept in
+ * docs/measurements.md.
  */
 
 #undef NDEBUG
@@ -18,8 +19,8 @@
 #include <string.h>
 
 #include "trial.h"
-#include "uw/base/util.h"
 #include "uw/base/str.h"
+#include "uw/base/util.h"
 
 struct plan {
     const char *domain;
@@ -30,7 +31,7 @@ static const struct plan plans[] = {
     {"FCC915", 915.0e6, 2.4e6},    {"AU915", 921.5e6, 2.4e6}, {"EU868", 866.4e6, 2.4e6},
     {"EU868-3.x", 866.4e6, 2.4e6}, {"EU433", 433.8e6, 2.4e6}, {"ISM2G4", 2440.0e6, 10e6},
 };
-static const char *const rates_900[] = {"200Hz", "100HzFull", "100Hz",     "50Hz",     "25Hz", "D50",
+static const char *const rates_900[] = {"200Hz", "100HzFull", "100Hz",    "50Hz", "25Hz",     "D50",
                                         "250Hz", "200HzFull", "X100Full", "X150", "K1000Full"};
 static const char *const rates_2g4[] = {"500Hz", "333HzFull", "250Hz", "150Hz", "100HzFull", "50Hz",
                                         "F1000", "F500",      "D500",  "D250",  "K1000"};

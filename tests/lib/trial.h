@@ -16,8 +16,8 @@ struct trial_emitter {
     uint64_t emitter;
     const struct uw_signature *signature;
     double llr;
-    double alert_s;          /* NAN: none */
-    const char *variant;     /* as the alert says, or NULL */
+    double alert_s;      /* NAN: none */
+    const char *variant; /* as the alert says, or NULL */
     const char *domain;
     const char *last_variant; /* as the last finding says */
     const char *last_domain;
@@ -33,8 +33,9 @@ struct trial {
     bool stop_at_alert;
 };
 
-/* Runs receiver 0 of the scenario; an emitter whose evidence passes threshold_nats while its rule is met raises an alert. Fills
- * *ret; stops at the first alert if `stop_at_alert`. Aborts the program on any error. */
+/* Runs receiver 0 of the scenario; an emitter whose evidence passes threshold_nats while its rule
+ * is met raises an alert. Fills *ret; stops at the first alert if `stop_at_alert`. Aborts the
+ * program on any error. */
 void trial_run(const struct uw_scenario *scenario, const struct uw_sigdb *db, double threshold_nats,
                bool stop_at_alert, struct trial *ret);
 /* The first alert, or NULL. */
