@@ -56,7 +56,8 @@ struct uw_lora {
     float complex *up[N_SF];  /* 2 * 2^SF samples of the plain up-chirp */
     float *rows;              /* RUN rows of powers */
     float *sum;
-    float *most; /* per window */
+    float *most;             /* per window */
+    float complex *spectrum; /* of the latest window: 4 samples a chip */
 };
 
 struct line {
@@ -71,6 +72,7 @@ struct uw_lora *uw_lora_free(struct uw_lora *lora) {
         uw_fft_free(lora->fft[i]);
         uw_fft_dealloc(lora->up[i]);
     }
+    uw_fft_dealloc(lora->spectrum);
     free(lora->rows);
     free(lora->sum);
     free(lora->most);
@@ -104,33 +106,54 @@ int uw_lora_new(struct uw_lora **ret_lora) {
         }
     }
     size_t bins = (size_t)2 << UW_LORA_SF_MAX;
+    lora->spectrum = uw_fft_alloc(2 * bins);
     lora->rows = calloc(RUN * bins, sizeof(float));
     lora->sum = calloc(bins, sizeof(float));
     lora->most = calloc(WINDOWS_MAX, sizeof(float));
-    if (!lora->rows || !lora->sum || !lora->most)
+    if (!lora->spectrum || !lora->rows || !lora->sum || !lora->most)
         return uw_err(-ENOMEM);
     *ret_lora = lora;
     lora = NULL;
     return 0;
 }
 
-/* Spectrum of the window at x, times the conjugate chirp (or, for down-chirps, the chirp), in the
- * transform's buffer. Returns the window's energy. */
+/* y = x times the conjugate chirp (or the chirp), on interleaved components; the energy of x by
+ * eight partial sums, so that it is the same on every processor. */
+UW_CLONES
+static float multiply(size_t n, const float *restrict x, const float *restrict up, float sign,
+                      float *restrict y) {
+    float part[16] = {0};
+    float energy = 0.0f;
+
+    for (size_t i = 0; i < n; ++i) {
+        float re = x[2 * i];
+        float im = x[2 * i + 1];
+        float c = up[2 * i];
+        float s = sign * up[2 * i + 1];
+
+        y[2 * i] = re * c - im * s;
+        y[2 * i + 1] = re * s + im * c;
+    }
+    for (size_t i = 0; i < 2 * n; i += 16) {
+        for (size_t k = 0; k < 16; ++k)
+            part[k] += x[i + k] * x[i + k];
+    }
+    for (size_t k = 0; k < 16; ++k)
+        energy += part[k];
+    return energy;
+}
+
+/* Spectrum of the window at x, times the conjugate chirp (or, for down-chirps, the chirp), in
+ * lora->spectrum. Returns the window's energy. */
 static float dechirp(struct uw_lora *lora, int sf, const float complex *x, bool down) {
     size_t s = (size_t)(sf - UW_LORA_SF_MIN);
     size_t n = (size_t)2 << sf;
     float complex *y = uw_fft_buffer(lora->fft[s]);
-    const float complex *up = lora->up[s];
-    float energy = 0.0f;
+    float energy =
+        multiply(n, (const float *)x, (const float *)lora->up[s], down ? 1.0f : -1.0f, (float *)y);
 
-    for (size_t i = 0; i < n; ++i) {
-        float complex v = x[i];
-
-        energy += crealf(v) * crealf(v) + cimagf(v) * cimagf(v);
-        y[i] = v * (down ? up[i] : conjf(up[i]));
-    }
-    memset(y + n, 0, n * sizeof(*y));
-    uw_fft_run(lora->fft[s]);
+    /* the second half stays zero */
+    uw_fft_run_to(lora->fft[s], lora->spectrum);
     return energy;
 }
 
@@ -149,7 +172,7 @@ static float power_of(const float complex *y, size_t b, size_t bins) {
 static struct line strongest(struct uw_lora *lora, int sf, const float complex *x, bool down) {
     size_t bins = (size_t)2 << sf;
     float energy = dechirp(lora, sf, x, down);
-    const float complex *y = uw_fft_buffer(lora->fft[sf - UW_LORA_SF_MIN]);
+    const float complex *y = lora->spectrum;
     size_t best = 0;
     float most = -1.0f;
 
@@ -179,7 +202,7 @@ static float line_power(struct uw_lora *lora, int sf, const float complex *x, bo
                         float *ret_absolute) {
     long bins = 2L << sf;
     float energy = dechirp(lora, sf, x, down);
-    const float complex *y = uw_fft_buffer(lora->fft[sf - UW_LORA_SF_MIN]);
+    const float complex *y = lora->spectrum;
     long b = lround(2.0 * bin);
     float most = 0.0f;
 
@@ -204,14 +227,42 @@ static size_t first_strong(const struct uw_lora *lora, size_t n_windows, float s
     return w;
 }
 
+/* The window's powers into the run's sums, in place of the oldest; the greatest sum. */
+UW_CLONES
+static float add_window(size_t n, const float *restrict y, float scale, float *restrict row,
+                        float *restrict sum) {
+    float part[16] = {0};
+    float most = 0.0f;
+
+    for (size_t b = 0; b < n; ++b) {
+        const float *p = y + 2 * b;
+        const float *q = p + 2 * n;
+        float pp = p[0] * p[0] + p[1] * p[1];
+        float qq = q[0] * q[0] + q[1] * q[1];
+        float power = (pp + qq + 2.0f * sqrtf(pp * qq)) * scale;
+
+        sum[b] += power - row[b];
+        row[b] = power;
+    }
+    for (size_t b = 0; b < n; b += 16) {
+        for (size_t k = 0; k < 16; ++k)
+            part[k] = sum[b + k] > part[k] ? sum[b + k] : part[k];
+    }
+    for (size_t k = 0; k < 16; ++k)
+        most = part[k] > most ? part[k] : most;
+    return most;
+}
+
 double uw_lora_preamble(struct uw_lora *lora, int sf, const float complex *x, size_t n, size_t from,
                         size_t *ret_at) {
     size_t symbol = (size_t)2 << sf; /* samples, and half bins */
-    const float complex *y = uw_fft_buffer(lora->fft[sf - UW_LORA_SF_MIN]);
+    const float complex *y = lora->spectrum;
     size_t n_windows = from < n ? (n - from) / symbol : 0;
     float best = 0.0f;
     size_t w;
 
+    if (n_windows < RUN)
+        return 0.0;
     memset(lora->rows, 0, RUN * symbol * sizeof(float));
     memset(lora->sum, 0, symbol * sizeof(float));
     if (n_windows > WINDOWS_MAX)
@@ -220,17 +271,10 @@ double uw_lora_preamble(struct uw_lora *lora, int sf, const float complex *x, si
         float *row = lora->rows + (w % RUN) * symbol;
         float energy = dechirp(lora, sf, x + from + w * symbol, false);
         float scale = energy > 0.0f ? 1.0f / energy : 0.0f;
-        float most = 0.0f;
+        float most = add_window(symbol, (const float *)y, scale, row, lora->sum);
 
-        for (size_t b = 0; b < symbol; ++b) {
-            float p = power_of(y, b, symbol) * scale;
-
-            lora->sum[b] += p - row[b];
-            row[b] = p;
-            most = fmaxf(most, lora->sum[b]);
-        }
         lora->most[w] = w + 1 < RUN ? 0.0f : most;
-        best = fmaxf(best, lora->most[w]);
+        best = lora->most[w] > best ? lora->most[w] : best;
     }
     if (best < RUN_THRESHOLD || best < SHARE_MIN * RUN * (float)symbol)
         return 0.0;

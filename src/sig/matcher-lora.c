@@ -32,6 +32,10 @@
 #define MARGIN_S       0.6e-3
 #define GRID_HZ        25e3 /* a background packet is on a channel within this and the crystals */
 #define CRYSTALS       60e-6
+#define SEARCH_LEAD_S  2e-3 /* of a piece before its packet: margin, the packet before */
+#define SEARCH_SYMBOLS 40
+#define PACKET_SYMBOLS 12  /* preamble, sync word and delimiter */
+#define CLEAR_SCORE    0.5 /* no other spreading factor gets so much of a packet's energy */
 #define KNOWN_MAX      64
 #define BACKGROUND_LLR 3.0
 #define BACKGROUND_S   60.0 /* a background emitter is another one after this silence */
@@ -284,15 +288,29 @@ struct candidate {
     size_t at;
 };
 
+/* Samples to search for a preamble of this spreading factor: a packet begins with its burst, or
+ * soon behind the packet before it; 0 if no packet fits. */
+static size_t search_length(const struct piece *piece, size_t from, int sf) {
+    size_t symbol = (size_t)2 << sf;
+    size_t lead = (size_t)(SEARCH_LEAD_S * 2.0 * piece->bandwidth_hz) + SEARCH_SYMBOLS * symbol;
+    size_t left = piece->n - from;
+
+    if (left < PACKET_SYMBOLS * symbol)
+        return 0;
+    return lead < left ? lead : left;
+}
+
 /* The best-heard preamble behind `from`, over spreading factors and directions. */
 static struct candidate find_preamble(struct matcher *m, const struct piece *piece, size_t from) {
     struct candidate best = {0};
 
-    for (int sf = UW_LORA_SF_MIN; sf <= UW_LORA_SF_MAX; ++sf) {
-        for (int down = 0; down < 2; ++down) {
+    for (int sf = UW_LORA_SF_MIN; sf <= UW_LORA_SF_MAX && best.score < CLEAR_SCORE; ++sf) {
+        size_t n = search_length(piece, from, sf);
+
+        for (int down = 0; down < 2 && n > 0; ++down) {
             size_t at;
             double score =
-                uw_lora_preamble(m->lora, sf, down ? m->mirrored : m->chips, piece->n, from, &at);
+                uw_lora_preamble(m->lora, sf, down ? m->mirrored : m->chips, from + n, from, &at);
 
             if (score > best.score)
                 best = (struct candidate){.score = score, .sf = sf, .down = down != 0, .at = at};
