@@ -11,6 +11,7 @@
 /* Bounds memory and time: bursts of one emitter at once, and in a second. */
 #define MAX_OVERLAP 200
 #define MAX_RATE_HZ 100e3
+#define SLOT_MIN_S  1e-5
 /* The longest LoRaWAN packet that is made */
 #define LORAWAN_LONGEST_S 3.0
 
@@ -68,6 +69,8 @@ static const char *train_fault(const struct uw_synth_emitter *e) {
 const char *emitter_fault(const struct uw_synth_emitter *e) {
     if (e->link == UW_SYNTH_EXPRESSLRS)
         return elrs_fault(e);
+    if (e->slot_s > 0 && e->slot_s < SLOT_MIN_S)
+        return "slot_s: shorter than 10 us";
     const char *fault = train_fault(e);
     return fault ? fault : load_fault(e);
 }
@@ -116,7 +119,8 @@ static const char *receiver_fault(const struct uw_synth_receiver *r) {
         return "image_db, image_if_hz: out of range";
     if (!in_range(r->clock_dbfs, -150, 0) || !in_range(r->ip3_dbfs, -60, 200))
         return "clock_dbfs, ip3_dbfs: out of range";
-    if (!in_range(r->lost_share, 0, 0.5) || r->lost_length < 1 || r->lost_length > 1000000000)
+    if ((r->lost_share != 0 && !in_range(r->lost_share, SCENARIO_SHARE_MIN, 0.5)) ||
+        r->lost_length < 1 || r->lost_length > 1000000000)
         return "lost_share, lost_length: out of range";
     return NULL;
 }

@@ -9,9 +9,10 @@
 #include "synth-impl.h"
 #include "uw/conf/conf.h"
 
-#define SCENARIO_MAX_S    1e7
-#define SCENARIO_RATE_MIN 10e3
-#define SCENARIO_RATE_MAX 250e6
+#define SCENARIO_MAX_S     1e7
+#define SCENARIO_SHARE_MIN 1e-9 /* of lost samples, unless none */
+#define SCENARIO_RATE_MIN  10e3
+#define SCENARIO_RATE_MAX  250e6
 
 struct reader {
     struct uw_conf *conf;

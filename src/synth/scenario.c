@@ -201,6 +201,8 @@ static void read_receiver(struct reader *in, const struct uw_conf_node *node) {
     uw_conf_get_double(c, node, "ppm", false, -1000, 1000, &r->ppm);
     read_tuner(in, node, r);
     uw_conf_get_double(c, node, "lost_share", false, 0, 0.5, &r->lost_share);
+    if (r->lost_share > 0 && r->lost_share < SCENARIO_SHARE_MIN)
+        uw_conf_mistake(c, node, "lost_share: neither 0 nor at least 1e-9");
     uw_conf_get_int(c, node, "lost_length", false, 1, INT64_C(1000000000), &r->lost_length);
     uw_conf_get_double(c, node, "level_db", false, -200, 200, &r->level_db);
     read_gains(in, node, r);

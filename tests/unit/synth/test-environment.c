@@ -4,6 +4,8 @@
 
 #include "synth-testing.h"
 
+#include <stdio.h>
+
 #define LONG_S 600
 
 struct counts {
@@ -96,6 +98,68 @@ static void test_kinds(void **state) {
     }
 }
 
+/* "5 / 60 / 300", a dash for none. */
+static void read_devices(const char *text, int devices[3]) {
+    for (int i = 0; i < 3; i++) {
+        devices[i] = atoi(text);
+        text = strchr(text, '/');
+        assert_true(text || i == 2);
+        text = text ? text + 2 : "";
+    }
+}
+
+/* Compares a line of the manual's table with what a program gets; false if it is none. */
+static bool check_line(char *line, int band) {
+    char *field[6] = {NULL}, *save = NULL;
+    int n = 0, devices[3];
+    for (char *f = strtok_r(line, "|", &save); f && n < 6; f = strtok_r(NULL, "|", &save))
+        field[n++] = f;
+    char *end = n >= 5 ? strchr(field[0] + 2, '`') : NULL;
+    if (!end || field[0][1] != '`' || strchr(end, ','))
+        return false; /* several emitters in one line are left to the reader */
+    *end = 0;
+    read_devices(field[2] + 1, devices);
+    char *every = strstr(field[3], "every "), *spread = strstr(field[4], "\xc2\xb1");
+    for (int place = 0; place < 3; place++) {
+        struct uw_scenario *s = make_environment(uw_synth_environment_name(3 * place + band), 0, 1);
+        const struct uw_synth_emitter *e = NULL;
+        for (int i = 0; i < s->n_emitters; i++)
+            if (strcmp(s->emitters[i].name + 4, field[0] + 2) == 0)
+                e = &s->emitters[i];
+        if ((e ? e->nodes : 0) != devices[place])
+            fail_msg("%s: the manual says %d devices", field[0] + 2, devices[place]);
+        double interval = atof(every ? every + 6 : field[3] + 1);
+        if (e && interval > 0)
+            assert_true(fabs(e->interval_s - interval) < 1e-9 && e->poisson == !every);
+        if (e && (fabs(e->level_db - atof(field[4])) > 1e-9 ||
+                  fabs(e->spread_db - (spread ? atof(spread + 2) : 0)) > 1e-9))
+            fail_msg("%s: the manual says %s dB", field[0] + 2, field[4]);
+        uw_scenario_free(s);
+    }
+    return true;
+}
+
+/* The manual's tables are the generator's. */
+static void test_manual(void **state) {
+    (void)state;
+    static const char *const heads[] = {"433 MHz:", "868 MHz:", "915 MHz:"};
+    FILE *f = fopen(UW_SOURCE_DIR "/docs/scenarios.md", "r");
+    char line[2048];
+    int band = -1, lines = 0;
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f)) {
+        for (int i = 0; i < 3; i++)
+            if (strncmp(line, heads[i], strlen(heads[i])) == 0)
+                band = i;
+        if (line[0] == '#')
+            band = -1;
+        if (band >= 0 && line[0] == '|')
+            lines += check_line(line, band);
+    }
+    fclose(f);
+    assert_true(lines >= 38);
+}
+
 static void test_scale(void **state) {
     (void)state;
     struct uw_scenario *a = make_environment("urban-915", 0, 1);
@@ -173,9 +237,9 @@ static void test_samples(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rates),   cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_scale),   cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_rates),    cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_manual),   cmocka_unit_test(test_scale),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_samples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

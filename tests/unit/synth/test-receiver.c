@@ -214,6 +214,39 @@ static void test_random_losses(void **state) {
     uw_scenario_free(s);
 }
 
+/* Where the losses lie, seen by the jumps in a tone's phase: at random in their stretches. */
+static void test_loss_places(void **state) {
+    (void)state;
+    struct uw_scenario *s = make_scenario(1e6, 915e6, 20);
+    struct uw_synth_receiver *r = &s->receivers[0];
+    r->birdies[0] = (struct uw_synth_birdie){.freq_hz = 915e6 + 123450, .dbfs = 0};
+    r->n_birdies = 1;
+    r->lost_share = 0.01;
+    r->lost_length = 1001;
+    size_t n, jumps = 0, last = 0;
+    float complex *x = read_all(s, 0, 65536, &n);
+    double mean = 0, square = 0;
+    for (size_t k = 1; k < n; k++) {
+        double turn = (double)cargf(x[k] * conjf(x[k - 1])) / (2 * UW_PI);
+        if (fabs(turn - 0.12345) < 0.01)
+            continue;
+        /* 1001 samples more: 123.57345 turns */
+        assert_true(fabs(turn - 0.12345 - 0.57345 + 1) < 1e-3);
+        if (jumps++ > 0) {
+            double gap = (double)(k - last) / 99099; /* between two stretches, less what is lost */
+            mean += gap;
+            square += gap * gap;
+        }
+        last = k;
+    }
+    double gaps = (double)jumps - 1;
+    assert_true(jumps >= 198 && jumps <= 201 && fabs(mean / gaps - 1) < 0.02);
+    /* the difference of two even places varies by 1/sqrt(6) of a stretch */
+    assert_true(fabs(sqrt(square / gaps - mean * mean / gaps / gaps) - 0.408) < 0.06);
+    free(x);
+    uw_scenario_free(s);
+}
+
 /* Carrier, symbols and bursts of everything run on the sender's crystal and are sampled by the
  * receiver's. */
 static void test_clock_error(void **state) {
@@ -300,7 +333,8 @@ int main(void) {
         cmocka_unit_test(test_image),           cmocka_unit_test(test_image_chirp),
         cmocka_unit_test(test_roll_off),        cmocka_unit_test(test_clock),
         cmocka_unit_test(test_intermodulation), cmocka_unit_test(test_random_losses),
-        cmocka_unit_test(test_clock_error),     cmocka_unit_test(test_bit_clock),
+        cmocka_unit_test(test_clock_error),     cmocka_unit_test(test_loss_places),
+        cmocka_unit_test(test_bit_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

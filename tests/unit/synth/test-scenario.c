@@ -56,8 +56,9 @@ static void test_all_links(void **state) {
         "link = \"lte\"; freq_hz = 915.1e6; bandwidth_hz = 5e6;",
         "link = \"impulses\"; interval_s = 0.01;",
         "link = \"leakage\"; freq_hz = 917e6; bandwidth_hz = 2e6; slot_s = 0.577e-3; duty = 0.2;",
-        "link = \"fsk\"; raster = { first_hz = 914.1e6; step_hz = 0.2e6; n = 10; };"
-        " length_spread = 0.8; repeats = 3; repeat_s = 0.01; slot_s = 0.1; polled = true;",
+        "link = \"fsk\"; raster = { first_hz = 914.1e6; step_hz = 0.2e6; n = 10; }; bt = 0.5;",
+        "link = \"lora\"; freq_hz = 915e6; length_spread = 0.8; repeats = 3; slot_s = 0.1;",
+        "link = \"lora\"; freq_hz = 915e6; polled = true; repeats = 2; repeat_s = 0.01;",
         "link = \"ook\"; freq_hz = 915.1e6; depth = 0.8; frame_bits = 100; keyed_bits = 10;",
     };
     for (size_t i = 0; i < UW_ARRAY_SIZE(links); i++) {
@@ -118,6 +119,11 @@ static void test_mistakes(void **state) {
               "tuner");
     parse_bad("receivers = ( { rate_hz = 2.4e6; freq_hz = 915e6;\nlost_share = 0.6; } );", 2,
               "lost_share");
+    parse_bad("receivers = ( {\nrate_hz = 2.4e6; freq_hz = 915e6; lost_share = 1e-200; } );", 1,
+              "lost_share");
+    parse_bad(RECEIVER "emitters = (\n{ link = \"leakage\"; snr_db = 1; freq_hz = 915e6;\n"
+                       "slot_s = 1e-9; } );",
+              3, "slot_s");
     parse_bad("receivers = ( { rate_hz = 2.4e6; freq_hz = 915e6;\nlevels = ( {\nemitter = \"x\"; "
               "level_db = 1.0; } ); } );",
               2, "emitter");
