@@ -4,7 +4,7 @@
  * The campaign's worker: single runs in memory, one JSON line a run
  *
  *   detection pd PLAN RATE SNR_DB FIRST LAST [WORD]...     seeds FIRST..LAST of one point
- *   detection scenario FILE SECONDS SEED [LEVEL_DB]        alerts and candidates of a scenario
+ *   detection scenario FILE SECONDS SEED [LEVEL_DB] [WORD] alerts and candidates of a scenario
  *   detection list                                         plans, rates and time limits
  *
  * detection.py drives it: in parallel, resumable, with tables and plots. docs/scoring.md describes
@@ -13,9 +13,10 @@
  * A run of "pd" draws everything from its seed: start 0.3 to 0.8 s after the recording's, hop
  * phase, receiver +-60 ppm, transmitter +-20 ppm and the aircraft's telemetry likewise, noise. The
  * time to alert counts from the transmitter's start. "brief" ends a run at its first alert;
- * "impaired" adds 1 % lost samples that nobody reports (2.5 ms each quarter of a second), gain
- * steps within +-6 dB each second or so, and a tone of the receiver's own at -20 dBFS (10 dB over
- * the whole noise).
+ * "below" looks
+ * below the noise, too; "impaired" adds 1 % lost samples that nobody reports (2.5 ms each quarter
+ * of a second), gain steps within +-6 dB each second or so, and a tone of the receiver's own at -20
+ * dBFS (10 dB over the whole noise).
  */
 
 #undef NDEBUG
@@ -34,6 +35,12 @@
 #define DEFAULT_RATE (1.0 / 720) /* false alerts an hour: one in thirty days */
 #define LOSS_EVERY_S 0.25
 #define PEAK_MIN     1.0 /* nats; tracks that never had more are only counted */
+
+/* Words behind the arguments. */
+struct words {
+    bool brief, impaired, below;
+    double level_db; /* NAN: as the scenario says */
+};
 
 struct plan {
     const char *domain;
@@ -178,22 +185,40 @@ static void print_alerts(const struct field_setting *s, const char *family, doub
 }
 
 static void run_pd(const struct plan *plan, const struct rate *rate, double snr_db, uint64_t seed,
-                   bool impaired, bool brief, const struct uw_sigdb *db, struct field *field) {
-    UW_CLEANUP(uw_scenario_freep) struct uw_scenario *s = make(plan, rate, snr_db, seed, impaired);
+                   const struct words *words, const struct uw_sigdb *db, struct field *field) {
+    UW_CLEANUP(uw_scenario_freep)
+    struct uw_scenario *s = make(plan, rate, snr_db, seed, words->impaired);
     struct offer offer = {plan->rate_hz, s->emitters[0].start_s, rate->limit_s, 0, 0};
 
     assert(uw_synth_truth(s, 0, NULL, on_burst, &offer) == 0);
     *field = (struct field){.n_settings = 1};
     field->settings[0].false_alerts_per_hour = DEFAULT_RATE;
-    field_run(s, 0, db, brief, field);
+    field_run(s, 0, db, words->brief, words->below, field);
     printf("{\"kind\":\"pd\",\"plan\":\"%s\",\"rate\":\"%s\",\"snr_db\":%g,\"impaired\":%s,"
            "\"seed\":%llu,\"limit_s\":%g,\"packets\":%d,\"on_air_s\":%.4f,",
-           plan->domain, rate->name, snr_db, impaired ? "true" : "false", (unsigned long long)seed,
-           rate->limit_s, offer.packets, offer.on_air_s);
+           plan->domain, rate->name, snr_db, words->impaired ? "true" : "false",
+           (unsigned long long)seed, rate->limit_s, offer.packets, offer.on_air_s);
     print_alerts(&field->settings[0], "expresslrs", offer.start_s);
     print_tracks(&field->settings[0], "expresslrs", offer.start_s);
     printf("}\n");
     fflush(stdout);
+}
+
+/* The highest evidence of each track that met the behaviour rule. */
+static void print_ruled(const struct field_setting *s) {
+    bool any = false;
+
+    printf("\"ruled\":[");
+    for (uint64_t i = 0; i < s->n_tracks && i < FIELD_LIST_MAX; ++i) {
+        for (uint64_t k = 0; k < s->n_alerts && k < FIELD_LIST_MAX; ++k) {
+            if (strcmp(s->alerts[k].track, s->tracks[i].track) != 0)
+                continue;
+            printf("%s%.2f", any ? "," : "", s->tracks[i].llr);
+            any = true;
+            break;
+        }
+    }
+    printf("],");
 }
 
 /* The place of the last part of a path, without its ending. */
@@ -205,34 +230,52 @@ static void print_name(const char *path) {
 }
 
 static void run_scenario(const struct uw_scenario *s, const char *path, int receiver,
-                         double level_db, const struct uw_sigdb *db, struct field *field) {
-    static const double per_hour[] = {DEFAULT_RATE, 1, 10};
+                         const struct words *words, const struct uw_sigdb *db,
+                         struct field *field) {
+    /* 3600: no evidence is asked for, so that its alerts are all that meet the behaviour rule */
+    static const double per_hour[] = {DEFAULT_RATE, 1, 10, 3600};
 
-    *field = (struct field){.n_settings = 3};
-    for (int i = 0; i < 3; ++i)
+    *field = (struct field){.n_settings = 4};
+    for (int i = 0; i < 4; ++i)
         field->settings[i].false_alerts_per_hour = per_hour[i];
-    field_run(s, receiver, db, false, field);
+    field_run(s, receiver, db, false, words->below, field);
     printf("{\"kind\":\"scenario\",\"scenario\":\"");
     print_name(path);
     printf("\",\"receiver\":\"%s\",\"seed\":%llu,\"seconds\":%.3f,", s->receivers[receiver].name,
            (unsigned long long)s->seed, field->seconds);
-    if (!isnan(level_db))
-        printf("\"level_db\":%g,", level_db);
+    if (!isnan(words->level_db))
+        printf("\"level_db\":%g,", words->level_db);
     printf("\"settings\":[");
-    for (int i = 0; i < 3; ++i)
+    for (int i = 0; i < 4; ++i)
         printf("%s{\"per_hour\":%.9g,\"alerts\":%llu}", i ? "," : "", per_hour[i],
                (unsigned long long)field->settings[i].n_alerts);
     printf("],");
+    print_ruled(&field->settings[3]);
     print_alerts(&field->settings[0], NULL, 0);
     print_tracks(&field->settings[0], NULL, 0);
     printf("}\n");
     fflush(stdout);
 }
 
+static bool read_words(int n, char **args, struct words *ret) {
+    *ret = (struct words){.level_db = NAN};
+    for (int i = 0; i < n; ++i) {
+        if (strcmp(args[i], "brief") == 0)
+            ret->brief = true;
+        else if (strcmp(args[i], "impaired") == 0)
+            ret->impaired = true;
+        else if (strcmp(args[i], "below") == 0)
+            ret->below = true;
+        else if (uw_str_to_double(args[i], -60, 80, &ret->level_db) != 0)
+            return false;
+    }
+    return true;
+}
+
 static int do_pd(int argc, char **argv, const struct uw_sigdb *db, struct field *field) {
     const struct plan *plan = NULL;
     const struct rate *rate = NULL;
-    bool impaired = false, brief = false;
+    struct words words;
     double snr_db;
     int64_t first, last;
 
@@ -248,24 +291,22 @@ static int do_pd(int argc, char **argv, const struct uw_sigdb *db, struct field 
             rate = &rates[i];
     if (!rate)
         return 2;
-    for (int i = 5; i < argc; ++i) {
-        impaired |= strcmp(argv[i], "impaired") == 0;
-        brief |= strcmp(argv[i], "brief") == 0;
-    }
+    if (!read_words(argc - 5, argv + 5, &words))
+        return 2;
     for (int64_t seed = first; seed <= last; ++seed)
-        run_pd(plan, rate, snr_db, (uint64_t)seed, impaired, brief, db, field);
+        run_pd(plan, rate, snr_db, (uint64_t)seed, &words, db, field);
     return 0;
 }
 
 static int do_scenario(int argc, char **argv, const struct uw_sigdb *db, struct field *field) {
     UW_CLEANUP(uw_scenario_freep) struct uw_scenario *s = NULL;
     static struct uw_diag diag;
-    double seconds, level_db = NAN;
+    struct words words;
+    double seconds;
     int64_t seed;
 
     if (argc < 3 || uw_str_to_double(argv[1], 0.1, 1e6, &seconds) ||
-        uw_str_to_int64(argv[2], 1, 1000000000, &seed) ||
-        (argc > 3 && uw_str_to_double(argv[3], -60, 80, &level_db)))
+        uw_str_to_int64(argv[2], 1, 1000000000, &seed) || !read_words(argc - 3, argv + 3, &words))
         return 2;
     if (uw_scenario_load(argv[0], &diag, &s) != 0) {
         uw_diag_print(&diag, stderr);
@@ -273,12 +314,12 @@ static int do_scenario(int argc, char **argv, const struct uw_sigdb *db, struct 
     }
     s->seed = (uint64_t)seed;
     s->duration_s = seconds;
-    for (int i = 0; i < s->n_emitters && !isnan(level_db); ++i) {
+    for (int i = 0; i < s->n_emitters && !isnan(words.level_db); ++i) {
         s->emitters[i].level_is_dbfs = false;
-        s->emitters[i].level_db = level_db;
+        s->emitters[i].level_db = words.level_db;
     }
     for (int i = 0; i < s->n_receivers; ++i)
-        run_scenario(s, argv[0], i, level_db, db, field);
+        run_scenario(s, argv[0], i, &words, db, field);
     return 0;
 }
 
@@ -316,9 +357,10 @@ int main(int argc, char **argv) {
     else if (argc == 2 && strcmp(argv[1], "list") == 0)
         status = do_list();
     if (status == 2)
-        fprintf(stderr, "usage: detection pd PLAN RATE SNR_DB FIRST LAST [brief] [impaired]\n"
-                        "       detection scenario FILE SECONDS SEED [LEVEL_DB]\n"
-                        "       detection list\n");
+        fprintf(stderr,
+                "usage: detection pd PLAN RATE SNR_DB FIRST LAST [brief] [impaired] [below]\n"
+                "       detection scenario FILE SECONDS SEED [LEVEL_DB] [below]\n"
+                "       detection list\n");
     uw_sigdb_free(db);
     free(field);
     return status;

@@ -107,6 +107,11 @@ def run_jobs(worker, jobs, results, n_parallel):
                      "stopped; what was done is kept")
 
 
+def named(name, args):
+    """With and without the search below the noise there are two detectors."""
+    return name + ("-below" if args.below_noise else "")
+
+
 def chunks(seeds):
     """Runs of consecutive seeds, at most CHUNK long: (first, last)."""
     found = []
@@ -135,8 +140,8 @@ def do_pd(args):
               and (not args.rate or c["rate"] in args.rate)]
     if not curves:
         sys.exit("error: no such plan and rate; detection list names them")
-    results = Results(args.results, "pd", args.worker, args.mix)
-    flags = ["impaired"] if args.impaired else []
+    results = Results(args.results, named("pd", args), args.worker, args.mix)
+    flags = ["impaired"] * args.impaired + ["below"] * args.below_noise
     zeros = dict.fromkeys(curves, 0)
     top, bottom = args.snr
     for snr in range(top, bottom - 1, -1):
@@ -159,18 +164,19 @@ def do_pd(args):
 def scenario_jobs(args, results, levels, seconds, n_seeds):
     done = {(x["scenario"], x["seed"], x.get("level_db")) for x in results.lines}
     return [["scenario", path, seconds, seed] + ([] if level is None else [level])
+            + ["below"] * args.below_noise
             for seed in range(1, n_seeds + 1) for level in levels for path in args.scenario
             if (pathlib.Path(path).name.split(".")[0], seed, level) not in done]
 
 
 def do_false_alarms(args):
-    results = Results(args.results, "false-alarms", args.worker, args.mix)
+    results = Results(args.results, named("false-alarms", args), args.worker, args.mix)
     n = math.ceil(args.hours * 3600 / args.chunk_s)
     run_jobs(args.worker, scenario_jobs(args, results, [None], args.chunk_s, n), results, args.jobs)
 
 
 def do_look_alikes(args):
-    results = Results(args.results, "look-alikes", args.worker, args.mix)
+    results = Results(args.results, named("look-alikes", args), args.worker, args.mix)
     levels = list(range(args.levels[0], args.levels[1] + 1))
     seconds = round(args.hours * 3600 / len(levels), 1)
     run_jobs(args.worker, scenario_jobs(args, results, levels, seconds, 1), results, args.jobs)
@@ -182,14 +188,16 @@ def do_report(args):
                  [json.loads(x) for x in work(args.worker, ["list"]).splitlines()])
 
 
-# plan, rate, SNR: where the link stands out of the noise, and where that ends
+# plan, rate, SNR, words: where the link stands out of the noise, and where that ends; then the same
+# of the search below the noise
 BASELINE_POINTS = [("FCC915", "200Hz", 3), ("FCC915", "200Hz", 0), ("FCC915", "200Hz", -3),
                    ("FCC915", "50Hz", 0), ("EU868", "100Hz", 0), ("EU868-3.x", "200Hz", 0),
-                   ("ISM2G4", "250Hz", 0)]
+                   ("ISM2G4", "250Hz", 0),
+                   ("FCC915", "200Hz", -9, "below"), ("FCC915", "200Hz", -13, "below")]
 
 
 def measure(worker, p, seeds, n_parallel):
-    jobs = [["pd", *p, first, last, "brief"] for first, last in chunks(range(1, seeds + 1))]
+    jobs = [["pd", *p[:3], first, last, "brief", *p[3:]] for first, last in chunks(range(1, seeds + 1))]
     with concurrent.futures.ThreadPoolExecutor(n_parallel) as pool:
         lines = [json.loads(x) for out in pool.map(lambda j: work(worker, j), jobs)
                  for x in out.splitlines()]
@@ -201,7 +209,8 @@ def do_baseline(args):
     points = []
     for p in BASELINE_POINTS:
         k, median = measure(args.worker, p, args.seeds, args.jobs)
-        points.append({"plan": p[0], "rate": p[1], "snr_db": p[2], "seeds": args.seeds,
+        points.append({"plan": p[0], "rate": p[1], "snr_db": p[2], "words": list(p[3:]),
+                       "seeds": args.seeds,
                        "detected": k, "median_s": median and round(median, 3)})
         print(points[-1])
     text = ",\n".join("  " + json.dumps(p) for p in points)
@@ -213,11 +222,12 @@ def do_check(args):
     import bounds
     faults = 0
     for p in json.loads(BASELINE.read_text())["points"]:
-        k, _ = measure(args.worker, (p["plan"], p["rate"], p["snr_db"]), p["seeds"], args.jobs)
+        where = p["plan"], p["rate"], p["snr_db"], *p["words"]
+        k, _ = measure(args.worker, where, p["seeds"], args.jobs)
         low, high = bounds.wilson(p["detected"], p["seeds"])
         moved = not low <= k / p["seeds"] <= high
         faults += moved
-        print(f"{p['plan']} {p['rate']} at {p['snr_db']:+d} dB: {k} of {p['seeds']} detected, "
+        print(f"{p['plan']} {p['rate']} at {p['snr_db']:+d} dB {' '.join(p['words'])}: {k} of {p['seeds']} detected, "
               f"baseline {p['detected']}{': MOVED' if moved else ''}")
     if faults:
         print("If this was meant, make the baseline anew: " +
@@ -237,6 +247,7 @@ def options():
             p.add_argument("--results", type=pathlib.Path, required=True, metavar="DIR")
         if name in ("pd", "false-alarms", "look-alikes"):
             p.add_argument("--mix", action="store_true", help="add to results of another build")
+            p.add_argument("--below-noise", action="store_true", help="search there, too")
         if name in ("pd", "baseline"):
             p.add_argument("--seeds", type=int, default=100 if name == "pd" else 16,
                            help="runs a point (%(default)s)")

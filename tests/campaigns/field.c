@@ -147,12 +147,15 @@ static void listener_end(struct listener *l) {
 }
 
 void field_run(const struct uw_scenario *scenario, int receiver, const struct uw_sigdb *db,
-               bool stop_at_alert, struct field *field) {
+               bool stop_at_alert, bool below_noise, struct field *field) {
     static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
     const struct uw_synth_receiver *rx = &scenario->receivers[receiver];
     struct listener *l = listener_new(rx, field);
-    struct uw_detector_config config = {
-        .rate_hz = rx->rate_hz, .freq_hz = rx->freq_hz, .format = rx->format, .db = db};
+    struct uw_detector_config config = {.rate_hz = rx->rate_hz,
+                                        .freq_hz = rx->freq_hz,
+                                        .format = rx->format,
+                                        .db = db,
+                                        .below_noise = below_noise};
     struct uw_detector *detector = NULL;
     struct uw_synth *synth = NULL;
     static struct uw_diag diag;

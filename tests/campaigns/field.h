@@ -54,6 +54,6 @@ struct field {
 
 /* The caller sets n_settings and their rates; the rest is filled in. */
 void field_run(const struct uw_scenario *scenario, int receiver, const struct uw_sigdb *db,
-               bool stop_at_alert, struct field *field);
+               bool stop_at_alert, bool below_noise, struct field *field);
 
 #endif

@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt  # noqa: E402 (the backend comes first)
 
 # design targets: SNR at which 90 % must be found within the time limit
 TARGETS = {"200Hz": -12.0, "100Hz": -14.5, "50Hz": -17.0, "25Hz": -20.5}
+TAIL_FROM = 3.0  # nats; the tail's law is fitted from here on
 THRESHOLD = math.log(3600 * 720)  # nats that an alert takes by default
 MEASURED, FILTER, ENERGY, GREY = "#1f77b4", "#2ca02c", "#d62728", "#777777"
 BINS = [0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0001]
@@ -121,7 +122,7 @@ def draw_curve(ax, key, rows, info, is_target):
     ax.grid(alpha=0.3)
 
 
-def report_pd(lines, plots, infos):
+def report_pd(lines, plots, infos, suffix):
     curves = collections.defaultdict(list)
     for line in lines:
         curves[line["plan"], line["rate"], line["impaired"]].append(line)
@@ -151,7 +152,7 @@ def report_pd(lines, plots, infos):
         fig.legend(*axes.flat[0].get_legend_handles_labels(), fontsize=8, loc="lower center",
                    ncols=4)
         fig.suptitle(f"ExpressLRS in {plan}{', impaired receiver' if impaired else ''}")
-        save(fig, plots / f"pd-{plan}{'-impaired' if impaired else ''}.png")
+        save(fig, plots / f"pd-{plan}{'-impaired' if impaired else ''}{suffix}.png")
 
 
 def save(fig, path):
@@ -162,7 +163,7 @@ def save(fig, path):
     print(f"\nplot: {path}")
 
 
-def report_false_alarms(lines, plots):
+def report_false_alarms(lines, plots, suffix):
     scenarios = collections.defaultdict(list)
     for line in lines:
         scenarios[line["scenario"]].append(line)
@@ -175,37 +176,38 @@ def report_false_alarms(lines, plots):
         print(f"| {name} | {hours:.2f} | {sum(r['candidates'] for r in runs) / hours:.2f} | {n[0]} "
               f"| {bounds.poisson_upper(n[0]) / hours:.3g} | {n[1]} ({n[1] / hours:.3g}/h) "
               f"| {n[2]} ({n[2] / hours:.3g}/h) |")
-    draw_tail(lines, plots)
+    draw_tail(lines, plots, suffix)
 
 
-def draw_tail(lines, plots):
+def draw_tail(lines, plots, suffix):
     """How many tracks an hour ever had more than so much evidence; a straight line is the law that
     evidence in nats should follow, and reaches the threshold where nothing can be counted."""
-    peaks = sorted((t[0] for r in lines for t in r["tracks"]), reverse=True)
     hours = sum(r["seconds"] for r in lines) / 3600
-    if not peaks:
-        print("\nNo track of a drone's link had more than 1 nat: there is no tail to draw.")
-        return
+    sets = {"all tracks": sorted((t[0] for r in lines for t in r["tracks"]), reverse=True),
+            "that met the behaviour rule": sorted((x for r in lines for x in r["ruled"]),
+                                                  reverse=True)}
     fig, ax = plt.subplots(figsize=(6.5, 4.2))
-    ax.step(peaks, [(i + 1) / hours for i in range(len(peaks))], where="post", color=MEASURED,
-            label=f"counted in {hours:.1f} h")
-    start = 3.0
-    n = sum(p >= start for p in peaks)
-    if n >= 10:
-        rate = n / sum(p - start for p in peaks if p >= start)
-        at = [start, THRESHOLD + 2]
-        ax.plot(at, [n / hours * math.exp(-rate * (x - start)) for x in at], color=ENERGY, ls="--",
-                label=f"exponential fit from {start:g} nats")
-        print(f"\nTail: {n} tracks over {start:g} nats, falling by {rate:.2f} an e-fold; at "
-              f"{THRESHOLD:.1f} nats {n / hours * math.exp(-rate * (THRESHOLD - start)):.3g} an "
-              "hour by extrapolation, before the behaviour rule.")
+    for (name, peaks), colour in zip(sets.items(), (MEASURED, ENERGY)):
+        print(f"\nTail, {name}: {len(peaks)} in {hours:.2f} h", end="")
+        ax.step(peaks, [(i + 1) / hours for i in range(len(peaks))], where="post", color=colour,
+                label=f"{name}, {hours:.1f} h")
+        beyond = [p - TAIL_FROM for p in peaks if p >= TAIL_FROM]
+        if len(beyond) < 10:
+            print(f", too few over {TAIL_FROM:g} nats for a fit.")
+            continue
+        scale, rate = statistics.fmean(beyond), len(beyond) / hours
+        at = [TAIL_FROM, THRESHOLD + 2]
+        ax.plot(at, [rate * math.exp((TAIL_FROM - x) / scale) for x in at], color=colour, ls="--")
+        print(f", {len(beyond)} of them over {TAIL_FROM:g} nats, fewer by a factor e each "
+              f"{scale:.1f} nats; at {THRESHOLD:.1f} nats "
+              f"{rate * math.exp((TAIL_FROM - THRESHOLD) / scale):.3g} an hour by extrapolation.")
     ax.axvline(THRESHOLD, color=GREY, ls=":", label="default threshold")
     ax.set_yscale("log")
     ax.set_xlabel("highest evidence of a track, nats")
     ax.set_ylabel("tracks an hour with more")
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8)
-    save(fig, plots / "false-alerts.png")
+    save(fig, plots / f"false-alerts{suffix}.png")
 
 
 def report_look_alikes(lines):
@@ -242,7 +244,7 @@ def logit(p):
     return math.log10(p / (1 - p))
 
 
-def report_calibration(lines, plots):
+def report_calibration(lines, plots, suffix):
     """Over everything that was run: the mix of runs is the campaign's, not a site's."""
     sets = {"alerts": [(a["confidence"], a["right"]) for r in lines for a in r["alerts"]],
             "tracks": [(t[1], bool(t[2])) for r in lines for t in r["tracks"]]}
@@ -268,18 +270,21 @@ def report_calibration(lines, plots):
     ax.set_ylabel("right in ... % (bars: 95 %)")
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8)
-    save(fig, plots / "calibration.png")
+    save(fig, plots / f"calibration{suffix}.png")
 
 
 def write(directory, plots, infos):
-    pd, hours = load(directory, "pd"), load(directory, "false-alarms")
-    alike = load(directory, "look-alikes")
     print("# Detection campaign")
-    if pd:
-        report_pd(pd, plots, {(i["plan"], i["rate"]): i for i in infos})
-    if hours:
-        report_false_alarms(hours, plots)
-    if alike:
-        report_look_alikes(alike)
-    if pd or hours or alike:
-        report_calibration(pd + hours + alike, plots)
+    for suffix in "", "-below":
+        pd, hours, alike = (load(directory, n + suffix) for n in ("pd", "false-alarms",
+                                                                  "look-alikes"))
+        if suffix and (pd or hours or alike):
+            print("\n# With the search below the noise")
+        if pd:
+            report_pd(pd, plots, {(i["plan"], i["rate"]): i for i in infos}, suffix)
+        if hours:
+            report_false_alarms(hours, plots, suffix)
+        if alike:
+            report_look_alikes(alike)
+        if pd or hours or alike:
+            report_calibration(pd + hours + alike, plots, suffix)
