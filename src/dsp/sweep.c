@@ -171,7 +171,8 @@ static void give(struct uw_sweep *sweep, int sf, int lane, const struct open_hit
     double curve = left - 2.0 * mid + right;
     struct uw_sweep_hit hit = {
         .sf = sf,
-        .chip = (double)((o->window + 1 - (uint64_t)s->run) << sf) + 0.5 * lane,
+        /* negative for a run that the stream's begin cuts short */
+        .chip = ((double)o->window + 1.0 - s->run) * (double)(1 << sf) + 0.5 * lane,
         .line = (double)o->line + (curve < 0.0 ? 0.5 * (left - right) / curve : 0.0),
         .sum = (double)o->sum,
         .run = s->run,
