@@ -49,8 +49,8 @@ static void on_progress(void *userdata, uint64_t sample) {
     (void)sample;
 }
 
-void trial_run(const struct uw_scenario *scenario, const struct uw_sigdb *db, double threshold_nats,
-               bool stop_at_alert, struct trial *ret) {
+static void run(const struct uw_scenario *scenario, const struct uw_sigdb *db,
+                double threshold_nats, bool stop_at_alert, bool below_noise, struct trial *ret) {
     static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
     const struct uw_synth_receiver *rx = &scenario->receivers[0];
     struct uw_detector_config config = {
@@ -58,6 +58,7 @@ void trial_run(const struct uw_scenario *scenario, const struct uw_sigdb *db, do
         .freq_hz = rx->freq_hz,
         .format = rx->format,
         .db = db,
+        .below_noise = below_noise,
     };
     struct uw_detector *detector = NULL;
     struct uw_synth *synth = NULL;
@@ -79,6 +80,16 @@ void trial_run(const struct uw_scenario *scenario, const struct uw_sigdb *db, do
     uw_detector_free(detector);
     uw_synth_free(synth);
     free(block);
+}
+
+void trial_run(const struct uw_scenario *scenario, const struct uw_sigdb *db, double threshold_nats,
+               bool stop_at_alert, struct trial *ret) {
+    run(scenario, db, threshold_nats, stop_at_alert, false, ret);
+}
+
+void trial_run_below(const struct uw_scenario *scenario, const struct uw_sigdb *db,
+                     double threshold_nats, bool stop_at_alert, struct trial *ret) {
+    run(scenario, db, threshold_nats, stop_at_alert, true, ret);
 }
 
 const struct trial_emitter *trial_alert(const struct trial *trial) {

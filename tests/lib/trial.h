@@ -38,6 +38,9 @@ struct trial {
  * program on any error. */
 void trial_run(const struct uw_scenario *scenario, const struct uw_sigdb *db, double threshold_nats,
                bool stop_at_alert, struct trial *ret);
+/* The same with struct uw_detector_config.below_noise. */
+void trial_run_below(const struct uw_scenario *scenario, const struct uw_sigdb *db,
+                     double threshold_nats, bool stop_at_alert, struct trial *ret);
 /* The first alert, or NULL. */
 const struct trial_emitter *trial_alert(const struct trial *trial);
 int trial_n_alerts(const struct trial *trial);

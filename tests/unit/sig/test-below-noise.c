@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * The detector asked to look below the noise: hears what it does not hear otherwise, makes nothing
+ * up in noise, and says the same whatever the blocks
+ */
+
+#undef NDEBUG
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "signal.h"
+#include "trial.h"
+#include "uw/base/err.h"
+#include "uw/base/str.h"
+
+#define ALERT_LLR 14.8
+#define RATE      2.4e6
+#define WEAK_DB   (-9.0)
+#define N_SEEDS   4
+#define FINDINGS  4096
+
+struct written {
+    size_t n;
+    struct uw_finding findings[FINDINGS];
+    uint64_t progress;
+    size_t n_progress;
+};
+
+static struct uw_sigdb *db;
+static struct written one, two;
+
+static int load(void **state) {
+    (void)state;
+    db = trial_db(UW_SIGNATURES);
+    return 0;
+}
+
+static int unload(void **state) {
+    (void)state;
+    db = uw_sigdb_free(db);
+    return 0;
+}
+
+/* An ExpressLRS link of 200 Hz in the noise of one receiver, both off their frequencies. */
+static struct uw_scenario *weak_link(double seconds, uint64_t seed) {
+    struct uw_scenario *s = NULL;
+
+    assert_int_equal(uw_scenario_new(&s), 0);
+    s->duration_s = seconds;
+    s->seed = seed;
+    s->n_receivers = 1;
+    uw_synth_receiver_init(&s->receivers[0]);
+    assert_true(uw_str_copy(s->receivers[0].name, sizeof(s->receivers[0].name), "rx0"));
+    s->receivers[0].rate_hz = RATE;
+    s->receivers[0].freq_hz = 915.0e6;
+    s->receivers[0].format = UW_IQ_CU8;
+    s->receivers[0].noise_dbfs = -30.0;
+    s->receivers[0].ppm = 60.0 * sin(12.9898 * (double)seed + 1.0);
+    struct uw_synth_emitter *e = &s->emitters[s->n_emitters++];
+    uw_synth_emitter_init(e, UW_SYNTH_EXPRESSLRS);
+    (void)snprintf(e->name, sizeof(e->name), "e1");
+    (void)snprintf(e->variant, sizeof(e->variant), "200Hz");
+    (void)snprintf(e->domain, sizeof(e->domain), "FCC915");
+    e->level_db = WEAK_DB;
+    e->ppm = 15.0;
+    return s;
+}
+
+/* 9 dB under the noise of its own bandwidth, where no burst stands out: alerted within 3 s. */
+static void test_heard(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= N_SEEDS; ++seed) {
+        struct uw_scenario *s = weak_link(3.0, seed);
+        struct trial t;
+
+        trial_run_below(s, db, ALERT_LLR, true, &t);
+        const struct trial_emitter *a = trial_alert(&t);
+        print_message("seed %d: alert after %.2f s, %s\n", (int)seed, a ? a->alert_s : NAN,
+                      a && a->variant ? a->variant : "-");
+        assert_non_null(a);
+        assert_string_equal(a->signature->id, "expresslrs-900");
+        assert_true(a->alert_s > 0.0 && a->alert_s <= 3.0);
+        if (a->variant)
+            assert_string_equal(a->variant, "200Hz");
+        if (a->domain)
+            assert_string_equal(a->domain, "FCC915");
+        uw_scenario_free(s);
+    }
+}
+
+static int n_drones(const struct trial *t) {
+    int n = 0;
+
+    for (int i = 0; i < t->n_emitters; ++i)
+        n += t->emitters[i].signature->drone;
+    return n;
+}
+
+/* The same link without being asked: not heard, which is what the option is for. */
+static void test_not_heard(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= N_SEEDS; ++seed) {
+        struct uw_scenario *s = weak_link(3.0, seed);
+        struct trial t;
+
+        trial_run(s, db, ALERT_LLR, false, &t);
+        assert_int_equal(trial_n_alerts(&t), 0);
+        assert_int_equal(n_drones(&t), 0);
+        uw_scenario_free(s);
+    }
+}
+
+static void on_finding(void *userdata, const struct uw_finding *f) {
+    struct written *to = userdata;
+
+    assert_true(to->n < FINDINGS);
+    assert_true(f->start <= f->stop && f->stop >= to->progress);
+    if (to->n > 0)
+        assert_true(f->stop >= to->findings[to->n - 1].stop);
+    assert_true(isfinite(f->llr) && isfinite(f->freq_hz));
+    assert_true(f->confidence >= 0.0 && f->confidence <= 1.0 && f->emitter > 0);
+    to->findings[to->n++] = *f;
+}
+
+static void on_progress(void *userdata, uint64_t sample) {
+    struct written *to = userdata;
+
+    assert_true(sample >= to->progress);
+    to->progress = sample;
+    ++to->n_progress;
+}
+
+static struct uw_detector *new_detector(enum uw_iq_format format, struct written *to) {
+    static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
+    const struct uw_detector_config config = {
+        .rate_hz = RATE,
+        .freq_hz = 915.0e6,
+        .format = format,
+        .db = db,
+        .below_noise = true,
+    };
+    struct uw_detector *d = NULL;
+
+    memset(to, 0, sizeof(*to));
+    assert_int_equal(uw_detector_new(&config, &ops, to, &d), 0);
+    return d;
+}
+
+/* 20 s of noise: no word of a drone. Pieces of a fifth of a second of it, of any begin and length,
+ * one behind the other: drawing all of it would take longer than listening. */
+static void test_noise(void **state) {
+    enum { N = 1 << 19 };
+    signed char *noise = malloc(2 * N);
+    struct uw_detector *d = new_detector(UW_IQ_CI8, &one);
+    uint64_t random = 81;
+    int n_drone = 0;
+
+    (void)state;
+    assert_non_null(noise);
+    for (size_t i = 0; i < N; ++i) {
+        const float complex z = 6.0f * signal_normal(&random);
+
+        noise[2 * i] = (signed char)lrintf(crealf(z));
+        noise[2 * i + 1] = (signed char)lrintf(cimagf(z));
+    }
+    for (uint64_t given = 0; given < (uint64_t)(20.0 * RATE);) {
+        const size_t from = signal_random(&random) % (N - 4096);
+        const size_t n = 4096 + signal_random(&random) % (N - from - 4095);
+
+        uw_detector_push(d, noise + 2 * from, n);
+        given += n;
+    }
+    uw_detector_flush(d);
+    for (size_t i = 0; i < one.n; ++i)
+        n_drone += one.findings[i].signature->drone;
+    print_message("noise: %zu findings\n", one.n);
+    assert_int_equal(n_drone, 0);
+    assert_true(one.n_progress >= 40);
+    uw_detector_free(d);
+    free(noise);
+}
+
+/* Digital silence, whose only power is rounding, and gaps in it. */
+static void test_silence(void **state) {
+    static unsigned char silence[200000];
+    struct uw_detector *d = new_detector(UW_IQ_CU8, &one);
+
+    (void)state;
+    uw_detector_gap(d, 777);
+    for (int i = 0; i < 24; ++i) {
+        memset(silence, i < 12 ? 127 : 128, sizeof(silence));
+        uw_detector_push(d, silence, 100000);
+        if (i % 5 == 4)
+            uw_detector_gap(d, 12345);
+    }
+    uw_detector_flush(d);
+    assert_int_equal(one.progress, 777 + 24 * 100000 + 4 * 12345);
+    assert_int_equal(one.n, 0);
+    uw_detector_free(d);
+}
+
+/* Blocks of `block` samples; 0: of any size. */
+static void listen(const unsigned char *samples, size_t n, size_t block, struct written *to) {
+    struct uw_detector *d = new_detector(UW_IQ_CU8, to);
+
+    for (size_t i = 0, at = 0; at < n; ++i) {
+        size_t size = block ? block : 1 + 7919 * i % 99991;
+
+        size = size < n - at ? size : n - at;
+        uw_detector_push(d, samples + 2 * at, size);
+        at += size;
+        assert_true(to->progress <= at);
+    }
+    uw_detector_flush(d);
+    assert_true(to->progress == n);
+    uw_detector_free(d);
+}
+
+static bool same(double a, double b) {
+    return a == b || (isnan(a) && isnan(b));
+}
+
+static void test_blocks(void **state) {
+    struct uw_scenario *s = weak_link(2.0, 1);
+    const size_t n = (size_t)(2.0 * RATE);
+    unsigned char *samples = malloc(2 * n);
+    struct uw_synth *synth = NULL;
+    struct uw_diag diag = {0};
+    size_t got = 0;
+
+    (void)state;
+    assert_non_null(samples);
+    assert_int_equal(uw_synth_new(s, 0, &diag, &synth), 0);
+    assert_int_equal(uw_synth_read(synth, samples, n, &got), 0);
+    assert_int_equal(got, n);
+    listen(samples, n, 65536, &one);
+    listen(samples, n, 0, &two);
+    print_message("%zu findings, %zu times progress\n", one.n, one.n_progress);
+    assert_true(one.n >= 2);
+    assert_int_equal(one.n, two.n);
+    assert_int_equal(one.n_progress, two.n_progress);
+    for (size_t i = 0; i < one.n; ++i) {
+        const struct uw_finding *a = &one.findings[i];
+        const struct uw_finding *b = &two.findings[i];
+
+        assert_true(a->signature == b->signature && a->emitter == b->emitter);
+        assert_true(a->variant == b->variant && a->domain == b->domain && a->rule == b->rule);
+        assert_true(a->start == b->start && a->stop == b->stop && a->llr == b->llr);
+        assert_true(a->freq_hz == b->freq_hz && a->bandwidth_hz == b->bandwidth_hz);
+        assert_true(same(a->snr_db, b->snr_db) && same(a->power_dbfs, b->power_dbfs));
+        assert_true(a->bursts == b->bursts && a->dwells == b->dwells);
+        assert_true(a->channels == b->channels && a->confidence == b->confidence);
+        assert_true(same(a->period_s, b->period_s) && same(a->offset_hz, b->offset_hz));
+        assert_true(same(a->grid_error_hz, b->grid_error_hz) && a->alertable == b->alertable);
+    }
+    free(samples);
+    uw_synth_free(synth);
+    uw_scenario_free(s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_heard),  cmocka_unit_test(test_not_heard),
+        cmocka_unit_test(test_noise),  cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_blocks),
+    };
+
+    return cmocka_run_group_tests_name("below-noise", tests, load, unload);
+}
