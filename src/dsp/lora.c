@@ -464,3 +464,88 @@ bool uw_lora_measure(struct uw_lora *lora, int sf, const float complex *x, size_
     *ret_packet = packet;
     return true;
 }
+
+/* Power of one line (no partner: the windows are aligned) in half bin b, over the window's energy.
+ */
+static float aligned_power(const float complex *y, long b, long bins2) {
+    float complex v = y[(b % bins2 + bins2) % bins2];
+
+    return crealf(v) * crealf(v) + cimagf(v) * cimagf(v);
+}
+
+/* The two down-chirps from sample `at` on: sum of their powers in the best common line near `bin`.
+ */
+static double best_down(struct uw_lora *lora, int sf, const float complex *x, size_t at, double bin,
+                        double *ret_bin) {
+    long bins2 = 4L << sf;
+    long reach = (long)(1 << sf) / 4; /* half bins: an eighth of the lines to each side */
+    long middle = lround(2.0 * bin);
+    float best = -1.0f;
+
+    memset(lora->sum, 0, (size_t)(2 * reach + 1) * sizeof(float));
+    for (size_t w = 0; w < 2; ++w) {
+        float energy = dechirp(lora, sf, x + at + w * ((size_t)2 << sf), true);
+
+        for (long i = -reach; i <= reach; ++i)
+            lora->sum[i + reach] +=
+                aligned_power(lora->spectrum, middle + i, bins2) / (energy + 1e-30f);
+    }
+    for (long i = 0; i <= 2 * reach; ++i) {
+        if (lora->sum[i] > best) {
+            best = lora->sum[i];
+            *ret_bin = 0.5 * (double)(middle + i - reach);
+        }
+    }
+    return (double)best;
+}
+
+static double up_power(struct uw_lora *lora, int sf, const float complex *x, size_t at,
+                       double bin) {
+    long bins2 = 4L << sf;
+    long b = lround(2.0 * bin);
+    float energy = dechirp(lora, sf, x + at, false);
+    float most = 0.0f;
+
+    /* a symbol that is not the first one wraps: its other part lies a bandwidth below */
+    for (long d = -1; d <= 1; ++d) {
+        float p = aligned_power(lora->spectrum, b + d, bins2);
+        float q = aligned_power(lora->spectrum, b + d + bins2 / 2, bins2);
+
+        most = fmaxf(most, p + q + 2.0f * sqrtf(p * q));
+    }
+    return (double)(most / (energy + 1e-30f));
+}
+
+double uw_lora_verify(struct uw_lora *lora, int sf, const float complex *x, size_t n, double begin,
+                      int first, int last, int sync_word, double *ret_sync, double *ret_offset) {
+    double lines = (double)(1 << sf);
+    double symbol = 2.0 * lines;
+    double best = 0.0;
+
+    for (int align = -1; align <= 1; ++align) {
+        /* the preamble's line fixes delta = u - c: another c moves the symbols' grid */
+        double c = align * lines / 8.0;
+
+        for (int place = first; place <= last; ++place) {
+            double grid = begin + 2.0 * c + place * symbol;
+            double at = round(grid);
+            double slip = 0.5 * (at - grid);
+            double down_bin = c;
+            double sum;
+
+            if (at < 0.0 || at + 4.0 * symbol > (double)n)
+                continue;
+            sum = best_down(lora, sf, x, (size_t)(at + 2.0 * symbol), c - slip, &down_bin);
+            sum += up_power(lora, sf, x, (size_t)at, c + slip + 8.0 * (sync_word >> 4));
+            sum += up_power(lora, sf, x, (size_t)(at + symbol), c + slip + 8.0 * (sync_word & 15));
+            if (sum > best) {
+                double carrier = 0.5 * (down_bin + slip + c);
+
+                best = sum;
+                *ret_offset = carrier / lines;
+                *ret_sync = grid + 2.0 * (carrier - c);
+            }
+        }
+    }
+    return best;
+}

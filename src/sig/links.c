@@ -40,7 +40,7 @@
 #define STRETCHES_MAX    64
 #define WEAK_PD          0.4 /* a weak link's packet is heard by its preamble */
 #define WEAK_NATS_MAX    5.0
-#define SYMBOLS_OFF      2 /* a weak packet may begin so many symbols earlier or later */
+#define SYMBOLS_OFF      1 /* a weak packet may begin so many symbols earlier or later */
 #define SILENCE_PD       0.25
 #define SILENCE_NATS_MAX 5.0
 #define NEW_S            4.0  /* an emitter of one packet is forgotten after this */
@@ -214,8 +214,7 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
     ++e->n_dwells;
     add_channel(e, p->offset_hz);
     double nats = uw_link_judge_carrier(e, links->env.config, p->offset_hz, p->offset_error_hz);
-    /* a weak packet was looked for on the channels alone: that it is on one says nothing */
-    add_nats(e, p->weak ? fmin(nats, 0.0) : nats);
+    add_nats(e, nats);
 }
 
 static void follow_clock(const struct uw_links *links, struct emitter *e, const struct uw_packet *p,

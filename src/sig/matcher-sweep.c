@@ -8,11 +8,14 @@
  * that the tracker of links can bear: it knows what noise makes, and lets only those hits speak
  * that lie on a lattice of slots.
  *
- * A hit says where its line stands: with an unknown carrier offset of c chips the preamble began
- * `line - c` chips before the window, give or take a symbol. c is the same for all packets of one
- * end of a link, and so the lattice takes no notice of it. Hits are held until a packet could have
- * ended: what the burst finder has measured whole is left to it, and of hits that overlap (two
- * channel plans, neighbouring spreading factors) the strongest counts.
+ * A hit says where its line stands: with a carrier offset of c chips a symbol began `line - c`
+ * chips before the window. What follows a preamble, sync word and delimiter, tells c and the place
+ * (uw_lora_verify()), and refuses most of what noise makes, chirps of other networks, and hits on a
+ * channel that is not the packet's own.
+ *
+ * Hits are held until a packet could have ended: what the burst finder has measured whole is left
+ * to it, and of hits that overlap (two channel plans, neighbouring spreading factors) the strongest
+ * counts.
  */
 
 #include <errno.h>
@@ -26,17 +29,21 @@
 #include "uw/base/util.h"
 #include "uw/dsp/channel.h"
 #include "uw/dsp/fft.h"
+#include "uw/dsp/lora.h"
+#include "uw/dsp/resample.h"
 #include "uw/dsp/sweep.h"
 
 #define CHANNELS_MAX  192
 #define HITS_MAX      128
-#define FALSE_RATE_HZ 8.0 /* hits a second, channel and spreading factor in noise */
+#define FALSE_RATE_HZ 16.0 /* hits a second, channel and spreading factor in noise */
 #define SLACK_SHARE                                                                                \
-    0.06             /* carrier offset that passes the channel's filter whole, in bandwidths       \
-                      */
-#define SAME_HZ 20e3 /* channels of two plans that are one */
-#define IN_BAND 0.35 /* half widths of a channel that must lie in the band: 0.5 is all of it */
-#define RATE_S  4.0  /* time constant of the measured rate of hits */
+    0.06                   /* carrier offset that passes the channel's filter whole, in bandwidths \
+                            */
+#define SAME_HZ       20e3 /* channels of two plans that are one */
+#define IN_BAND       0.35 /* half widths of a channel that must lie in the band: 0.5 is all of it */
+#define VERIFIED      28.0 /* of uw_lora_verify(): one in ten of what noise makes passes */
+#define WEAK_FALSE_HZ (0.1 * 2.0 * FALSE_RATE_HZ)
+#define RATE_S        4.0 /* time constant of the measured rate of hits */
 
 struct stream {
     double centre_hz, bandwidth_hz; /* centre: offset from the receiver's */
@@ -50,6 +57,8 @@ struct stream {
     bool down;                            /* of the sweep that runs */
     double hit_rate[UW_SWEEP_SF_MAX + 1]; /* measured, per second */
     double last_hit[UW_SWEEP_SF_MAX + 1]; /* input sample */
+    int preamble_min[UW_SWEEP_SF_MAX + 1], preamble_max[UW_SWEEP_SF_MAX + 1];
+    int sync_word;
 };
 
 struct hit {
@@ -60,6 +69,11 @@ struct hit {
 
 struct matcher {
     struct uw_matcher_env env;
+    struct uw_lora *lora;
+    struct uw_resampler *resampler;
+    size_t max; /* samples of the buffers */
+    float complex *cut;
+    float complex *chips; /* two a chip */
     size_t n_streams;
     struct stream streams[CHANNELS_MAX];
     size_t n_hits;
@@ -77,6 +91,10 @@ static void matcher_free(void *matcher) {
         uw_sweep_free(m->streams[i].sweeps[1]);
         uw_fft_dealloc(m->streams[i].block);
     }
+    uw_lora_free(m->lora);
+    uw_resampler_free(m->resampler);
+    uw_fft_dealloc(m->cut);
+    uw_fft_dealloc(m->chips);
     free(m);
 }
 
@@ -105,7 +123,40 @@ static double follow_rate(struct stream *s, int sf, double at, double rate_hz) {
 
     s->hit_rate[sf] = s->hit_rate[sf] * exp(-since / RATE_S) + 1.0 / RATE_S;
     s->last_hit[sf] = at;
-    return fmax(s->hit_rate[sf], FALSE_RATE_HZ);
+    return fmax(s->hit_rate[sf], WEAK_FALSE_HZ);
+}
+
+/* Measures what follows the preamble. Returns false if it is not what follows one. */
+static bool verify(struct matcher *m, const struct stream *s, const struct uw_sweep_hit *h,
+                   double begin, double *ret_start, double *ret_offset_hz) {
+    double rate = m->env.config->rate_hz;
+    double symbol = (double)(1 << h->sf) / s->bandwidth_hz * rate; /* input samples */
+    double margin = (double)uw_front_n_fft(m->env.front) + 2.0 * symbol;
+    double from = fmax(begin - margin, 0.0);
+    double to = begin + (s->preamble_max[h->sf] + 6.0) * symbol + margin;
+    double at, cut_rate, sync, offset;
+    size_t n =
+        uw_front_cut(m->env.front, (uint64_t)from, (uint64_t)to, s->centre_hz,
+                     1.2 * s->bandwidth_hz, 2.2 * s->bandwidth_hz, m->cut, m->max, &at, &cut_rate);
+    double step = cut_rate / (2.0 * s->bandwidth_hz);
+    size_t n_chips = (size_t)((double)n / step);
+    double score;
+
+    if (n_chips > m->max)
+        n_chips = m->max;
+    uw_resample(m->resampler, m->cut, n, 0.0, step, m->chips, n_chips);
+    for (size_t i = 0; s->down && i < n_chips; ++i)
+        m->chips[i] = conjf(m->chips[i]);
+    double scale = rate / (2.0 * s->bandwidth_hz); /* input samples per sample */
+    score = uw_lora_verify(m->lora, h->sf, m->chips, n_chips, (begin - at) / scale, h->run - 1,
+                           s->preamble_max[h->sf] + 1, s->sync_word, &sync, &offset);
+    /* half a symbol away, where the carrier would be a half bandwidth off, a strong packet passes
+     * with a quarter of its energy: what follows must be as strong as the preamble was */
+    if (score < VERIFIED || score < 4.0 * h->sum / h->run)
+        return false;
+    *ret_start = at + sync * scale - s->preamble_min[h->sf] * symbol;
+    *ret_offset_hz = (s->down ? -offset : offset) * s->bandwidth_hz;
+    return true;
 }
 
 static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
@@ -114,42 +165,40 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
     double rate = m->env.config->rate_hz;
     double chip = rate / s->bandwidth_hz; /* input samples */
     double symbols = (double)(1 << h->sf);
+    double residual = uw_channel_residual_hz(s->channel) * (s->down ? -1.0 : 1.0);
     /* the cut's own centre may be off by part of a bin: known, unlike the transmitter's offset */
-    double line = h->line + uw_channel_residual_hz(s->channel) * symbols / s->bandwidth_hz;
-    double delta =
-        s->down ? -line : line; /* chips since the last symbol began, but for the offset */
-    double mean = h->sum / h->run;
-    double signal = fmax(mean - 1.0, 0.1) / symbols;
-    struct hit hit = {
-        .packet =
-            {
-                .modulation = UW_SIG_LORA,
-                .sf = h->sf,
-                .down = s->down,
-                .sync = -1,
-                .bandwidth_hz = s->bandwidth_hz,
-                .start = s->begin + (h->chip - delta) * chip,
-                .start_error_s = 0.3 / s->bandwidth_hz,
-                .stop_error_s = 1.0,
-                .offset_hz = s->centre_hz,
-                .offset_error_hz = 25e3,
-                .snr_db = 10.0 * log10(signal / (1.0 - fmin(signal, 0.9))),
-                .weak = true,
-                .symbol_s = symbols / s->bandwidth_hz,
-            },
-        .sum = (h->sum - h->run) / sqrt(h->run),
-    };
+    double line = h->line + residual * symbols / s->bandwidth_hz;
+    double signal = fmax(h->sum / h->run - 1.0, 0.1) / symbols;
+    struct hit hit = {.sum = (h->sum - h->run) / sqrt(h->run)};
+    double start, offset_hz;
 
-    hit.packet.stop = hit.packet.start + (h->run + 1) * symbols * chip;
-    hit.packet.power_dbfs = NAN;
-    hit.packet.false_rate_hz = follow_rate(s, h->sf, hit.packet.start, rate);
+    if (!verify(m, s, h, s->begin + (h->chip - line) * chip, &start, &offset_hz))
+        return;
+    hit.packet = (struct uw_packet){
+        .modulation = UW_SIG_LORA,
+        .sf = h->sf,
+        .down = s->down,
+        .sync = -1,
+        .bandwidth_hz = s->bandwidth_hz,
+        .start = start,
+        .stop = start + (h->run + 5) * symbols * chip,
+        .start_error_s = 0.5 / s->bandwidth_hz,
+        .stop_error_s = 1.0,
+        .offset_hz = s->centre_hz + offset_hz,
+        .offset_error_hz = 0.4 * s->bandwidth_hz / symbols,
+        .snr_db = 10.0 * log10(signal / (1.0 - fmin(signal, 0.9))),
+        .power_dbfs = NAN,
+        .weak = true,
+        .symbol_s = symbols / s->bandwidth_hz,
+    };
+    hit.packet.false_rate_hz = follow_rate(s, h->sf, start, rate);
     /* the longest packet that begins so: preamble and about 45 symbols */
-    hit.until = hit.packet.start + 58.0 * symbols * chip + 2e-3 * rate;
+    hit.until = start + 58.0 * symbols * chip + 2e-3 * rate;
     hold(m, &hit);
 }
 
 /* Windows that a preamble fills whatever their alignment, per spreading factor. */
-static bool runs_of(const struct matcher *m, double bandwidth_hz, struct uw_sweep_config *ret) {
+static bool runs_of(const struct matcher *m, struct stream *stream, struct uw_sweep_config *ret) {
     const struct uw_sigdb *db = m->env.config->db;
     bool any = false;
 
@@ -161,11 +210,16 @@ static bool runs_of(const struct matcher *m, double bandwidth_hz, struct uw_swee
 
             if (!s->enabled || !s->drone || s->matcher != UW_SIG_MATCH_LINK ||
                 !uw_link_in_band(s, m->env.config) || x->modulation != UW_SIG_LORA ||
-                fabs(x->bandwidth_hz - bandwidth_hz) > 1.0 || x->sf > UW_SWEEP_SF_MAX ||
+                fabs(x->bandwidth_hz - stream->bandwidth_hz) > 1.0 || x->sf > UW_SWEEP_SF_MAX ||
                 x->preamble < 4)
                 continue;
             if (ret->run[x->sf] == 0 || x->preamble - 1 < ret->run[x->sf])
                 ret->run[x->sf] = x->preamble - 1;
+            if (x->preamble > stream->preamble_max[x->sf])
+                stream->preamble_max[x->sf] = x->preamble;
+            stream->preamble_min[x->sf] = ret->run[x->sf] + 1;
+            if (s->sync_word >= 0)
+                stream->sync_word = s->sync_word;
             any = true;
         }
     }
@@ -179,7 +233,7 @@ static int add_sweep(struct matcher *m, struct stream *s, bool down) {
         .bandwidth_hz = s->bandwidth_hz,
     };
 
-    if (!runs_of(m, s->bandwidth_hz, &config))
+    if (!runs_of(m, s, &config))
         return 0;
     return uw_sweep_new(&config, on_hit, s, &s->sweeps[down]);
 }
@@ -236,14 +290,27 @@ static int add_signature(struct matcher *m, const struct uw_signature *s) {
 static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     UW_CLEANUP(matcher_freep) struct matcher *m = calloc(1, sizeof(*m));
 
+    double longest = 30.0 * (double)(1 << UW_SWEEP_SF_MAX); /* chips: preamble and what follows */
+    int r;
+
     if (!m)
         return uw_err(-ENOMEM);
     m->env = *env;
+    /* a cut comes back at up to 1.4 times the rate that was asked for, and some frames long */
+    m->max = (size_t)(longest * 2.2 * 1.4) + 4 * uw_front_n_fft(env->front);
+    m->cut = uw_fft_alloc(m->max);
+    m->chips = uw_fft_alloc(m->max);
+    if (!m->cut || !m->chips)
+        return uw_err(-ENOMEM);
+    r = uw_lora_new(&m->lora);
+    if (r == 0)
+        r = uw_resampler_new(&m->resampler);
+    if (r < 0)
+        return r;
     /* without a centre frequency there are no channels: such recordings are searched burst by burst
      */
     for (size_t i = 0; isfinite(env->config->freq_hz) && i < uw_sigdb_len(env->config->db); ++i) {
         const struct uw_signature *s = uw_sigdb_at(env->config->db, i);
-        int r = 0;
 
         if (s->enabled && s->drone && s->matcher == UW_SIG_MATCH_LINK)
             r = add_signature(m, s);
