@@ -163,17 +163,23 @@ void uw_sweep_reset(struct uw_sweep *sweep) {
     }
 }
 
-static void give(struct uw_sweep *sweep, int sf, int lane, const struct open_hit *o) {
-    const struct stage *s = &sweep->stages[sf][lane];
+/* Where the line stands from its bin, by the parabola through three amplitudes. Half a bin at most:
+ * a neighbour that another hit has taken may be larger. */
+static double off_bin(const struct open_hit *o) {
     double left = sqrt((double)o->left);
     double right = sqrt((double)o->right);
-    double mid = sqrt((double)o->sum);
-    double curve = left - 2.0 * mid + right;
+    double curve = left - 2.0 * sqrt((double)o->sum) + right;
+
+    return curve < 0.0 ? fmin(fmax(0.5 * (left - right) / curve, -0.5), 0.5) : 0.0;
+}
+
+static void give(struct uw_sweep *sweep, int sf, int lane, const struct open_hit *o) {
+    const struct stage *s = &sweep->stages[sf][lane];
     struct uw_sweep_hit hit = {
         .sf = sf,
         /* negative for a run that the stream's begin cuts short */
         .chip = ((double)o->window + 1.0 - s->run) * (double)(1 << sf) + 0.5 * lane,
-        .line = (double)o->line + (curve < 0.0 ? 0.5 * (left - right) / curve : 0.0),
+        .line = (double)o->line + off_bin(o),
         .sum = (double)o->sum,
         .run = s->run,
     };
