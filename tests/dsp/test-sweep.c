@@ -10,6 +10,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -347,6 +348,89 @@ static void test_strong(void **state) {
     assert_true(sqrt(square) < 0.30);
 }
 
+/* Power of one line of one window of chips, over the mean of the window's lines. */
+static double line_power(const float complex *window, int lines, int line) {
+    double complex sum = 0.0;
+    double total = 0.0;
+
+    for (int i = 0; i < lines; ++i) {
+        const double complex z = (double complex)window[(size_t)i * 2];
+        const double half_turns = (double)(i * i) / lines - i;
+
+        sum += z * conj((double complex)signal_turn(0.5 * half_turns + (double)line * i / lines));
+        total += creal(z * conj(z));
+    }
+    return creal(sum * conj(sum)) / total;
+}
+
+/* A hit's sum is what the words say, whenever it comes: also after thousands of windows, when the
+ * running sums have been made anew. */
+static void test_sum(void **state) {
+    enum { BLOCKS_LONG = 160 }; /* 2560 windows of SF5 */
+    static float complex noise[BLOCKS_LONG * SAMPLES];
+    struct uw_sweep *sweep = new_sweep(false, 5, 6, 2000.0, &w);
+    uint64_t random = 76;
+
+    (void)state;
+    signal_noise(noise, BLOCKS_LONG * SAMPLES, 1.0, &random);
+    run(sweep, noise, BLOCKS_LONG);
+    print_message("sums: %zu hits\n", w.n);
+    assert_true(w.n > 100);
+    for (size_t i = 0; i < w.n; ++i) {
+        const struct uw_sweep_hit *h = &w.hits[i];
+        const int lines = 1 << h->sf;
+        double nearest = INFINITY;
+
+        /* the line is the nearest to `line` but for a draw */
+        for (int k = -1; k <= 1; ++k) {
+            const int line = ((int)lround(h->line) + k + lines) % lines;
+            double sum = 0.0;
+
+            for (int r = 0; r < h->run; ++r)
+                sum += line_power(noise + lround(2.0 * h->chip) + (ptrdiff_t)2 * r * lines, lines,
+                                  line);
+            nearest = fmin(nearest, fabs(sum - h->sum));
+        }
+        assert_true(nearest < 1e-2);
+    }
+    uw_sweep_free(sweep);
+}
+
+/* Strong chirps that drift by a line or more a symbol open several hits side by side, whose sums
+ * overlap: their lines are lines of the spectrum all the same. */
+static void test_drift(void **state) {
+    uint64_t random = 77;
+    size_t n = 0;
+
+    (void)state;
+    for (int i = 0; i < 150; ++i) {
+        struct uw_sweep *sweep = new_sweep(false, 5, 9, 8.0, &w);
+        const double chips = (double)(1 << (5 + signal_random(&random) % 5));
+        const float amplitude = (float)pow(10.0, 1.5 * signal_uniform(&random));
+        const double speed = 1.0 + 0.02 * (signal_uniform(&random) - 0.5);
+        double u = 0.0;
+        double turns = 0.0;
+
+        for (int b = 0; b < 30; ++b) {
+            for (size_t k = 0; k < SAMPLES; ++k) {
+                turns += 0.5 * (u / chips - 0.5);
+                u += 0.5 * speed;
+                u -= u >= chips ? chips : 0.0;
+                x[k] = signal_normal(&random) + amplitude * signal_turn(turns);
+            }
+            uw_sweep_block(sweep, x);
+        }
+        for (size_t k = 0; k < w.n; ++k) {
+            assert_true(w.hits[k].line >= -0.5);
+            assert_true(w.hits[k].line <= (double)(1 << w.hits[k].sf) - 0.5);
+        }
+        n += w.n;
+        uw_sweep_free(sweep);
+    }
+    print_message("drift: %zu hits\n", n);
+    assert_true(n > 1000);
+}
+
 /* A carrier far above the noise is spread over all lines: no more hits than noise makes. */
 static void test_carrier(void **state) {
     const size_t n_blocks = 2000;
@@ -465,7 +549,8 @@ int main(void) {
         cmocka_unit_test(test_batch),      cmocka_unit_test(test_noise),
         cmocka_unit_test(test_rare_noise), cmocka_unit_test(test_strong),
         cmocka_unit_test(test_weak),       cmocka_unit_test(test_direction),
-        cmocka_unit_test(test_carrier),    cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_carrier),    cmocka_unit_test(test_drift),
+        cmocka_unit_test(test_sum),        cmocka_unit_test(test_reset),
         cmocka_unit_test(test_begin),
     };
 
