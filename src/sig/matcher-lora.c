@@ -17,13 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chips-impl.h"
 #include "links-impl.h"
 #include "matcher-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
-#include "uw/dsp/fft.h"
 #include "uw/dsp/lora.h"
-#include "uw/dsp/resample.h"
 
 #define N_BANDWIDTHS   4
 #define WIDTH_MIN      0.62 /* of a burst, in bandwidths */
@@ -53,11 +52,7 @@ struct known {
 struct matcher {
     struct uw_matcher_env env;
     struct uw_lora *lora;
-    struct uw_resampler *resampler;
-    size_t max; /* samples of the buffers */
-    float complex *cut;
-    float complex *chips; /* two a chip */
-    float complex *mirrored;
+    struct uw_chips chips;
     uint64_t next_number;
     struct known known[KNOWN_MAX];
 };
@@ -68,10 +63,7 @@ static void matcher_free(void *matcher) {
     if (!m)
         return;
     uw_lora_free(m->lora);
-    uw_resampler_free(m->resampler);
-    uw_fft_dealloc(m->cut);
-    uw_fft_dealloc(m->chips);
-    uw_fft_dealloc(m->mirrored);
+    uw_chips_deinit(&m->chips);
     free(m);
 }
 
@@ -225,17 +217,10 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     if (!m)
         return uw_err(-ENOMEM);
     m->env = *env;
-    /* a cut comes back at up to 1.4 times the rate that was asked for */
-    m->max = (size_t)(PIECE_S * widest * 2.2 * 1.4) + 4096;
-    m->cut = uw_fft_alloc(m->max);
-    m->chips = uw_fft_alloc(m->max);
-    m->mirrored = uw_fft_alloc(m->max);
-    if (!m->cut || !m->chips || !m->mirrored)
-        return uw_err(-ENOMEM);
     r = uw_lora_new(&m->lora);
     if (r < 0)
         return r;
-    r = uw_resampler_new(&m->resampler);
+    r = uw_chips_init(&m->chips, PIECE_S * widest, uw_front_n_fft(env->front));
     if (r < 0)
         return r;
     uw_links_on_orphan(m->env.links, report_background, m);
@@ -257,28 +242,17 @@ static bool cut_piece(struct matcher *m, const struct uw_burst *b, double bandwi
     double rate = m->env.config->rate_hz;
     uint64_t margin = (uint64_t)(MARGIN_S * rate) + uw_front_n_fft(m->env.front);
     uint64_t start = b->start > margin ? b->start - margin : 0;
-    double at, cut_rate;
-    size_t n = uw_front_cut(m->env.front, start, b->stop + margin, b->centre_hz, 1.2 * bandwidth_hz,
-                            2.2 * bandwidth_hz, m->cut, m->max, &at, &cut_rate);
+    struct uw_chips_piece cut = uw_chips_cut(&m->chips, m->env.front, rate, start, b->stop + margin,
+                                             b->centre_hz, bandwidth_hz);
 
-    if (n < 64)
-        return false;
-    double step = cut_rate / (2.0 * bandwidth_hz); /* cut samples per output sample */
-    size_t n_out = (size_t)((double)n / step);
-
-    if (n_out > m->max)
-        n_out = m->max;
-    uw_resample(m->resampler, m->cut, n, 0.0, step, m->chips, n_out);
-    for (size_t i = 0; i < n_out; ++i)
-        m->mirrored[i] = conjf(m->chips[i]);
     *ret = (struct piece){
         .bandwidth_hz = bandwidth_hz,
         .centre_hz = b->centre_hz,
-        .n = n_out,
-        .first = at,
-        .step = rate / (2.0 * bandwidth_hz),
+        .n = cut.n,
+        .first = cut.first,
+        .step = cut.step,
     };
-    return true;
+    return cut.n > 64;
 }
 
 struct candidate {
@@ -309,8 +283,8 @@ static struct candidate find_preamble(struct matcher *m, const struct piece *pie
 
         for (int down = 0; down < 2 && n > 0; ++down) {
             size_t at;
-            double score =
-                uw_lora_preamble(m->lora, sf, down ? m->mirrored : m->chips, from + n, from, &at);
+            double score = uw_lora_preamble(
+                m->lora, sf, down ? m->chips.mirrored : m->chips.samples, from + n, from, &at);
 
             if (score > best.score)
                 best = (struct candidate){.score = score, .sf = sf, .down = down != 0, .at = at};
@@ -370,7 +344,7 @@ static void search_piece(struct matcher *m, const struct uw_burst *b, const stru
                          struct candidate c) {
     while (c.score > 0.0) {
         struct uw_lora_packet lp;
-        const float complex *x = c.down ? m->mirrored : m->chips;
+        const float complex *x = c.down ? m->chips.mirrored : m->chips.samples;
         size_t symbol = (size_t)2 << c.sf;
         size_t next = c.at + 8 * symbol;
 

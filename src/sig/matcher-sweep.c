@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chips-impl.h"
 #include "links-impl.h"
 #include "matcher-impl.h"
 #include "uw/base/err.h"
@@ -30,7 +31,6 @@
 #include "uw/dsp/channel.h"
 #include "uw/dsp/fft.h"
 #include "uw/dsp/lora.h"
-#include "uw/dsp/resample.h"
 #include "uw/dsp/sweep.h"
 
 #define CHANNELS_MAX  192
@@ -70,10 +70,7 @@ struct hit {
 struct matcher {
     struct uw_matcher_env env;
     struct uw_lora *lora;
-    struct uw_resampler *resampler;
-    size_t max; /* samples of the buffers */
-    float complex *cut;
-    float complex *chips; /* two a chip */
+    struct uw_chips chips;
     size_t n_streams;
     struct stream streams[CHANNELS_MAX];
     size_t n_hits;
@@ -92,9 +89,7 @@ static void matcher_free(void *matcher) {
         uw_fft_dealloc(m->streams[i].block);
     }
     uw_lora_free(m->lora);
-    uw_resampler_free(m->resampler);
-    uw_fft_dealloc(m->cut);
-    uw_fft_dealloc(m->chips);
+    uw_chips_deinit(&m->chips);
     free(m);
 }
 
@@ -134,27 +129,18 @@ static bool verify(struct matcher *m, const struct stream *s, const struct uw_sw
     double margin = (double)uw_front_n_fft(m->env.front) + 2.0 * symbol;
     double from = fmax(begin - margin, 0.0);
     double to = begin + (s->preamble_max[h->sf] + 6.0) * symbol + margin;
-    double at, cut_rate, sync, offset;
-    size_t n =
-        uw_front_cut(m->env.front, (uint64_t)from, (uint64_t)to, s->centre_hz,
-                     1.2 * s->bandwidth_hz, 2.2 * s->bandwidth_hz, m->cut, m->max, &at, &cut_rate);
-    double step = cut_rate / (2.0 * s->bandwidth_hz);
-    size_t n_chips = (size_t)((double)n / step);
-    double score;
+    double sync, offset, score;
+    struct uw_chips_piece cut = uw_chips_cut(&m->chips, m->env.front, rate, (uint64_t)from,
+                                             (uint64_t)to, s->centre_hz, s->bandwidth_hz);
 
-    if (n_chips > m->max)
-        n_chips = m->max;
-    uw_resample(m->resampler, m->cut, n, 0.0, step, m->chips, n_chips);
-    for (size_t i = 0; s->down && i < n_chips; ++i)
-        m->chips[i] = conjf(m->chips[i]);
-    double scale = rate / (2.0 * s->bandwidth_hz); /* input samples per sample */
-    score = uw_lora_verify(m->lora, h->sf, m->chips, n_chips, (begin - at) / scale, h->run - 1,
-                           s->preamble_max[h->sf] + 1, s->sync_word, &sync, &offset);
+    score = uw_lora_verify(m->lora, h->sf, s->down ? m->chips.mirrored : m->chips.samples, cut.n,
+                           (begin - cut.first) / cut.step, h->run - 1, s->preamble_max[h->sf] + 1,
+                           s->sync_word, &sync, &offset);
     /* half a symbol away, where the carrier would be a half bandwidth off, a strong packet passes
      * with a quarter of its energy: what follows must be as strong as the preamble was */
     if (score < VERIFIED || score < 4.0 * h->sum / h->run)
         return false;
-    *ret_start = at + sync * scale - s->preamble_min[h->sf] * symbol;
+    *ret_start = cut.first + sync * cut.step - s->preamble_min[h->sf] * symbol;
     *ret_offset_hz = (s->down ? -offset : offset) * s->bandwidth_hz;
     return true;
 }
@@ -296,15 +282,9 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     if (!m)
         return uw_err(-ENOMEM);
     m->env = *env;
-    /* a cut comes back at up to 1.4 times the rate that was asked for, and some frames long */
-    m->max = (size_t)(longest * 2.2 * 1.4) + 4 * uw_front_n_fft(env->front);
-    m->cut = uw_fft_alloc(m->max);
-    m->chips = uw_fft_alloc(m->max);
-    if (!m->cut || !m->chips)
-        return uw_err(-ENOMEM);
     r = uw_lora_new(&m->lora);
     if (r == 0)
-        r = uw_resampler_new(&m->resampler);
+        r = uw_chips_init(&m->chips, longest, uw_front_n_fft(env->front));
     if (r < 0)
         return r;
     /* without a centre frequency there are no channels: such recordings are searched burst by burst
