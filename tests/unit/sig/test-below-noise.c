@@ -265,11 +265,55 @@ static void test_blocks(void **state) {
     uw_scenario_free(s);
 }
 
+/* Samples are lost in the middle of a weak link: the count goes on, and the link is heard on the
+ * lattice that it had before. */
+static void test_gap(void **state) {
+    struct uw_scenario *s = weak_link(2.0, 2);
+    const size_t n = (size_t)(2.0 * RATE);
+    const size_t lost_at = 1100001;
+    const size_t lost = 123457;
+    unsigned char *samples = malloc(2 * n);
+    struct uw_detector *d = new_detector(UW_IQ_CU8, &one);
+    struct uw_synth *synth = NULL;
+    struct uw_diag diag = {0};
+    uint64_t emitter = 0;
+    size_t got = 0;
+    int n_before = 0;
+    int n_behind = 0;
+
+    (void)state;
+    assert_non_null(samples);
+    assert_int_equal(uw_synth_new(s, 0, &diag, &synth), 0);
+    assert_int_equal(uw_synth_read(synth, samples, n, &got), 0);
+    assert_int_equal(got, n);
+    uw_detector_push(d, samples, lost_at);
+    uw_detector_gap(d, lost);
+    uw_detector_push(d, samples + 2 * (lost_at + lost), n - lost_at - lost);
+    uw_detector_flush(d);
+    assert_int_equal(one.progress, n);
+    for (size_t i = 0; i < one.n; ++i) {
+        const struct uw_finding *f = &one.findings[i];
+
+        if (!f->alertable)
+            continue;
+        assert_true(emitter == 0 || emitter == f->emitter); /* one link */
+        emitter = f->emitter;
+        n_before += f->stop <= lost_at;
+        n_behind += f->start > lost_at + lost;
+    }
+    print_message("%zu findings, %d before the gap, %d behind\n", one.n, n_before, n_behind);
+    assert_true(n_before > 0 && n_behind > 0);
+    uw_detector_free(d);
+    uw_synth_free(synth);
+    uw_scenario_free(s);
+    free(samples);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heard),  cmocka_unit_test(test_not_heard),
         cmocka_unit_test(test_noise),  cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_blocks), cmocka_unit_test(test_gap),
     };
 
     return cmocka_run_group_tests_name("below-noise", tests, load, unload);
