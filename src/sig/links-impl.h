@@ -28,6 +28,9 @@ struct uw_packet {
     double offset_error_hz;
     double snr_db;
     double power_dbfs;
+    int same;       /* the waveform of the packet that began at same_as again: 1, another: 0, not
+                       compared: -1 */
+    double same_as; /* samples */
     /* Heard below the noise by its preamble alone: stop is not known, start may be a symbol off,
      * and noise makes such packets, false_rate_hz of them a second on each channel. */
     bool weak;
@@ -106,6 +109,9 @@ void uw_link_judge_begin(struct emitter *e, const struct uw_detector_config *con
 /* A dwell has ended: what it says of the air rates. Returns nats: below 0 when no air rate could
  * have sent it. */
 double uw_link_judge_dwell(struct emitter *e);
+/* What it says of the air rates that the packet in the next slot has the waveform of the one
+ * before, or has not. */
+void uw_link_judge_repeat(struct emitter *e, bool same_dwell, bool same);
 /* Evidence of a new dwell at this carrier offset: fit to the channel plans. Returns nats. */
 double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config *config,
                              double offset_hz, double error_hz);

@@ -21,13 +21,15 @@
 #include "links-impl.h"
 #include "uw/base/util.h"
 
-#define P_GOOD         0.9 /* a packet is heard on a good channel */
-#define P_POOR         0.5 /* ... on a poor one: faded, or half outside the band */
-#define POOR_SHARE     0.3
-#define IMPOSSIBLE     (-6.0) /* nats against what a hypothesis forbids: a collision may fake it */
-#define DECIDED        4.6    /* nats between the best and the second: 99 % */
-#define CRYSTALS       100e-6 /* transmitter and receiver together, worst case */
-#define CRYSTALS_SIGMA 40e-6
+#define P_GOOD           0.9 /* a packet is heard on a good channel */
+#define P_POOR           0.5 /* ... on a poor one: faded, or half outside the band */
+#define POOR_SHARE       0.3
+#define P_SAME_BY_CHANCE 0.03   /* two payloads are taken for one */
+#define P_SAME_SEEN      0.93   /* a payload sent again is seen to be */
+#define IMPOSSIBLE       (-6.0) /* nats against what a hypothesis forbids: a collision may fake it */
+#define DECIDED          4.6    /* nats between the best and the second: 99 % */
+#define CRYSTALS         100e-6 /* transmitter and receiver together, worst case */
+#define CRYSTALS_SIGMA   40e-6
 #define GRID_SIGMA_HZ                                                                              \
     6e3 /* of one dwell's carrier: also the other end of the link, with its own crystal */
 #define GRID_LIMIT_HZ 30e3
@@ -152,6 +154,21 @@ double uw_link_judge_dwell(struct emitter *e) {
         best = fmax(best, e->variants[i].log_likelihood - before);
     }
     return best <= IMPOSSIBLE ? IMPOSSIBLE : 0.0;
+}
+
+void uw_link_judge_repeat(struct emitter *e, bool same_dwell, bool same) {
+    for (int i = 0; i < e->signature->n_variants; ++i) {
+        const struct uw_sig_variant *v = &e->signature->variants[i];
+        double p = P_SAME_BY_CHANCE;
+
+        if (!e->variants[i].possible)
+            continue;
+        if (same_dwell && v->repeats > 1)
+            p = P_SAME_SEEN;
+        else if (!same_dwell && v->repeats > v->packets_per_hop)
+            p = 0.5; /* every second hop goes on with the payload */
+        e->variants[i].log_likelihood += log(same ? p : 1.0 - p);
+    }
 }
 
 const struct uw_sig_variant *uw_link_variant(const struct emitter *e, bool best) {

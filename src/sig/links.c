@@ -47,7 +47,7 @@
 #define OLD_S            10.0 /* ... any other */
 #define REPORT_S         0.1  /* findings of one emitter, unless its state changes */
 #define MIN_DWELLS       3
-#define PATIENT_DWELLS   8
+#define PATIENCE_S       2.4 /* an alert waits so long for the name of the air rate */
 #define MIN_LLR          6.0
 #define ODDS             6.0 /* prior: nats against a link being there */
 #define LLR_MIN          (-20.0)
@@ -297,6 +297,8 @@ static void join(struct uw_links *links, struct emitter *e, const struct uw_pack
     add_nats(e, packet_nats(links, e, &p, fit));
     if (foreign_sync(e, &p))
         add_nats(e, FOREIGN_SYNC);
+    if (p.same >= 0 && fit->slot == e->dwell_last + 1 && fabs(p.same_as - e->last_start) < 0.5)
+        uw_link_judge_repeat(e, same_dwell(e, &p, fit->slot), p.same == 1);
     follow_clock(links, e, &p, fit->slot);
     if (same_dwell(e, &p, fit->slot)) {
         e->dwell_last = fit->slot;
@@ -386,8 +388,9 @@ static bool is_alertable(const struct uw_links *links, const struct emitter *e) 
         return false;
     if (visible == 0 || (visible != 1 && e->n_channels < 2))
         return false;
-    /* a little patience gives the alert its name; some air rates cannot be told apart at all */
-    if (!uw_link_variant(e, false) && e->n_dwells < PATIENT_DWELLS)
+    /* a little patience gives the alert its name; some air rates cannot be told apart by then */
+    if (!uw_link_variant(e, false) &&
+        e->last_start - e->first_start < PATIENCE_S * links->env.config->rate_hz)
         return false;
     /* a train of packets, not single ones that happen to fit */
     return v->packets_per_hop == 1 || e->n_packets >= e->n_dwells + MIN_DWELLS;

@@ -308,6 +308,7 @@ static void take_packet(struct matcher *m, const struct uw_burst *b, const struc
     double sign = c->down ? -1.0 : 1.0;
     struct uw_packet p = {
         .modulation = UW_SIG_LORA,
+        .same = -1,
         .sf = c->sf,
         .down = c->down,
         .sync = lp->complete ? sync_word(c->sf, lp->sync) : -1,

@@ -21,22 +21,38 @@
 #include "uw/base/util.h"
 #include "uw/dsp/fft.h"
 
-#define LENGTHS_MAX   16
-#define PIECE_S       0.31
-#define MARGIN_S      0.5e-3
-#define EDGE_S        70e-6 /* looked at on each side of each end */
-#define GUARD_S       12e-6 /* ... this far from it */
-#define MIN_RATIO     1.5   /* mean power over noise in the cut: -3 dB */
-#define INSIDE        0.5   /* share of the power at both ends inside */
-#define OUTSIDE       0.4   /* ... outside */
+#define LENGTHS_MAX  16
+#define PIECE_S      0.31
+#define MARGIN_S     0.5e-3
+#define EDGE_S       70e-6 /* looked at on each side of each end */
+#define GUARD_S      12e-6 /* ... this far from it */
+#define MIN_RATIO    1.5   /* mean power over noise in the cut: -3 dB */
+#define INSIDE       0.5   /* share of the power at both ends inside */
+#define OUTSIDE      0.4   /* ... outside */
+#define SNIPPET_MAX  2048
+#define SNIPPET_LAGS  20    /* samples that two packets' begins may be off */
+#define SNIPPET_HZ    120e3 /* ... and the centres of their cuts */
+#define SAME_SHARE                                                                                 \
+    0.4 /* of the signals' energy in common: random payloads share their header, a tenth */
 #define START_ERROR_S 10e-6
 
 struct length {
     double airtime_s, bandwidth_hz, symbol_rate, deviation_hz;
 };
 
+/* The latest packet's samples, to see whether the next one is the same again. */
+struct snippet {
+    const struct length *length;
+    size_t n;
+    double start;         /* input sample */
+    double energy, share; /* share: of the signal in it */
+    float complex samples[SNIPPET_MAX];
+};
+
 struct matcher {
     struct uw_matcher_env env;
+    struct uw_fft *fft; /* of SNIPPET_MAX */
+    struct snippet last, now;
     size_t n_lengths;
     struct length lengths[LENGTHS_MAX];
     size_t max;
@@ -49,6 +65,7 @@ static void matcher_free(void *matcher) {
 
     if (!m)
         return;
+    uw_fft_free(m->fft);
     uw_fft_dealloc(m->cut);
     free(m->sum);
     free(m);
@@ -96,6 +113,9 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     m->sum = calloc(m->max + 1, sizeof(double));
     if (!m->cut || !m->sum)
         return uw_err(-ENOMEM);
+    int r = uw_fft_new(SNIPPET_MAX, &m->fft);
+    if (r < 0)
+        return r;
     *ret_matcher = m;
     m = NULL;
     return 0;
@@ -201,6 +221,51 @@ static bool is_steady(const struct matcher *m, const struct piece *piece, const 
     return fabs(apart) < 4.0 * sigma;
 }
 
+/* Energy that the two snippets have in common at this lag, over the product of theirs; the carriers
+ * may differ: the product of one with the conjugate of the other is a tone. */
+static double common_energy(struct matcher *m, long lag, double rate_hz) {
+    float complex *z = uw_fft_buffer(m->fft);
+    size_t n = m->now.n < m->last.n ? m->now.n : m->last.n;
+    size_t reach = (size_t)(SNIPPET_HZ / rate_hz * SNIPPET_MAX);
+    double most = 0.0;
+
+    memset(z, 0, SNIPPET_MAX * sizeof(*z));
+    for (size_t i = SNIPPET_LAGS; i + SNIPPET_LAGS < n; ++i)
+        z[i] = m->last.samples[(size_t)((long)i + lag)] * conjf(m->now.samples[i]);
+    uw_fft_run(m->fft);
+    for (size_t b = 0; b < SNIPPET_MAX; ++b) {
+        double re = (double)crealf(z[b]);
+        double im = (double)cimagf(z[b]);
+
+        if (b <= reach || b >= SNIPPET_MAX - reach)
+            most = fmax(most, re * re + im * im);
+    }
+    return most / (m->now.energy * m->last.energy);
+}
+
+/* Whether this packet is the one before once more: 1, 0, or -1 where there is none right before it.
+ */
+static int compare_packets(struct matcher *m, const struct piece *piece, const struct length *l,
+                           size_t i, size_t n, double start, double share) {
+    double rate = m->env.config->rate_hz;
+    int same = -1;
+
+    m->now.length = l;
+    m->now.n = n < SNIPPET_MAX ? n : SNIPPET_MAX;
+    m->now.start = start;
+    m->now.share = share;
+    m->now.energy = m->sum[i + m->now.n] - m->sum[i];
+    memcpy(m->now.samples, m->cut + i, m->now.n * sizeof(m->cut[0]));
+    if (m->last.length == l && start - m->last.start < 2.7 * l->airtime_s * rate) {
+        double most = 0.0;
+
+        for (long lag = -SNIPPET_LAGS; lag <= SNIPPET_LAGS; ++lag)
+            most = fmax(most, common_energy(m, lag, piece->rate_hz));
+        same = most > SAME_SHARE * m->now.share * m->last.share;
+    }
+    return same;
+}
+
 static void take_packet(struct matcher *m, const struct uw_burst *b, const struct piece *piece,
                         const struct length *l, size_t i, size_t n) {
     double rate = m->env.config->rate_hz;
@@ -222,6 +287,9 @@ static void take_packet(struct matcher *m, const struct uw_burst *b, const struc
     };
 
     p.stop = p.start + l->airtime_s * rate;
+    p.same_as = m->last.start;
+    p.same = compare_packets(m, piece, l, i, n, p.start, share);
+    m->last = m->now;
     (void)uw_links_packet(m->env.links, &p);
 }
 

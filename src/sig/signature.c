@@ -83,6 +83,8 @@ static void read_variant(struct uw_conf *conf, const struct uw_conf_node *node,
     (void)uw_conf_get_double(conf, node, "airtime_s", false, 1e-5, 10.0, &v->airtime_s);
     (void)uw_conf_get_double(conf, node, "period_s", false, 1e-4, 100.0, &v->period_s);
     read_int(conf, node, "packets_per_hop", v->period_s > 0.0, 1, 64, &v->packets_per_hop);
+    v->repeats = 1;
+    read_int(conf, node, "repeats", false, 1, 16, &v->repeats);
     uw_conf_end(conf, node);
 }
 

@@ -50,6 +50,7 @@ struct uw_sig_variant {
     double airtime_s; /* 0: any */
     double period_s;  /* packet to packet; 0: sporadic */
     int packets_per_hop;
+    int repeats; /* each payload is sent so many times in a row; 1 or more */
 };
 
 /* One channel plan. */
