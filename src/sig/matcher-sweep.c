@@ -162,7 +162,6 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
         return;
     hit.packet = (struct uw_packet){
         .modulation = UW_SIG_LORA,
-        .same = -1,
         .sf = h->sf,
         .down = s->down,
         .sync = -1,
@@ -362,6 +361,16 @@ static bool is_strongest(const struct matcher *m, const struct hit *hit) {
     return true;
 }
 
+/* What is weaker than a hit that speaks goes with it, or it would be the strongest next. */
+static void drop_same(struct matcher *m, const struct hit *hit) {
+    for (size_t i = 0; i < m->n_hits;) {
+        if (same_packet(&m->hits[i].packet, &hit->packet))
+            m->hits[i] = m->hits[--m->n_hits];
+        else
+            ++i;
+    }
+}
+
 /* Gives the tracker what has been held long enough, in the order of time. */
 static void matcher_progress(void *matcher, uint64_t sample) {
     struct matcher *m = matcher;
@@ -376,11 +385,15 @@ static void matcher_progress(void *matcher, uint64_t sample) {
         }
         if (next == m->n_hits)
             return;
-        const struct uw_packet *p = &m->hits[next].packet;
-        if (is_strongest(m, &m->hits[next]) &&
-            !uw_links_covers(m->env.links, p->start, p->stop, p->offset_hz))
-            (void)uw_links_packet(m->env.links, p);
+        struct hit hit = m->hits[next];
+        const struct uw_packet *p = &hit.packet;
+
         m->hits[next] = m->hits[--m->n_hits];
+        if (!is_strongest(m, &hit))
+            continue;
+        drop_same(m, &hit);
+        if (!uw_links_covers(m->env.links, p->start, p->stop, p->offset_hz))
+            (void)uw_links_packet(m->env.links, p);
     }
 }
 
