@@ -162,6 +162,7 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
         return;
     hit.packet = (struct uw_packet){
         .modulation = UW_SIG_LORA,
+        .same = -1,
         .sf = h->sf,
         .down = s->down,
         .sync = -1,
