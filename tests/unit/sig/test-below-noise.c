@@ -108,8 +108,8 @@ static void test_one_alert(void **state) {
     static const uint64_t seeds[] = {5, 13};
 
     (void)state;
-    for (int i = 0; i < 4; ++i) {
-        struct uw_scenario *s = weak_link(2.5, seeds[i % 2]);
+    for (int i = 0; i < 3; ++i) {
+        struct uw_scenario *s = weak_link(2.0, seeds[i % 2]);
         struct trial t;
 
         s->emitters[0].level_db = i < 2 ? WEAK_DB : -3.0;
