@@ -35,5 +35,7 @@ struct uw_bursts *uw_bursts_free(struct uw_bursts *bursts);
 void uw_bursts_frame(struct uw_bursts *bursts, uint64_t frame, const float *power,
                      const float *inverse_floor);
 void uw_bursts_flush(struct uw_bursts *bursts);
+/* Forgets what is open. */
+void uw_bursts_drop(struct uw_bursts *bursts);
 
 #endif

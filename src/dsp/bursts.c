@@ -296,11 +296,15 @@ static void report_burst(struct uw_bursts *b, const struct open_burst *o, bool o
     b->report(b->userdata, &burst);
 }
 
-static void close_burst(struct uw_bursts *b, struct open_burst *o, bool open) {
-    report_burst(b, o, open);
+static void forget(struct open_burst *o) {
     memset(o->profile + o->lo, 0, (o->hi - o->lo + 1) * sizeof(float));
     o->floor_sum = 0.0;
     o->used = false;
+}
+
+static void close_burst(struct uw_bursts *b, struct open_burst *o, bool open) {
+    report_burst(b, o, open);
+    forget(o);
 }
 
 /* Ends what has been silent, in the order of the last frame. */
@@ -442,4 +446,11 @@ void uw_bursts_frame(struct uw_bursts *b, uint64_t frame, const float *power,
 
 void uw_bursts_flush(struct uw_bursts *b) {
     close_silent(b, UINT64_MAX);
+}
+
+void uw_bursts_drop(struct uw_bursts *b) {
+    for (size_t i = 0; i < OPEN_MAX; ++i) {
+        if (b->open[i].used)
+            forget(&b->open[i]);
+    }
 }

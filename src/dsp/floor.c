@@ -23,6 +23,7 @@
 
 #define QUANTILE         0.25f
 #define QUANTILE_TO_MEAN 3.4760595f /* 1 / -ln(1 - QUANTILE) */
+#define SETTLE_FRAMES    10
 #define STEP_FRAMES      40
 #define SHARE_LOW        0.10f /* +5 dB */
 #define SHARE_HIGH       0.55f /* -4.4 dB */
@@ -31,7 +32,9 @@
 struct uw_floor {
     size_t n;
     float up, down;
-    int off; /* frames in a row with a share out of bounds; sign is the side */
+    int off;      /* frames in a row with a share out of bounds; sign is the side */
+    int settling; /* frames left of looking closely behind a step */
+    float settle_sum;
     float *quantile;
     float *inverse;
 };
@@ -130,9 +133,35 @@ void uw_floor_learn(struct uw_floor *floor, float *power, size_t rows) {
     invert(floor->n, floor->quantile, floor->inverse);
 }
 
-static void follow_gain(struct uw_floor *floor, size_t below) {
+static void step(struct uw_floor *floor, float share) {
+    float factor = 1.0f / (QUANTILE_TO_MEAN * -log1pf(-share));
+
+    for (size_t k = 0; k < floor->n; ++k)
+        floor->quantile[k] *= factor;
+    invert(floor->n, floor->quantile, floor->inverse);
+}
+
+/* Behind a step, every SETTLE_FRAMES frames, until the share is right: one frame's share says
+ * little when it is almost 0. */
+static bool settle(struct uw_floor *floor, float share) {
+    floor->settle_sum += share;
+    if (--floor->settling % SETTLE_FRAMES != 0)
+        return false;
+    share = floor->settle_sum / SETTLE_FRAMES;
+    floor->settle_sum = 0.0f;
+    if (fabsf(share - QUANTILE) < 0.03f) {
+        floor->settling = 0;
+        return false;
+    }
+    step(floor, share);
+    return true;
+}
+
+static bool follow_gain(struct uw_floor *floor, size_t below) {
     float share = ((float)below + 0.5f) / (float)(floor->n + 1);
 
+    if (floor->settling > 0)
+        return settle(floor, share);
     if (share < SHARE_LOW)
         floor->off = floor->off > 0 ? floor->off + 1 : 1;
     else if (share > SHARE_HIGH)
@@ -140,12 +169,12 @@ static void follow_gain(struct uw_floor *floor, size_t below) {
     else
         floor->off = 0;
     if (abs(floor->off) < STEP_FRAMES)
-        return;
+        return false;
     floor->off = 0;
-    float factor = 1.0f / (QUANTILE_TO_MEAN * -log1pf(-share));
-    for (size_t k = 0; k < floor->n; ++k)
-        floor->quantile[k] *= factor;
-    invert(floor->n, floor->quantile, floor->inverse);
+    floor->settling = 10 * SETTLE_FRAMES;
+    floor->settle_sum = 0.0f;
+    step(floor, share);
+    return true;
 }
 
 /* Returns how many powers lie below. The inverse is made anew each time: followed by factors of its
@@ -168,11 +197,11 @@ static unsigned follow(size_t n, float up, float down, const float *restrict pow
     return below;
 }
 
-void uw_floor_update(struct uw_floor *floor, const float *power) {
+bool uw_floor_update(struct uw_floor *floor, const float *power) {
     unsigned below =
         follow(floor->n, floor->up, floor->down, power, floor->quantile, floor->inverse);
 
-    follow_gain(floor, below);
+    return follow_gain(floor, below);
 }
 
 const float *uw_floor_inverse(const struct uw_floor *floor) {

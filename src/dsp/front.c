@@ -279,7 +279,7 @@ static void balance(struct uw_front *front, uint64_t frame, float complex *x) {
     if (seen < 0.25 * front->config.rate_hz || front->power_sum <= 0.0f)
         return;
     float complex beta = front->beta_sum / (2.0f * front->power_sum);
-    if (cabsf(beta) < BETA_MIN)
+    if (!(cabsf(beta) >= BETA_MIN)) /* nor if it is no number */
         return;
     for (size_t k = 1; k < n - k; ++k) {
         float complex up = x[k];
@@ -302,7 +302,8 @@ static void report_progress(struct uw_front *front) {
 
 static void look(struct uw_front *front, uint64_t frame) {
     uw_hann_power(frame_at(front, frame), front->n, front->power);
-    uw_floor_update(front->floor, front->power);
+    if (uw_floor_update(front->floor, front->power))
+        uw_bursts_drop(front->bursts); /* what seemed to be a burst as wide as the band */
     front->n_looked = frame + 1;
     if (front->ops.frame)
         front->ops.frame(front->userdata, frame_at(front, frame),
@@ -380,7 +381,7 @@ static void take_rest(struct uw_front *front, uint64_t rows_needed) {
 }
 
 void uw_front_gap(struct uw_front *front, uint64_t n) {
-    take_rest(front, front->n_learn / 4);
+    take_rest(front, front->n_learn < 32 ? front->n_learn : 32);
     front->n_samples += n;
     front->base_frame = front->n_frames;
     front->first_frame_sample = front->n_samples;

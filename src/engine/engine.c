@@ -120,8 +120,14 @@ static int add_receiver(struct uw_engine *engine, int i, struct uw_diag *diag) {
         .progress_ns = UW_TIME_NONE,
         .silent_since_ns = UW_TIME_NONE,
     };
+    /* fusion would wait for the recording's old times, and hold back what the live ones hear */
+    if (engine->n_receivers > 0 && engine->any_live != r->info.live)
+        error = uw_diag_add(
+            diag, "receiver %s: recordings and live receivers cannot be in one configuration",
+            config->name);
     engine->any_live |= r->info.live;
-    error = uw_rx_new(&rc, &r->rx);
+    if (!error)
+        error = uw_rx_new(&rc, &r->rx);
     if (error) {
         uw_source_close(rc.source);
         return error;

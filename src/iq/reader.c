@@ -130,13 +130,14 @@ static void swap_bytes(void *buf, size_t n, enum uw_iq_format format) {
     }
 }
 
-/* By the bits: NaN and infinity have an exponent of all ones. Buffers need not be aligned. */
-static bool is_finite_bits(const unsigned char *p) {
-    const uint32_t exponent = 0x7f800000u;
+/* By the bits: NaN and infinity have an exponent of all ones; one of 2^30 and more is no sample
+ * either, and its square would overflow. Buffers need not be aligned. */
+static bool is_usable(const unsigned char *p) {
+    const uint32_t limit = (127u + 30u) << 23;
     uint32_t x;
 
     memcpy(&x, p, sizeof(x));
-    return (x & exponent) != exponent;
+    return (x & 0x7f800000u) < limit;
 }
 
 static int check_finite(const struct uw_reader *reader, const void *buf, size_t n,
@@ -145,14 +146,15 @@ static int check_finite(const struct uw_reader *reader, const void *buf, size_t 
     unsigned bad = 0;
 
     for (size_t i = 0; i < 2 * n; i++)
-        bad |= (unsigned)!is_finite_bits(p + 4 * i);
+        bad |= (unsigned)!is_usable(p + 4 * i);
     if (!bad)
         return 0;
     for (size_t i = 0; i < n; i++) {
-        if (is_finite_bits(p + 8 * i) && is_finite_bits(p + 8 * i + 4))
+        if (is_usable(p + 8 * i) && is_usable(p + 8 * i + 4))
             continue;
-        return uw_diag_add(diag, "%s: sample %" PRIu64 " is not a finite number (NaN or infinity)",
-                           reader->path, reader->position + i);
+        return uw_diag_add(
+            diag, "%s: sample %" PRIu64 " is not a finite number (NaN, infinity, or beyond 2^30)",
+            reader->path, reader->position + i);
     }
     return 0;
 }

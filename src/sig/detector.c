@@ -216,6 +216,7 @@ void uw_detector_flush(struct uw_detector *detector) {
         if (detector->plugged[i].state)
             detector->plugged[i].ops->flush(detector->plugged[i].state);
     }
+    uw_links_flush(detector->links);
     give(detector, detector->n_held);
     announce(detector, uw_front_samples(detector->front));
 }

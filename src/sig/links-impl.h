@@ -140,6 +140,8 @@ bool uw_links_waveform(const struct uw_links *links, const struct uw_packet *pac
  * carrier. */
 bool uw_links_covers(const struct uw_links *links, double start, double stop, double offset_hz);
 void uw_links_progress(struct uw_links *links, uint64_t sample);
+/* End of the stream: what is known is given, what belongs to nothing is orphaned. */
+void uw_links_flush(struct uw_links *links);
 /* Called for a packet that was followed but turned out to belong to no link. */
 void uw_links_on_orphan(struct uw_links *links,
                         void (*orphan)(void *userdata, const struct uw_packet *packet),

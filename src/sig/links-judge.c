@@ -84,7 +84,7 @@ static int count_visible(const struct uw_sig_domain *d, const struct uw_detector
 static bool is_multiple(double period_s, double slot_s) {
     double ratio = period_s / slot_s;
 
-    return fabs(ratio - round(ratio)) < 1e-3;
+    return ratio > 0.5 && fabs(ratio - round(ratio)) < 1e-3;
 }
 
 void uw_link_judge_begin(struct emitter *e, const struct uw_detector_config *config,
@@ -115,7 +115,9 @@ static int64_t slots_per_packet(const struct emitter *e, const struct uw_sig_var
 }
 
 static double log_choose(int n, int k) {
-    return lgamma(n + 1.0) - lgamma(k + 1.0) - lgamma(n - k + 1.0);
+    int sign; /* lgamma() would leave it in a global variable */
+
+    return lgamma_r(n + 1.0, &sign) - lgamma_r(k + 1.0, &sign) - lgamma_r(n - k + 1.0, &sign);
 }
 
 static double binomial(int n, int k, double p) {
@@ -202,10 +204,16 @@ static int nearest_channel(const struct uw_sig_domain *d, double freq_hz) {
     return best;
 }
 
+/* Mean distance of the channels, which may be listed in any order. */
 static double spacing(const struct uw_sig_domain *d) {
-    if (d->n_channels < 2)
-        return 500e3;
-    return (d->channel_hz[d->n_channels - 1] - d->channel_hz[0]) / (d->n_channels - 1);
+    double low = d->channel_hz[0];
+    double high = low;
+
+    for (int i = 1; i < d->n_channels; ++i) {
+        low = fmin(low, d->channel_hz[i]);
+        high = fmax(high, d->channel_hz[i]);
+    }
+    return high > low ? (high - low) / (d->n_channels - 1) : 500e3;
 }
 
 /* The hop that a slot belongs to. */

@@ -444,7 +444,8 @@ static double known_llr(const struct emitter *e) {
 static void maybe_report(struct uw_links *links, struct emitter *e) {
     double since = (e->last_stop - e->reported) / links->env.config->rate_hz;
 
-    if (e->n_dwells < 2 || e->never_hops || (e->llr < known_llr(e) && e->number == 0))
+    if (e->n_dwells < 2 || e->never_hops ||
+        (e->llr < known_llr(e) && (e->number == 0 || e->first_packet.weak)))
         return;
     if (since >= REPORT_S || is_alertable(links, e) != e->was_alertable)
         report(links, e);
@@ -570,5 +571,20 @@ void uw_links_progress(struct uw_links *links, uint64_t sample) {
         e->used = false;
         if (e->n_dwells < 2 && links->orphan && !e->first_packet.weak)
             links->orphan(links->orphan_userdata, &e->first_packet);
+    }
+}
+
+void uw_links_flush(struct uw_links *links) {
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        struct emitter *e = &links->emitters[i];
+
+        if (!e->used)
+            continue;
+        end_dwell(e);
+        if (e->number != 0 && e->new_llr != 0.0)
+            report(links, e);
+        if (e->n_dwells < 2 && links->orphan && !e->first_packet.weak)
+            links->orphan(links->orphan_userdata, &e->first_packet);
+        e->used = false;
     }
 }

@@ -30,8 +30,8 @@
 #define INSIDE       0.5   /* share of the power at both ends inside */
 #define OUTSIDE      0.4   /* ... outside */
 #define SNIPPET_MAX  2048
-#define SNIPPET_LAGS  20    /* samples that two packets' begins may be off */
-#define SNIPPET_HZ    120e3 /* ... and the centres of their cuts */
+#define SNIPPET_LAGS 20    /* samples that two packets' begins may be off */
+#define SNIPPET_HZ   120e3 /* ... and the centres of their cuts */
 #define SAME_SHARE                                                                                 \
     0.4 /* of the signals' energy in common: random payloads share their header, a tenth */
 #define START_ERROR_S 10e-6

@@ -153,7 +153,8 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
     double symbols = (double)(1 << h->sf);
     double residual = uw_channel_residual_hz(s->channel) * (s->down ? -1.0 : 1.0);
     /* the cut's own centre may be off by part of a bin: known, unlike the transmitter's offset */
-    double line = h->line + residual * symbols / s->bandwidth_hz;
+    double mirrored = s->down ? fmod(symbols - h->line, symbols) : h->line;
+    double line = mirrored + residual * symbols / s->bandwidth_hz;
     double signal = fmax(h->sum / h->run - 1.0, 0.1) / symbols;
     struct hit hit = {.sum = (h->sum - h->run) / sqrt(h->run)};
     double start, offset_hz;
@@ -198,15 +199,14 @@ static bool runs_of(const struct matcher *m, struct stream *stream, struct uw_sw
             if (!s->enabled || !s->drone || s->matcher != UW_SIG_MATCH_LINK ||
                 !uw_link_in_band(s, m->env.config) || x->modulation != UW_SIG_LORA ||
                 fabs(x->bandwidth_hz - stream->bandwidth_hz) > 1.0 || x->sf > UW_SWEEP_SF_MAX ||
-                x->preamble < 4)
+                x->preamble < 4 || s->sync_word < 0)
                 continue;
             if (ret->run[x->sf] == 0 || x->preamble - 1 < ret->run[x->sf])
                 ret->run[x->sf] = x->preamble - 1;
             if (x->preamble > stream->preamble_max[x->sf])
                 stream->preamble_max[x->sf] = x->preamble;
             stream->preamble_min[x->sf] = ret->run[x->sf] + 1;
-            if (s->sync_word >= 0)
-                stream->sync_word = s->sync_word;
+            stream->sync_word = s->sync_word;
             any = true;
         }
     }

@@ -23,8 +23,8 @@ struct uw_floor *uw_floor_free(struct uw_floor *floor);
 /* First estimate from `rows` frames of n powers each (row-major), by exact quantiles; rows are
  * smoothed over neighbouring bins when they are few. May reorder `power`'s columns. */
 void uw_floor_learn(struct uw_floor *floor, float *power, size_t rows);
-/* One frame of n powers. */
-void uw_floor_update(struct uw_floor *floor, const float *power);
+/* One frame of n powers. Returns true if the whole floor was moved: the gain had changed. */
+bool uw_floor_update(struct uw_floor *floor, const float *power);
 /* 1 / mean noise power per bin. */
 const float *uw_floor_inverse(const struct uw_floor *floor);
 /* Mean over all bins of the noise power. */

@@ -240,6 +240,8 @@ static void test_feed_endpoint_in_use(void **state) {
     (void)state;
     two_files(&config);
     config.receivers[0].source.type = UW_SOURCE_LOOP;
+    assert_refused(&config, "recordings and live receivers");
+    config.receivers[1].source.type = UW_SOURCE_LOOP;
     config.feed = true;
     strcpy(config.feed_endpoint, "tcp://127.0.0.1:*");
     assert_int_equal(uw_engine_new(&config, &diag, NULL, NULL, NULL, &first), 0);
