@@ -202,7 +202,8 @@ static void add_evidence(struct uw_fuse *fuse, struct uw_fuse_track *track,
     /* fmax and fmin pass over a NAN */
     track->own_confidence = fmax(track->own_confidence, d->confidence);
     posterior = 1 / (1 + exp(fuse->prior - t->llr));
-    t->confidence = fmin(posterior, track->own_confidence);
+    /* the prior is that of a drone link being there: background is as sure as the detector says */
+    t->confidence = t->drone ? fmin(posterior, track->own_confidence) : track->own_confidence;
 }
 
 static enum uw_fuse_event judge(const struct uw_fuse *fuse, const struct uw_fuse_track *track) {

@@ -98,6 +98,22 @@ struct emitter {
     struct uw_packet first_packet;
 };
 
+/* Lattice (lattice.c). rate_hz is the receiver's. */
+/* How a packet lies on an emitter's lattice. */
+struct link_fit {
+    double misfit; /* distance to the slot in tolerances: more than 1 is no fit */
+    int64_t slot;
+    double start;  /* the packet's, a symbol earlier or later where that is open */
+    double window; /* samples that would have fitted */
+};
+
+void uw_link_begin_lattice(struct emitter *e, const struct uw_packet *p, double rate_hz);
+/* A slot in samples. */
+double uw_link_slot(const struct emitter *e, double rate_hz);
+struct link_fit uw_link_fit(const struct emitter *e, double rate_hz, const struct uw_packet *p);
+/* Takes the packet into the state. */
+void uw_link_follow(struct emitter *e, double rate_hz, const struct uw_packet *p, int64_t slot);
+
 /* Whether a packet's modulation, and with its length, fits the variant. */
 bool uw_link_modulation_fits(const struct uw_signature *s, const struct uw_sig_variant *v,
                              const struct uw_packet *p);

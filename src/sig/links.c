@@ -30,17 +30,12 @@
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 
-#define CLOCK_MAX        120e-6 /* ratio of clocks that is believed */
-#define CLOCK_SIGMA      40e-6  /* ... expected */
-#define CLOCK_DRIFT      1e-6
-#define TURN_ROUND_S     10e-6 /* both ends of a link keep the lattice about as well as this */
-#define KNOWN_LLR        4.0   /* nats before an emitter is spoken of */
+#define KNOWN_LLR        4.0 /* nats before an emitter is spoken of */
 #define WEAK_KNOWN_LLR   12.0
 #define SAME_CHANNEL_HZ  60e3 /* both ends of a link, each with its own crystal */
 #define STRETCHES_MAX    64
 #define WEAK_PD          0.4 /* a weak link's packet is heard by its preamble */
 #define WEAK_NATS_MAX    5.0
-#define SYMBOLS_OFF      1 /* a weak packet may begin so many symbols earlier or later */
 #define SILENCE_PD       0.25
 #define SILENCE_NATS_MAX 5.0
 #define NEW_S            4.0  /* an emitter of one packet is forgotten after this */
@@ -91,32 +86,6 @@ void uw_links_on_orphan(struct uw_links *links,
     links->orphan_userdata = userdata;
 }
 
-static double nominal_slot(const struct uw_links *links, const struct emitter *e) {
-    return e->period_s * links->env.config->rate_hz;
-}
-
-static double slot_samples(const struct uw_links *links, const struct emitter *e) {
-    return nominal_slot(links, e) * (1.0 + e->clock);
-}
-
-/* Variance of one packet's time: its measurement, and the turn-round of the two ends of the link.
- */
-static double time_variance(const struct uw_links *links, const struct uw_packet *p) {
-    double sigma = links->env.config->rate_hz * hypot(p->start_error_s, TURN_ROUND_S);
-
-    return sigma * sigma;
-}
-
-/* Half width of the window around the slot `steps` behind the reference, in samples. */
-static double tolerance(const struct uw_links *links, const struct emitter *e,
-                        const struct uw_packet *p, double steps) {
-    double span = steps * nominal_slot(links, e);
-    double variance = e->var_reference + 2.0 * span * e->covariance + span * span * e->var_clock +
-                      time_variance(links, p);
-
-    return fmin(4.0 * sqrt(variance), 0.2 * slot_samples(links, e));
-}
-
 static bool same_waveform(const struct emitter *e, const struct uw_packet *p, double rate_hz) {
     for (int i = 0; i < e->signature->n_variants; ++i) {
         if (e->variants[i].possible &&
@@ -124,46 +93,6 @@ static bool same_waveform(const struct emitter *e, const struct uw_packet *p, do
             return p->down == e->first_packet.down;
     }
     return false;
-}
-
-/* How a packet lies on an emitter's lattice. */
-struct fit {
-    double misfit; /* distance to the slot in tolerances: more than 1 is no fit */
-    int64_t slot;
-    double start;  /* the packet's, a symbol earlier or later where that is open */
-    double window; /* samples that would have fitted */
-};
-
-static struct fit fit_at(const struct uw_links *links, const struct emitter *e,
-                         const struct uw_packet *p, double start) {
-    double slot = slot_samples(links, e);
-    double x = (start - e->reference) / slot;
-    double nearest = round(x);
-    double t = tolerance(links, e, p, nearest);
-
-    return (struct fit){
-        .misfit = fabs(x - nearest) * slot / t,
-        .slot = e->reference_slot + (int64_t)nearest,
-        .start = start,
-        .window = 2.0 * t,
-    };
-}
-
-static struct fit fit_packet(const struct uw_links *links, const struct emitter *e,
-                             const struct uw_packet *p) {
-    double symbol = p->symbol_s * links->env.config->rate_hz;
-    struct fit best = fit_at(links, e, p, p->start);
-
-    if (!p->weak)
-        return best;
-    for (int side = -SYMBOLS_OFF; side <= SYMBOLS_OFF; ++side) {
-        struct fit f = fit_at(links, e, p, p->start + side * symbol);
-
-        if (f.misfit < best.misfit)
-            best = f;
-    }
-    best.window *= 2.0 * SYMBOLS_OFF + 1.0;
-    return best;
 }
 
 static void add_nats(struct emitter *e, double nats) {
@@ -217,25 +146,6 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
     add_nats(e, nats);
 }
 
-static void follow_clock(const struct uw_links *links, struct emitter *e, const struct uw_packet *p,
-                         int64_t slot) {
-    double steps = (double)(slot - e->reference_slot);
-    double span = steps * nominal_slot(links, e);
-    double predicted = e->reference + steps * slot_samples(links, e);
-    double p00 = e->var_reference + 2.0 * span * e->covariance + span * span * e->var_clock;
-    double p01 = e->covariance + span * e->var_clock;
-    double s = p00 + time_variance(links, p);
-    double error = p->start - predicted;
-
-    e->reference = predicted + p00 / s * error;
-    e->clock = fmin(fmax(e->clock + p01 / s * error, -CLOCK_MAX), CLOCK_MAX);
-    e->var_reference = p00 * (1.0 - p00 / s);
-    e->covariance = p01 * (1.0 - p00 / s);
-    /* crystals drift: the clock is never known better than CLOCK_DRIFT */
-    e->var_clock = fmax(e->var_clock - p01 * p01 / s, CLOCK_DRIFT * CLOCK_DRIFT);
-    e->reference_slot = slot;
-}
-
 static void take_levels(struct emitter *e, const struct uw_packet *p, double rate_hz) {
     e->snr_db = p->snr_db;
     e->power_dbfs = p->power_dbfs;
@@ -259,7 +169,7 @@ static bool same_dwell(const struct emitter *e, const struct uw_packet *p, int64
 /* A whole packet against traffic of its waveform at any time; a weak one against what noise makes
  * of it. */
 static double packet_nats(const struct uw_links *links, const struct emitter *e,
-                          const struct uw_packet *p, const struct fit *fit) {
+                          const struct uw_packet *p, const struct link_fit *fit) {
     double window_s = fit->window / links->env.config->rate_hz;
     double here = 1.0; /* probability that the link is on this channel in this slot */
     int n_channels;
@@ -288,7 +198,7 @@ static double silence_nats(const struct uw_links *links, const struct emitter *e
 }
 
 static void join(struct uw_links *links, struct emitter *e, const struct uw_packet *packet,
-                 const struct fit *fit) {
+                 const struct link_fit *fit) {
     struct uw_packet p = *packet;
 
     p.start = fit->start;
@@ -299,7 +209,7 @@ static void join(struct uw_links *links, struct emitter *e, const struct uw_pack
         add_nats(e, FOREIGN_SYNC);
     if (p.same >= 0 && fit->slot == e->dwell_last + 1 && fabs(p.same_as - e->last_start) < 0.5)
         uw_link_judge_repeat(e, same_dwell(e, &p, fit->slot), p.same == 1);
-    follow_clock(links, e, &p, fit->slot);
+    uw_link_follow(e, links->env.config->rate_hz, &p, fit->slot);
     if (same_dwell(e, &p, fit->slot)) {
         e->dwell_last = fit->slot;
         ++e->dwell_packets;
@@ -337,9 +247,7 @@ static void begin(struct uw_links *links, const struct uw_signature *s, double p
     e->used = true;
     e->signature = s;
     e->period_s = period_s;
-    e->reference = p->start;
-    e->var_reference = time_variance(links, p);
-    e->var_clock = CLOCK_SIGMA * CLOCK_SIGMA;
+    uw_link_begin_lattice(e, p, rate);
     e->first_start = p->start;
     e->reported = p->start;
     e->first_packet = *p;
@@ -483,17 +391,17 @@ bool uw_links_waveform(const struct uw_links *links, const struct uw_packet *pac
 /* The best established emitter on whose lattice the packet lies. *ret_past: one whose slot it is
  * has already had it. */
 static struct emitter *find_emitter(struct uw_links *links, const struct uw_packet *packet,
-                                    struct fit *ret_fit, bool *ret_past) {
+                                    struct link_fit *ret_fit, bool *ret_past) {
     struct emitter *best = NULL;
 
     *ret_past = false;
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
         struct emitter *e = &links->emitters[i];
-        struct fit fit;
+        struct link_fit fit;
 
         if (!e->used || !same_waveform(e, packet, links->env.config->rate_hz))
             continue;
-        fit = fit_packet(links, e, packet);
+        fit = uw_link_fit(e, links->env.config->rate_hz, packet);
         if (fit.misfit > 1.0)
             continue;
         if (fit.slot <= e->dwell_last) {
@@ -531,7 +439,7 @@ bool uw_links_covers(const struct uw_links *links, double start, double stop, do
 
 bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
     const struct uw_sigdb *db = links->env.config->db;
-    struct fit fit = {0};
+    struct link_fit fit = {0};
     bool past;
     bool known = false;
     struct emitter *e = find_emitter(links, packet, &fit, &past);
@@ -555,6 +463,24 @@ bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
     return known;
 }
 
+/* A packet that began an emitter of its own and found no company. Beside a link of the same
+ * signature that is on the air it is most likely a packet of that link, measured badly. */
+static void orphan(struct uw_links *links, const struct emitter *e) {
+    double second = links->env.config->rate_hz;
+
+    if (e->n_dwells >= 2 || !links->orphan || e->first_packet.weak)
+        return;
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        const struct emitter *other = &links->emitters[i];
+
+        if (other->used && other->signature == e->signature && other->n_dwells >= 2 &&
+            other->last_stop > e->first_start - second &&
+            other->first_start < e->last_stop + second)
+            return;
+    }
+    links->orphan(links->orphan_userdata, &e->first_packet);
+}
+
 void uw_links_progress(struct uw_links *links, uint64_t sample) {
     double rate = links->env.config->rate_hz;
 
@@ -568,9 +494,8 @@ void uw_links_progress(struct uw_links *links, uint64_t sample) {
             end_dwell(e);
         if (silent <= (e->n_packets > 1 ? OLD_S : NEW_S))
             continue;
+        orphan(links, e);
         e->used = false;
-        if (e->n_dwells < 2 && links->orphan && !e->first_packet.weak)
-            links->orphan(links->orphan_userdata, &e->first_packet);
     }
 }
 
@@ -583,8 +508,11 @@ void uw_links_flush(struct uw_links *links) {
         end_dwell(e);
         if (e->number != 0 && e->new_llr != 0.0)
             report(links, e);
-        if (e->n_dwells < 2 && links->orphan && !e->first_packet.weak)
-            links->orphan(links->orphan_userdata, &e->first_packet);
-        e->used = false;
     }
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        if (links->emitters[i].used)
+            orphan(links, &links->emitters[i]);
+    }
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i)
+        links->emitters[i].used = false;
 }
