@@ -363,10 +363,6 @@ double uw_engine_fraction(const struct uw_engine *engine) {
     return total > 0 ? fmin(done / total, 1) : NAN;
 }
 
-const char *uw_engine_run(const struct uw_engine *engine) {
-    return engine->config.run;
-}
-
 const char *uw_engine_feed_endpoint(const struct uw_engine *engine) {
     return engine->feed_endpoint[0] ? engine->feed_endpoint : NULL;
 }

@@ -82,7 +82,8 @@ static void on_burst(void *userdata, const struct uw_burst *burst) {
     struct uw_detector *d = userdata;
 
     for (size_t i = 0; i < N_MATCHERS; ++i) {
-        if (d->plugged[i].state && d->plugged[i].ops->burst(d->plugged[i].state, burst))
+        if (d->plugged[i].state && d->plugged[i].ops->burst &&
+            d->plugged[i].ops->burst(d->plugged[i].state, burst))
             return;
     }
 }
@@ -110,7 +111,7 @@ static void on_progress(void *userdata, uint64_t sample) {
     struct uw_detector *d = userdata;
 
     for (size_t i = 0; i < N_MATCHERS; ++i) {
-        if (d->plugged[i].state)
+        if (d->plugged[i].state && d->plugged[i].ops->progress)
             d->plugged[i].ops->progress(d->plugged[i].state, sample);
     }
     uw_links_progress(d->links, sample);
@@ -154,7 +155,6 @@ static struct uw_matcher_env make_env(struct uw_detector *d, size_t i) {
         .config = &d->config,
         .front = d->front,
         .links = d->links,
-        .delay_samples = d->delay,
         .emit = on_finding,
         .userdata = &d->plugged[i],
     };
@@ -213,7 +213,7 @@ void uw_detector_gap(struct uw_detector *detector, uint64_t n_lost) {
 void uw_detector_flush(struct uw_detector *detector) {
     uw_front_flush(detector->front);
     for (size_t i = 0; i < N_MATCHERS; ++i) {
-        if (detector->plugged[i].state)
+        if (detector->plugged[i].state && detector->plugged[i].ops->flush)
             detector->plugged[i].ops->flush(detector->plugged[i].state);
     }
     uw_links_flush(detector->links);

@@ -360,10 +360,6 @@ static void droneid_progress(void *matcher, uint64_t sample) {
                            s.upper_hz);
 }
 
-static void droneid_flush(void *matcher) {
-    (void)matcher;
-}
-
 const struct uw_matcher_ops uw_matcher_droneid = {
     .name = "droneid",
     .modulation = UW_SIG_OFDM_ZC,
@@ -371,5 +367,4 @@ const struct uw_matcher_ops uw_matcher_droneid = {
     .free = droneid_free,
     .burst = droneid_burst,
     .progress = droneid_progress,
-    .flush = droneid_flush,
 };

@@ -9,7 +9,7 @@
  * if an enabled signature has its modulation, allocates only in new(), sees bursts in the order of
  * their end, may cut samples out of the front end's history during burst(), and gives findings
  * through env->emit(). The detector puts findings into the order of their stop; a matcher may give
- * a finding whose stop lies at most env->delay_samples before the latest progress.
+ * a finding whose stop lies at most 50 ms of signal before the latest progress.
  */
 
 #include <complex.h>
@@ -25,7 +25,6 @@ struct uw_matcher_env {
     const struct uw_detector_config *config;
     struct uw_front *front;
     struct uw_links *links; /* of all matchers together: links-impl.h */
-    uint64_t delay_samples;
     void (*emit)(void *userdata, struct uw_finding *finding); /* numbers finding->emitter's owner */
     void *userdata;
 };
@@ -36,9 +35,10 @@ struct uw_matcher_ops {
     bool optional;                     /* ... and the configuration asks for below_noise */
     int (*new)(const struct uw_matcher_env *env, void **ret_matcher);
     void (*free)(void *matcher);
-    /* Returns true if the burst is explained: matchers further down the table do not see it. */
+    /* Of the rest each may be NULL. burst returns true if the burst is explained: matchers further
+     * down the table do not see it. */
     bool (*burst)(void *matcher, const struct uw_burst *burst);
-    /* May be NULL: every frame of the front end (uw/dsp/front.h). */
+    /* Every frame of the front end (uw/dsp/front.h). */
     void (*frame)(void *matcher, const float complex *spectrum, uint64_t sample, bool begins);
     void (*progress)(void *matcher, uint64_t sample);
     void (*flush)(void *matcher);

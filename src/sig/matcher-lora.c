@@ -389,21 +389,10 @@ static bool matcher_burst(void *matcher, const struct uw_burst *b) {
     return true;
 }
 
-static void matcher_progress(void *matcher, uint64_t sample) {
-    (void)matcher;
-    (void)sample;
-}
-
-static void matcher_flush(void *matcher) {
-    (void)matcher;
-}
-
 const struct uw_matcher_ops uw_matcher_lora = {
     .name = "lora",
     .modulation = UW_SIG_LORA,
     .new = matcher_new,
     .free = matcher_free,
     .burst = matcher_burst,
-    .progress = matcher_progress,
-    .flush = matcher_flush,
 };

@@ -339,21 +339,10 @@ static bool matcher_burst(void *matcher, const struct uw_burst *b) {
     return false;
 }
 
-static void matcher_progress(void *matcher, uint64_t sample) {
-    (void)matcher;
-    (void)sample;
-}
-
-static void matcher_flush(void *matcher) {
-    (void)matcher;
-}
-
 const struct uw_matcher_ops uw_matcher_packet = {
     .name = "packet",
     .modulation = UW_SIG_FSK,
     .new = matcher_new,
     .free = matcher_free,
     .burst = matcher_burst,
-    .progress = matcher_progress,
-    .flush = matcher_flush,
 };

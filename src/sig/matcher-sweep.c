@@ -340,12 +340,6 @@ static void matcher_frame(void *matcher, const float complex *spectrum, uint64_t
     }
 }
 
-static bool matcher_burst(void *matcher, const struct uw_burst *burst) {
-    (void)matcher;
-    (void)burst;
-    return false;
-}
-
 /* Whether two hits can be of one packet: same time within a run, overlapping bands. */
 static bool same_packet(const struct uw_packet *a, const struct uw_packet *b) {
     return a->start < b->stop && b->start < a->stop &&
@@ -408,7 +402,6 @@ const struct uw_matcher_ops uw_matcher_sweep = {
     .optional = true,
     .new = matcher_new,
     .free = matcher_free,
-    .burst = matcher_burst,
     .frame = matcher_frame,
     .progress = matcher_progress,
     .flush = matcher_flush,

@@ -93,7 +93,6 @@ int uw_engine_finish(struct uw_engine *engine, struct uw_diag *diag,
 struct uw_engine *uw_engine_free(struct uw_engine *engine);
 /* Share of the files done, 0..1; NAN when not known. */
 double uw_engine_fraction(const struct uw_engine *engine);
-const char *uw_engine_run(const struct uw_engine *engine);
 /* What the feed is bound to, after uw_engine_start(); NULL when it is off. */
 const char *uw_engine_feed_endpoint(const struct uw_engine *engine);
 

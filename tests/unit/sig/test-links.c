@@ -96,7 +96,6 @@ static struct room *enter(double freq_hz) {
     room->config = (struct uw_detector_config){.rate_hz = RATE, .freq_hz = freq_hz, .db = db};
     room->env = (struct uw_matcher_env){
         .config = &room->config,
-        .delay_samples = 120000,
         .emit = on_emit,
         .userdata = room,
     };
