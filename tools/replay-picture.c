@@ -169,14 +169,13 @@ static int read_frame(struct painter *p, size_t n, struct uw_diag *diag, bool *r
     memmove(p->samples, p->samples + n, (N_FFT - n) * sizeof(*p->samples));
     *ret_more = false;
     while (have < n) {
-        size_t got;
-        uint64_t lost;
-        int r = uw_source_read(p->source, p->raw, n - have, diag, &got, &lost);
+        struct uw_source_block got;
+        int r = uw_source_read(p->source, p->raw, n - have, diag, &got);
 
-        if (r != 0 || got == 0)
+        if (r != 0 || got.end)
             return r;
-        uw_convert(info->format, p->raw, got, p->samples + N_FFT - n + have);
-        have += got;
+        uw_convert(info->format, p->raw, got.n, p->samples + N_FFT - n + have);
+        have += got.n;
     }
     *ret_more = true;
     return 0;

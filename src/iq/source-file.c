@@ -24,7 +24,7 @@ static int file_open(struct uw_source *source, const struct uw_source_params *pa
 }
 
 static int file_read(struct uw_source *source, void *buf, size_t n, struct uw_diag *diag,
-                     size_t *ret_n, uint64_t *ret_lost) {
+                     struct uw_source_block *block) {
     size_t n_read;
     int r;
 
@@ -38,8 +38,8 @@ static int file_read(struct uw_source *source, void *buf, size_t n, struct uw_di
     source->position += n_read;
     if (source->paced && n_read > 0 && !uw_source_wait(source, source->position))
         n_read = 0;
-    *ret_n = n_read;
-    *ret_lost = 0;
+    block->n = n_read;
+    block->end = n_read == 0;
     return 0;
 }
 

@@ -114,9 +114,15 @@ struct uw_source_ops {
     const char *name;
     int (*open)(struct uw_source *source, const struct uw_source_params *params,
                 struct uw_diag *diag);
-    int (*read)(struct uw_source *source, void *buf, size_t n, struct uw_diag *diag, size_t *ret_n,
-                uint64_t *ret_lost);
+    /* The block comes with the centre of info, no gain, and otherwise empty. The descriptor need
+     * not care for `end` after a stop. */
+    int (*read)(struct uw_source *source, void *buf, size_t n, struct uw_diag *diag,
+                struct uw_source_block *block);
     void (*close)(struct uw_source *source);
+    int (*tune)(struct uw_source *source, double freq_hz); /* NULL: cannot */
+    /* From any thread. The health comes as "ok". NULL: always ok. */
+    void (*health)(struct uw_source *source, struct uw_source_health *health);
+    void (*stop)(struct uw_source *source); /* any thread, after the flag is set; NULL: nothing */
 };
 
 extern const struct uw_source_ops uw_source_file;
@@ -128,6 +134,7 @@ struct uw_source {
     struct uw_source_info info;
     atomic_bool stopped;
     int stop_fd;
+    void *live; /* a device's own state */
     struct uw_reader *reader;
     bool paced;
     bool started;

@@ -82,7 +82,7 @@ static int read_around(struct uw_source *source, unsigned char *buf, size_t n, s
 }
 
 static int loop_read(struct uw_source *source, void *buf, size_t n, struct uw_diag *diag,
-                     size_t *ret_n, uint64_t *ret_lost) {
+                     struct uw_source_block *block) {
     uint64_t lost;
     size_t n_read;
     int r;
@@ -103,8 +103,8 @@ static int loop_read(struct uw_source *source, void *buf, size_t n, struct uw_di
     source->position += n_read;
     if (!uw_source_wait(source, source->position))
         n_read = 0;
-    *ret_n = n_read;
-    *ret_lost = lost;
+    block->n = n_read;
+    block->lost = n_read ? lost : 0;
     return 0;
 }
 

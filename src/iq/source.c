@@ -68,6 +68,7 @@ void uw_source_params_init(struct uw_source_params *params) {
         .rate_hz = NAN,
         .freq_hz = NAN,
         .start_ns = UW_TIME_NONE,
+        .gain_db = NAN,
     };
 }
 
@@ -82,7 +83,9 @@ int uw_source_open_clock(const struct uw_source_params *params, const struct uw_
 
     if ((unsigned)params->type >= UW_SOURCE_TYPE_N)
         return uw_err(-EINVAL);
-    if (!params->path || !params->path[0])
+    if (!source_table[params->type])
+        return uw_diag_add(diag, "this kind of receiver is not there yet");
+    if (params->type <= UW_SOURCE_LOOP && (!params->path || !params->path[0]))
         return uw_diag_add(diag, "no file given");
     source = calloc(1, sizeof(*source));
     if (!source)
@@ -121,19 +124,57 @@ const struct uw_source_info *uw_source_info(const struct uw_source *source) {
 }
 
 int uw_source_read(struct uw_source *source, void *buf, size_t n, struct uw_diag *diag,
-                   size_t *ret_n, uint64_t *ret_lost) {
-    size_t n_read = 0;
-    uint64_t lost = 0;
+                   struct uw_source_block *ret_block) {
+    struct uw_source_block block = {.freq_hz = source->info.freq_hz, .gain_db = NAN};
 
     if (n > 0 && !atomic_load_explicit(&source->stopped, memory_order_relaxed)) {
-        int r = source->ops->read(source, buf, n, diag, &n_read, &lost);
+        int r = source->ops->read(source, buf, n, diag, &block);
 
         if (r)
             return r;
     }
-    *ret_n = n_read;
-    *ret_lost = lost;
+    if (block.n == 0 && atomic_load_explicit(&source->stopped, memory_order_relaxed))
+        block.end = true;
+    *ret_block = block;
     return 0;
+}
+
+int uw_source_tune(struct uw_source *source, double freq_hz) {
+    if (!source->ops->tune)
+        return -EOPNOTSUPP;
+    if (!(freq_hz >= source->info.freq_hz_min && freq_hz <= source->info.freq_hz_max))
+        return -ERANGE;
+    return source->ops->tune(source, freq_hz);
+}
+
+void uw_source_health(struct uw_source *source, struct uw_source_health *ret_health) {
+    struct uw_source_health health = {.gain_db = NAN, .drift_ppm = NAN};
+
+    if (source->ops->health)
+        source->ops->health(source, &health);
+    *ret_health = health;
+}
+
+const char *uw_source_state_name(enum uw_source_state state) {
+    static const char *const names[UW_SOURCE_STATE_N] = {
+        [UW_SOURCE_OK] = "ok",
+        [UW_SOURCE_DEGRADED] = "degraded",
+        [UW_SOURCE_LOST] = "lost",
+    };
+
+    return (unsigned)state < UW_SOURCE_STATE_N ? names[state] : "?";
+}
+
+const char *uw_source_problem_name(enum uw_source_problem problem) {
+    static const char *const names[UW_SOURCE_PROBLEM_N] = {
+        [UW_SOURCE_PROBLEM_NONE] = "none",         [UW_SOURCE_PROBLEM_ABSENT] = "absent",
+        [UW_SOURCE_PROBLEM_STALLED] = "stalled",   [UW_SOURCE_PROBLEM_LOSING] = "losing",
+        [UW_SOURCE_PROBLEM_CLIPPING] = "clipping", [UW_SOURCE_PROBLEM_DEAF] = "deaf",
+        [UW_SOURCE_PROBLEM_UNLOCKED] = "unlocked", [UW_SOURCE_PROBLEM_DRIFTING] = "drifting",
+        [UW_SOURCE_PROBLEM_REFUSED] = "refused",   [UW_SOURCE_PROBLEM_UNREACHABLE] = "unreachable",
+    };
+
+    return (unsigned)problem < UW_SOURCE_PROBLEM_N ? names[problem] : "?";
 }
 
 void uw_source_stop(struct uw_source *source) {
@@ -144,6 +185,8 @@ void uw_source_stop(struct uw_source *source) {
     /* Fails only when the counter is full, and then it can be read all the same. */
     done = write(source->stop_fd, &one, sizeof(one));
     (void)done;
+    if (source->ops->stop)
+        source->ops->stop(source);
 }
 
 void uw_source_describe(struct uw_source *source, const char *kind) {

@@ -87,13 +87,20 @@ static void capture_main(void *userdata) {
 
     for (;;) {
         struct uw_rx_block *block = uw_rx_queue_free_take(rx->queue, rx->info->live);
+        struct uw_source_block got;
+
         if (!block)
             break;
         random_delay(&delay);
-        r = uw_source_read(rx->source, block->data, rx->block_samples, &rx->capture_diag, &block->n,
-                           &block->lost);
-        if (r || block->n == 0)
+        r = uw_source_read(rx->source, block->data, rx->block_samples, &rx->capture_diag, &got);
+        if (r || got.end)
             break;
+        if (got.n == 0) {
+            uw_rx_queue_free_give(rx->queue, block);
+            continue;
+        }
+        block->n = got.n;
+        block->lost = got.lost;
         atomic_store_explicit(&rx->last_sample_mono_ns, uw_clock_mono_ns(), memory_order_relaxed);
         uw_rx_queue_push(rx->queue, block);
     }

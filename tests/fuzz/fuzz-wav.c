@@ -18,14 +18,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Until the end or the first mistake; a file cannot hold more samples than it has bytes. */
 static void read_all(struct uw_source *source, size_t size) {
     static float buf[2 * BLOCK];
-    uint64_t total = 0, lost;
-    size_t n;
+    struct uw_source_block block;
+    uint64_t total = 0;
 
     do {
-        if (uw_source_read(source, buf, BLOCK, NULL, &n, &lost) != 0)
+        if (uw_source_read(source, buf, BLOCK, NULL, &block) != 0)
             return;
-        total += n;
-    } while (n > 0);
+        total += block.n;
+    } while (!block.end);
     if (total > size || total != uw_source_info(source)->n_samples)
         abort();
 }

@@ -62,19 +62,23 @@ static inline int read_whole(struct uw_source *source, size_t block, unsigned ch
     size_t size = uw_iq_format_size(uw_source_info(source)->format), n = 0;
 
     for (;;) {
-        uint64_t lost = 99;
-        size_t got = 99;
+        struct uw_source_block got;
         int r;
 
         assert_true((n + block) * size <= buf_len);
-        r = uw_source_read(source, buf + n * size, block, diag, &got, &lost);
-        if (r || got == 0) {
+        memset(&got, 99, sizeof(got));
+        r = uw_source_read(source, buf + n * size, block, diag, &got);
+        if (r || got.end) {
+            assert_true(r || got.n == 0);
             *ret_n = n;
             return r;
         }
-        assert_int_equal(lost, 0);
-        assert_true(got <= block);
-        n += got;
+        assert_int_equal(got.lost, 0);
+        assert_false(got.fresh);
+        assert_true(isnan(got.gain_db));
+        assert_memory_equal(&got.freq_hz, &uw_source_info(source)->freq_hz, sizeof(double));
+        assert_true(got.n > 0 && got.n <= block);
+        n += got.n;
     }
 }
 

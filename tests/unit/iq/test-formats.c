@@ -234,8 +234,8 @@ static void expect_loop(const char *name, const unsigned char *want, size_t n_sa
     struct uw_source_params params;
     struct uw_source *source;
     unsigned char buf[2 * 100];
-    uint64_t position = 0, lost;
-    size_t n;
+    struct uw_source_block got;
+    uint64_t position = 0;
 
     uw_source_params_init(&params);
     params.type = UW_SOURCE_LOOP;
@@ -243,10 +243,10 @@ static void expect_loop(const char *name, const unsigned char *want, size_t n_sa
     params.rate_hz = UW_RATE_MAX_HZ;
     source = open_good(&params);
     while (position < 5 * n_samples) {
-        assert_int_equal(uw_source_read(source, buf, 100, NULL, &n, &lost), 0);
-        assert_int_equal(n, 100);
-        position += lost;
-        for (size_t i = 0; i < n; i++, position++)
+        assert_int_equal(uw_source_read(source, buf, 100, NULL, &got), 0);
+        assert_int_equal(got.n, 100);
+        position += got.lost;
+        for (size_t i = 0; i < got.n; i++, position++)
             assert_memory_equal(buf + 2 * i, want + 2 * (position % n_samples), 2);
     }
     uw_source_close(source);
@@ -330,8 +330,7 @@ static void test_stop_wakes_stdin(void **state) {
     struct uw_source *source;
     pthread_t thread;
     unsigned char buf[64];
-    uint64_t lost;
-    size_t n = 9;
+    struct uw_source_block got;
     int fd[2], saved = dup(STDIN_FILENO);
 
     (void)state;
@@ -343,8 +342,9 @@ static void test_stop_wakes_stdin(void **state) {
     params.rate_hz = 1e6;
     source = open_good(&params);
     assert_int_equal(pthread_create(&thread, NULL, stop_later, source), 0);
-    assert_int_equal(uw_source_read(source, buf, 32, NULL, &n, &lost), 0);
-    assert_int_equal(n, 0);
+    assert_int_equal(uw_source_read(source, buf, 32, NULL, &got), 0);
+    assert_int_equal(got.n, 0);
+    assert_true(got.end);
     pthread_join(thread, NULL);
     uw_source_close(source);
     assert_int_equal(dup2(saved, STDIN_FILENO), STDIN_FILENO);

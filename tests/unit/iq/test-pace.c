@@ -57,19 +57,20 @@ static struct uw_source *open_fake(struct fake *fake, enum uw_source_type type, 
 /* Reads n samples, checks that they are the stream's samples from `first` on; returns the loss. */
 static uint64_t read_from(struct uw_source *source, size_t n, uint64_t first) {
     static unsigned char buf[2 * 300000];
-    uint64_t lost = 99;
-    size_t got;
+    struct uw_source_block got;
 
     assert_true(2 * n <= sizeof(buf));
-    assert_int_equal(uw_source_read(source, buf, n, NULL, &got, &lost), 0);
-    assert_int_equal(got, n);
+    assert_int_equal(uw_source_read(source, buf, n, NULL, &got), 0);
+    assert_int_equal(got.n, n);
+    assert_false(got.end);
+    assert_true(got.freq_hz == 915e6 && isnan(got.gain_db));
     for (size_t i = 0; i < n; i++) {
-        unsigned want = (unsigned)((first + lost + i) % N);
+        unsigned want = (unsigned)((first + got.lost + i) % N);
 
         if ((buf[2 * i] | (unsigned)buf[2 * i + 1] << 8) != want)
             fail_msg("sample %zu is not %u of the file", i, want);
     }
-    return lost;
+    return got.lost;
 }
 
 static void test_paced_file(void **state) {
@@ -141,15 +142,16 @@ static void test_stop_ends_wait(void **state) {
     for (int i = 0; i < 2; i++) {
         struct fake fake = {0};
         struct uw_source *source = open_fake(&fake, types[i], true);
+        struct uw_source_block got;
         unsigned char buf[200];
-        uint64_t lost;
-        size_t n = 9;
 
         fake.stop_on_wait = source;
-        assert_int_equal(uw_source_read(source, buf, 100, NULL, &n, &lost), 0);
-        assert_int_equal(n, 0);
-        assert_int_equal(uw_source_read(source, buf, 100, NULL, &n, &lost), 0);
-        assert_int_equal(n, 0);
+        assert_int_equal(uw_source_read(source, buf, 100, NULL, &got), 0);
+        assert_int_equal(got.n, 0);
+        assert_true(got.end);
+        assert_int_equal(uw_source_read(source, buf, 100, NULL, &got), 0);
+        assert_int_equal(got.n, 0);
+        assert_true(got.end);
         uw_source_close(source);
     }
 }
@@ -166,9 +168,8 @@ static void test_stop_ends_real_wait(void **state) {
     struct uw_source_params params;
     struct uw_source *source;
     int64_t began = uw_clock_mono_ns();
+    struct uw_source_block got;
     pthread_t thread;
-    uint64_t lost;
-    size_t n = 9;
 
     (void)state;
     write_bytes("w_915M_250k.cu8", buf, 2000);
@@ -177,8 +178,9 @@ static void test_stop_ends_real_wait(void **state) {
     params.path = path_of("w_915M_250k.cu8");
     source = open_good(&params);
     assert_int_equal(pthread_create(&thread, NULL, stop_later, source), 0);
-    assert_int_equal(uw_source_read(source, buf, 2000000, NULL, &n, &lost), 0);
-    assert_int_equal(n, 0);
+    assert_int_equal(uw_source_read(source, buf, 2000000, NULL, &got), 0);
+    assert_int_equal(got.n, 0);
+    assert_true(got.end);
     assert_true(uw_clock_mono_ns() - began < 4 * UW_NS_PER_S);
     pthread_join(thread, NULL);
     uw_source_close(source);
