@@ -5,9 +5,11 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "uw/base/log.h"
+
 int uw_err_report(int r, const char *func, const char *file, int line) {
     if (r < 0)
-        fprintf(stderr, "error: %s @ %s:%d: %s\n", func, file, line, strerror(-r));
+        uw_log_origin(func, file, line, strerror(-r));
     return r;
 }
 
