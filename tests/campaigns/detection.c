@@ -3,20 +3,20 @@
 /*
  * The campaign's worker: single runs in memory, one JSON line a run
  *
- *   detection pd PLAN RATE SNR_DB FIRST LAST [WORD]...     seeds FIRST..LAST of one point
- *   detection scenario FILE SECONDS SEED [LEVEL_DB] [WORD] alerts and candidates of a scenario
- *   detection list                                         plans, rates and time limits
+ *   detection pd PLAN RATE SNR_DB FIRST LAST [WORD]...       seeds FIRST..LAST of one point
+ *   detection links PLAN RATE N SNR_DB FIRST LAST [WORD]...  the same of N links at once (crowd.c)
+ *   detection scenario FILE SECONDS SEED [LEVEL_DB] [WORD]   alerts and candidates of a scenario
+ *   detection list                                           plans, rates and time limits
  *
  * detection.py drives it: in parallel, resumable, with tables and plots. docs/scoring.md describes
  * what is measured.
  *
  * A run of "pd" draws everything from its seed: start 0.3 to 0.8 s after the recording's, hop
  * phase, receiver +-60 ppm, transmitter +-20 ppm and the aircraft's telemetry likewise, noise. The
- * time to alert counts from the transmitter's start. "brief" ends a run at its first alert;
- * "below" looks
- * below the noise, too; "impaired" adds 1 % lost samples that nobody reports (2.5 ms each quarter
- * of a second), gain steps within +-6 dB each second or so, and a tone of the receiver's own at -20
- * dBFS (10 dB over the whole noise).
+ * time to alert counts from the transmitter's start. "brief" ends a run at its first right alert;
+ * "below" looks below the noise, too; "impaired" adds 1 % lost samples that nobody reports (2.5 ms
+ * each quarter of a second), gain steps within +-6 dB each second or so, and a tone of the
+ * receiver's own at -20 dBFS (10 dB over the whole noise).
  */
 
 #undef NDEBUG
@@ -27,27 +27,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "field.h"
+#include "runs.h"
 #include "uw/base/err.h"
 #include "uw/base/str.h"
 #include "uw/base/util.h"
 
-#define DEFAULT_RATE (1.0 / 720) /* false alerts an hour: one in thirty days */
 #define LOSS_EVERY_S 0.25
 #define PEAK_MIN     1.0 /* nats; tracks that never had more are only counted */
-
-/* Words behind the arguments. */
-struct words {
-    bool brief, impaired, below;
-    double level_db; /* NAN: as the scenario says */
-};
-
-struct plan {
-    const char *domain;
-    double centre_hz, rate_hz;
-    enum uw_iq_format format;
-    bool is_2g4;
-};
 
 static const struct plan plans[] = {
     {"FCC915", 915.0e6, 2.4e6, UW_IQ_CU8, false},
@@ -57,12 +43,7 @@ static const struct plan plans[] = {
 };
 
 /* Time limits: those of the targets; what they leave open has that of the same packet rate. */
-static const struct rate {
-    const char *name;
-    bool is_2g4;
-    double limit_s, bandwidth_hz;
-    int sf;
-} rates[] = {
+static const struct rate rates[] = {
     {"200Hz", false, 3, 500e3, 6},      {"100Hz", false, 4, 500e3, 7},
     {"50Hz", false, 8, 500e3, 8},       {"25Hz", false, 15, 500e3, 9},
     {"100HzFull", false, 4, 500e3, 6},  {"D50", false, 3, 500e3, 6},
@@ -73,8 +54,7 @@ static const struct rate {
     {"100HzFull", true, 4, 812.5e3, 7}, {"50Hz", true, 8, 812.5e3, 8},
 };
 
-/* splitmix64 */
-static double draw(uint64_t *state, double low, double high) {
+double draw(uint64_t *state, double low, double high) {
     uint64_t z = (*state += 0x9e3779b97f4a7c15u);
 
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -98,16 +78,13 @@ static void impair(struct uw_synth_receiver *rx, double duration_s, uint64_t *st
     rx->birdies[0].dbfs = -20;
 }
 
-static struct uw_scenario *make(const struct plan *plan, const struct rate *rate, double snr_db,
-                                uint64_t seed, bool impaired) {
+struct uw_scenario *scenario_of(const struct plan *plan, uint64_t seed, uint64_t *state) {
     struct uw_scenario *s = NULL;
     struct uw_synth_receiver *rx;
-    struct uw_synth_emitter *e;
-    uint64_t state = seed * 1000003;
 
     assert(uw_scenario_new(&s) == 0);
     s->seed = seed;
-    s->n_receivers = s->n_emitters = 1;
+    s->n_receivers = 1;
     rx = &s->receivers[0];
     uw_synth_receiver_init(rx);
     (void)uw_str_copy(rx->name, sizeof(rx->name), "rx");
@@ -115,20 +92,34 @@ static struct uw_scenario *make(const struct plan *plan, const struct rate *rate
     rx->freq_hz = plan->centre_hz;
     rx->format = plan->format;
     rx->noise_dbfs = -30;
-    rx->ppm = draw(&state, -60, 60);
-    e = &s->emitters[0];
+    rx->ppm = draw(state, -60, 60);
+    return s;
+}
+
+struct uw_synth_emitter *link_of(struct uw_scenario *s, const struct plan *plan,
+                                 const struct rate *rate, double snr_db, uint64_t *state) {
+    struct uw_synth_emitter *e = &s->emitters[s->n_emitters++];
+
     uw_synth_emitter_init(e, UW_SYNTH_EXPRESSLRS);
-    (void)uw_str_copy(e->name, sizeof(e->name), "link");
+    (void)snprintf(e->name, sizeof(e->name), "link%d", s->n_emitters);
     (void)uw_str_copy(e->variant, sizeof(e->variant), rate->name);
     (void)uw_str_copy(e->domain, sizeof(e->domain), plan->domain);
     e->level_db = snr_db;
-    e->ppm = draw(&state, -20, 20);
-    e->telemetry_ppm = draw(&state, -20, 20);
-    e->start_s = draw(&state, 0.3, 0.8);
+    e->ppm = draw(state, -20, 20);
+    e->telemetry_ppm = draw(state, -20, 20);
+    e->start_s = draw(state, 0.3, 0.8);
+    return e;
+}
+
+static struct uw_scenario *make(const struct plan *plan, const struct rate *rate, double snr_db,
+                                uint64_t seed, bool impaired) {
+    uint64_t state = seed * 1000003;
+    struct uw_scenario *s = scenario_of(plan, seed, &state);
+
     /* a little longer than the limit: what is heard at its end is decided after it */
-    s->duration_s = e->start_s + rate->limit_s + 0.3;
+    s->duration_s = link_of(s, plan, rate, snr_db, &state)->start_s + rate->limit_s + 0.3;
     if (impaired)
-        impair(rx, s->duration_s, &state);
+        impair(&s->receivers[0], s->duration_s, &state);
     return s;
 }
 
@@ -167,7 +158,13 @@ static void print_tracks(const struct field_setting *s, const char *family, doub
     printf("]");
 }
 
-/* "right": it names the family of what is on the air. */
+/* JSON has no NAN. */
+static double number(double x) {
+    return isfinite(x) ? x : -1;
+}
+
+/* "right": it names the family of what is on the air. "evidence": nats, SNR, bursts, dwells,
+ * channels, channels that are visible, grid error and offset in Hz; -1: not known. */
 static void print_alerts(const struct field_setting *s, const char *family, double start_s) {
     uint64_t n = s->n_alerts < FIELD_LIST_MAX ? s->n_alerts : FIELD_LIST_MAX;
 
@@ -176,10 +173,14 @@ static void print_alerts(const struct field_setting *s, const char *family, doub
         const struct field_alert *a = &s->alerts[i];
         bool right = family && strcmp(a->family, family) == 0 && a->time_s >= start_s;
 
-        printf("%s{\"time_s\":%.4f,\"confidence\":%.5f,\"family\":\"%s\",\"variant\":\"%s\","
-               "\"domain\":\"%s\",\"right\":%s}",
+        printf("%s{\"time_s\":%.4f,\"confidence\":%.6f,\"family\":\"%s\",\"variant\":\"%s\","
+               "\"domain\":\"%s\",\"right\":%s,",
                i ? "," : "", a->time_s - start_s, a->confidence, a->family, a->variant, a->domain,
                right ? "true" : "false");
+        printf("\"evidence\":[%.2f,%.1f,%lld,%lld,%lld,%lld,%.0f,%.0f]}", number(a->llr),
+               number(a->snr_db), (long long)a->evidence.bursts, (long long)a->evidence.dwells,
+               (long long)a->evidence.channels, (long long)a->evidence.channels_visible,
+               number(a->evidence.grid_error_hz), number(a->evidence.offset_hz));
     }
     printf("],");
 }
@@ -191,9 +192,12 @@ static void run_pd(const struct plan *plan, const struct rate *rate, double snr_
     struct offer offer = {plan->rate_hz, s->emitters[0].start_s, rate->limit_s, 0, 0};
 
     assert(uw_synth_truth(s, 0, NULL, on_burst, &offer) == 0);
-    *field = (struct field){.n_settings = 1};
+    *field = (struct field){.n_settings = 1,
+                            .below_noise = words->below,
+                            .stop_family = words->brief ? "expresslrs" : NULL,
+                            .stop_from_s = offer.start_s};
     field->settings[0].false_alerts_per_hour = DEFAULT_RATE;
-    field_run(s, 0, db, words->brief, words->below, field);
+    field_run(s, 0, db, field);
     printf("{\"kind\":\"pd\",\"plan\":\"%s\",\"rate\":\"%s\",\"snr_db\":%g,\"impaired\":%s,"
            "\"seed\":%llu,\"limit_s\":%g,\"packets\":%d,\"on_air_s\":%.4f,",
            plan->domain, rate->name, snr_db, words->impaired ? "true" : "false",
@@ -235,10 +239,10 @@ static void run_scenario(const struct uw_scenario *s, const char *path, int rece
     /* 3600: no evidence is asked for, so that its alerts are all that meet the behaviour rule */
     static const double per_hour[] = {DEFAULT_RATE, 1, 10, 3600};
 
-    *field = (struct field){.n_settings = 4};
+    *field = (struct field){.n_settings = 4, .below_noise = words->below};
     for (int i = 0; i < 4; ++i)
         field->settings[i].false_alerts_per_hour = per_hour[i];
-    field_run(s, receiver, db, false, words->below, field);
+    field_run(s, receiver, db, field);
     printf("{\"kind\":\"scenario\",\"scenario\":\"");
     print_name(path);
     printf("\",\"receiver\":\"%s\",\"seed\":%llu,\"seconds\":%.3f,", s->receivers[receiver].name,
@@ -266,35 +270,54 @@ static bool read_words(int n, char **args, struct words *ret) {
             ret->impaired = true;
         else if (strcmp(args[i], "below") == 0)
             ret->below = true;
+        else if (strcmp(args[i], "gemini") == 0)
+            ret->gemini = true;
+        else if (strcmp(args[i], "r820t") == 0)
+            ret->tuner = UW_SYNTH_R820T;
+        else if (strcmp(args[i], "zero-if") == 0)
+            ret->tuner = UW_SYNTH_ZERO_IF;
         else if (uw_str_to_double(args[i], -60, 80, &ret->level_db) != 0)
             return false;
     }
     return true;
 }
 
-static int do_pd(int argc, char **argv, const struct uw_sigdb *db, struct field *field) {
-    const struct plan *plan = NULL;
-    const struct rate *rate = NULL;
+static const struct plan *find_plan(const char *domain) {
+    for (size_t i = 0; i < UW_ARRAY_SIZE(plans); ++i)
+        if (strcmp(plans[i].domain, domain) == 0)
+            return &plans[i];
+    return NULL;
+}
+
+static const struct rate *find_rate(const struct plan *plan, const char *name) {
+    for (size_t i = 0; plan && i < UW_ARRAY_SIZE(rates); ++i)
+        if (rates[i].is_2g4 == plan->is_2g4 && strcmp(rates[i].name, name) == 0)
+            return &rates[i];
+    return NULL;
+}
+
+static int do_link(int argc, char **argv, bool several, const struct uw_sigdb *db,
+                   struct field *field) {
+    const struct plan *plan = argc > 1 ? find_plan(argv[0]) : NULL;
+    const struct rate *rate = plan ? find_rate(plan, argv[1]) : NULL;
+    int at = several ? 3 : 2; /* place of the SNR */
     struct words words;
     double snr_db;
-    int64_t first, last;
+    int64_t n_links = 1, first, last;
 
-    if (argc < 5 || uw_str_to_double(argv[2], -60, 80, &snr_db) ||
-        uw_str_to_int64(argv[3], 1, 1000000000, &first) ||
-        uw_str_to_int64(argv[4], first, 1000000000, &last))
+    if (!rate || argc < at + 3 ||
+        (several && uw_str_to_int64(argv[2], 1, FIELD_EMITTERS_MAX, &n_links)) ||
+        uw_str_to_double(argv[at], -60, 80, &snr_db) ||
+        uw_str_to_int64(argv[at + 1], 1, 1000000000, &first) ||
+        uw_str_to_int64(argv[at + 2], first, 1000000000, &last) ||
+        !read_words(argc - at - 3, argv + at + 3, &words))
         return 2;
-    for (size_t i = 0; i < UW_ARRAY_SIZE(plans); ++i)
-        if (strcmp(plans[i].domain, argv[0]) == 0)
-            plan = &plans[i];
-    for (size_t i = 0; plan && i < UW_ARRAY_SIZE(rates); ++i)
-        if (rates[i].is_2g4 == plan->is_2g4 && strcmp(rates[i].name, argv[1]) == 0)
-            rate = &rates[i];
-    if (!rate)
-        return 2;
-    if (!read_words(argc - 5, argv + 5, &words))
-        return 2;
-    for (int64_t seed = first; seed <= last; ++seed)
-        run_pd(plan, rate, snr_db, (uint64_t)seed, &words, db, field);
+    for (int64_t seed = first; seed <= last; ++seed) {
+        if (several)
+            run_links(plan, rate, (int)n_links, snr_db, (uint64_t)seed, &words, db, field);
+        else
+            run_pd(plan, rate, snr_db, (uint64_t)seed, &words, db, field);
+    }
     return 0;
 }
 
@@ -351,7 +374,9 @@ int main(int argc, char **argv) {
 
     assert(field);
     if (argc > 1 && strcmp(argv[1], "pd") == 0)
-        status = do_pd(argc - 2, argv + 2, db, field);
+        status = do_link(argc - 2, argv + 2, false, db, field);
+    else if (argc > 1 && strcmp(argv[1], "links") == 0)
+        status = do_link(argc - 2, argv + 2, true, db, field);
     else if (argc > 1 && strcmp(argv[1], "scenario") == 0)
         status = do_scenario(argc - 2, argv + 2, db, field);
     else if (argc == 2 && strcmp(argv[1], "list") == 0)
@@ -359,6 +384,7 @@ int main(int argc, char **argv) {
     if (status == 2)
         fprintf(stderr,
                 "usage: detection pd PLAN RATE SNR_DB FIRST LAST [brief] [impaired] [below]\n"
+                "       detection links PLAN RATE N SNR_DB FIRST LAST [WORD]...\n"
                 "       detection scenario FILE SECONDS SEED [LEVEL_DB] [below]\n"
                 "       detection list\n");
     uw_sigdb_free(db);

@@ -16,8 +16,11 @@
 #include "uw/base/time.h"
 #include "uw/sig/detector.h"
 
-#define BLOCK    65536
-#define HELD_MAX 1024
+#define BLOCK       65536
+#define HELD_MAX    1024
+#define NEAR_S      0.03 /* "uaswatch score" asks for the same nearness */
+#define NEAR_HZ     10e3
+#define NEAR_WIDTHS 0.25
 
 /* Detections are held, in the order of their ends, until nothing earlier can come: what the engine
  * does for many receivers. */
@@ -33,6 +36,47 @@ static double seconds_of(int64_t time_ns) {
     return (double)time_ns * 1e-9;
 }
 
+/* The emitter whose burst was on the air there and then, and ended nearest; -1: nobody. */
+static int who(const struct field_truth *truth, double time_s, double freq_hz) {
+    size_t low = 0, high = truth->n;
+    double best_s = INFINITY;
+    int found = -1;
+
+    while (low < high) { /* the first that may still be on */
+        size_t middle = (low + high) / 2;
+        bool over = truth->bursts[middle].start_s + truth->longest_s < time_s - NEAR_S;
+
+        low = over ? middle + 1 : low;
+        high = over ? high : middle;
+    }
+    for (; low < truth->n && truth->bursts[low].start_s < time_s + NEAR_S; ++low) {
+        const struct field_burst *b = &truth->bursts[low];
+        double width = b->high_hz - b->low_hz;
+        double off_hz = fabs(0.5 * (b->low_hz + b->high_hz) - freq_hz);
+
+        if (b->stop_s < time_s - NEAR_S || off_hz > NEAR_HZ + NEAR_WIDTHS * width ||
+            fabs(b->stop_s - time_s) >= best_s)
+            continue;
+        best_s = fabs(b->stop_s - time_s);
+        found = b->emitter;
+    }
+    return found;
+}
+
+static void vote(struct field_track *track, const struct field_truth *truth,
+                 const struct uw_track *t) {
+    int emitter;
+
+    if (!truth || t->last_seen_ns == track->last_seen_ns)
+        return;
+    track->last_seen_ns = t->last_seen_ns;
+    emitter = who(truth, seconds_of(t->last_seen_ns), t->freq_hz);
+    if (emitter < 0)
+        ++track->strangers;
+    else
+        ++track->votes[emitter];
+}
+
 static void on_track(void *userdata, const struct uw_track *t) {
     struct field_setting *s = userdata;
     struct field_track *track = NULL;
@@ -46,6 +90,7 @@ static void on_track(void *userdata, const struct uw_track *t) {
         if (s->n_tracks++ >= FIELD_LIST_MAX)
             return;
         track = &s->tracks[s->n_tracks - 1];
+        *track = (struct field_track){.last_seen_ns = UW_TIME_NONE};
         uw_str_copy(track->track, sizeof(track->track), t->track);
         track->first_s = seconds_of(t->head.time_ns);
         track->confidence = track->llr = -INFINITY;
@@ -53,6 +98,8 @@ static void on_track(void *userdata, const struct uw_track *t) {
     uw_str_copy(track->family, sizeof(track->family), t->family);
     track->confidence = fmax(track->confidence, t->confidence);
     track->llr = fmax(track->llr, t->llr);
+    track->confirmed |= t->state == UW_TRACK_CONFIRMED;
+    vote(track, s->truth, t);
 }
 
 static void on_alert(void *userdata, const struct uw_alert *a) {
@@ -66,6 +113,14 @@ static void on_alert(void *userdata, const struct uw_alert *a) {
     alert = &s->alerts[s->n_alerts - 1];
     alert->time_s = seconds_of(a->head.time_ns);
     alert->confidence = a->confidence;
+    alert->llr = alert->snr_db = NAN;
+    if (s->now) {
+        alert->evidence = s->now->evidence;
+        alert->snr_db = s->now->snr_db;
+    }
+    for (uint64_t i = 0; i < s->n_tracks && i < FIELD_LIST_MAX; ++i)
+        if (strcmp(s->tracks[i].track, a->track) == 0)
+            alert->llr = s->tracks[i].llr;
     uw_str_copy(alert->track, sizeof(alert->track), a->track);
     uw_str_copy(alert->family, sizeof(alert->family), a->family);
     uw_str_copy(alert->variant, sizeof(alert->variant), a->variant);
@@ -75,9 +130,15 @@ static void on_alert(void *userdata, const struct uw_alert *a) {
 static void give(struct listener *l, int64_t before_ns) {
     size_t n = 0;
 
-    for (; n < l->n_held && l->held[n].t_end_ns < before_ns; ++n)
-        for (int i = 0; i < l->field->n_settings; ++i)
-            assert(uw_fuse_detection(l->field->settings[i].fuse, &l->held[n]) == 0);
+    for (; n < l->n_held && l->held[n].t_end_ns < before_ns; ++n) {
+        for (int i = 0; i < l->field->n_settings; ++i) {
+            struct field_setting *s = &l->field->settings[i];
+
+            s->now = &l->held[n];
+            assert(uw_fuse_detection(s->fuse, &l->held[n]) == 0);
+            s->now = NULL;
+        }
+    }
     l->n_held -= n;
     memmove(l->held, l->held + n, l->n_held * sizeof(l->held[0]));
 }
@@ -129,6 +190,7 @@ static struct listener *listener_new(const struct uw_synth_receiver *rx, struct 
         uw_fuse_config_init(&config);
         config.false_alerts_per_hour = s->false_alerts_per_hour;
         s->n_alerts = s->n_tracks = 0;
+        s->truth = field->truth;
         assert(uw_fuse_new(&config, &ops, s, &s->fuse) == 0);
     }
     return l;
@@ -146,8 +208,19 @@ static void listener_end(struct listener *l) {
     free(l);
 }
 
+/* The alert that the run was for. */
+static bool is_over(const struct field *field) {
+    const struct field_setting *s = &field->settings[0];
+
+    for (uint64_t i = 0; field->stop_family && i < s->n_alerts && i < FIELD_LIST_MAX; ++i)
+        if (s->alerts[i].time_s >= field->stop_from_s &&
+            strcmp(s->alerts[i].family, field->stop_family) == 0)
+            return true;
+    return false;
+}
+
 void field_run(const struct uw_scenario *scenario, int receiver, const struct uw_sigdb *db,
-               bool stop_at_alert, bool below_noise, struct field *field) {
+               struct field *field) {
     static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
     const struct uw_synth_receiver *rx = &scenario->receivers[receiver];
     struct listener *l = listener_new(rx, field);
@@ -155,7 +228,7 @@ void field_run(const struct uw_scenario *scenario, int receiver, const struct uw
                                         .freq_hz = rx->freq_hz,
                                         .format = rx->format,
                                         .db = db,
-                                        .below_noise = below_noise};
+                                        .below_noise = field->below_noise};
     struct uw_detector *detector = NULL;
     struct uw_synth *synth = NULL;
     static struct uw_diag diag;
@@ -167,7 +240,7 @@ void field_run(const struct uw_scenario *scenario, int receiver, const struct uw
     uw_diag_print(&diag, stderr);
     assert(r == 0 && block);
     assert(uw_detector_new(&config, &ops, l, &detector) == 0);
-    while (got == BLOCK && !(stop_at_alert && field->settings[0].n_alerts > 0)) {
+    while (got == BLOCK && !is_over(field)) {
         assert(uw_synth_read(synth, block, BLOCK, &got) == 0);
         uw_detector_push(detector, block, got);
         n += got;
@@ -178,4 +251,42 @@ void field_run(const struct uw_scenario *scenario, int receiver, const struct uw
     uw_detector_free(detector);
     uw_synth_free(synth);
     free(block);
+}
+
+struct collect {
+    struct field_truth *truth;
+    double rate_hz;
+};
+
+static bool on_burst(const struct uw_synth_burst *b, void *userdata) {
+    struct collect *c = userdata;
+    struct field_truth *t = c->truth;
+
+    if (b->in_band < 0.5)
+        return true;
+    assert(b->emitter < FIELD_EMITTERS_MAX);
+    if (t->n == t->room) {
+        t->room = 2 * t->room + 64;
+        t->bursts = realloc(t->bursts, t->room * sizeof(*t->bursts));
+        assert(t->bursts);
+    }
+    t->longest_s = fmax(t->longest_s, b->count / c->rate_hz);
+    t->bursts[t->n++] = (struct field_burst){.start_s = b->start / c->rate_hz,
+                                             .stop_s = (b->start + b->count) / c->rate_hz,
+                                             .low_hz = b->lower_hz,
+                                             .high_hz = b->upper_hz,
+                                             .emitter = b->emitter};
+    return true;
+}
+
+void field_truth_of(const struct uw_scenario *scenario, int receiver, struct field_truth *ret) {
+    struct collect c = {ret, scenario->receivers[receiver].rate_hz};
+
+    *ret = (struct field_truth){.n = 0};
+    assert(uw_synth_truth(scenario, receiver, NULL, on_burst, &c) == 0);
+}
+
+void field_truth_free(struct field_truth *truth) {
+    free(truth->bursts);
+    *truth = (struct field_truth){.n = 0};
 }

@@ -20,10 +20,26 @@
 #include "uw/synth/synth.h"
 
 #define FIELD_SETTINGS_MAX 4
-#define FIELD_LIST_MAX     8192
+#define FIELD_LIST_MAX     4096
+#define FIELD_EMITTERS_MAX 8
 
+/* What was on the air, for runs that ask which track follows whom. */
+struct field_burst {
+    double start_s, stop_s, low_hz, high_hz;
+    int emitter; /* index in the scenario, below FIELD_EMITTERS_MAX */
+};
+
+struct field_truth {
+    size_t n, room;
+    double longest_s;           /* of all bursts */
+    struct field_burst *bursts; /* in the order of their starts */
+};
+
+/* With what the alert rested on: the detection that raised it. */
 struct field_alert {
-    double time_s, confidence;
+    double time_s, confidence, llr;
+    struct uw_evidence evidence;
+    double snr_db;
     char track[UW_ID_LEN];
     char family[UW_NAME_LEN], variant[UW_NAME_LEN], domain[UW_NAME_LEN];
 };
@@ -34,11 +50,16 @@ struct field_track {
     char family[UW_NAME_LEN];
     double first_s;
     double confidence, llr; /* the highest that it had */
+    bool confirmed;         /* ever */
+    int64_t last_seen_ns;
+    int votes[FIELD_EMITTERS_MAX]; /* how often it was heard where this emitter had a burst ... */
+    int strangers;                 /* ... and where nobody had */
 };
 
 struct field_setting {
     double false_alerts_per_hour;
-    struct field *field;
+    const struct field_truth *truth; /* or NULL */
+    const struct uw_detection *now;  /* what fusion is being told */
     struct uw_fuse *fuse;
     uint64_t n_alerts; /* ever; of which the first FIELD_LIST_MAX are kept */
     struct field_alert alerts[FIELD_LIST_MAX];
@@ -47,13 +68,21 @@ struct field_setting {
 };
 
 struct field {
+    /* set by the caller */
+    bool below_noise;
+    const char *stop_family; /* ends at the first alert of this family ... */
+    double stop_from_s;      /* ... from this time on; NULL: never */
+    const struct field_truth *truth;
     int n_settings;
-    struct field_setting settings[FIELD_SETTINGS_MAX];
-    double seconds; /* that were run */
+    struct field_setting settings[FIELD_SETTINGS_MAX]; /* their rates are the caller's */
+    double seconds;                                    /* filled in: that were run */
 };
 
-/* The caller sets n_settings and their rates; the rest is filled in. */
 void field_run(const struct uw_scenario *scenario, int receiver, const struct uw_sigdb *db,
-               bool stop_at_alert, bool below_noise, struct field *field);
+               struct field *field);
+
+/* Bursts of at least half in the receiver's band; the caller frees with field_truth_free(). */
+void field_truth_of(const struct uw_scenario *scenario, int receiver, struct field_truth *ret);
+void field_truth_free(struct field_truth *truth);
 
 #endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef UW_TESTS_CAMPAIGNS_RUNS_H
+#define UW_TESTS_CAMPAIGNS_RUNS_H
+
+/* What the worker's kinds of runs share: plans, rates, words, random draws. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "field.h"
+
+#define DEFAULT_RATE (1.0 / 720) /* false alerts an hour: one in thirty days */
+
+/* Words behind the arguments. */
+struct words {
+    bool brief, impaired, below, gemini;
+    enum uw_synth_tuner tuner;
+    double level_db; /* NAN: as the scenario says */
+};
+
+struct plan {
+    const char *domain;
+    double centre_hz, rate_hz;
+    enum uw_iq_format format;
+    bool is_2g4;
+};
+
+struct rate {
+    const char *name;
+    bool is_2g4;
+    double limit_s, bandwidth_hz;
+    int sf;
+};
+
+/* Uniform; splitmix64. */
+double draw(uint64_t *state, double low, double high);
+/* A scenario of one receiver, as the plan says, whose crystal is drawn within 60 ppm. */
+struct uw_scenario *scenario_of(const struct plan *plan, uint64_t seed, uint64_t *state);
+/* One more link, 0.3 to 0.8 s after the recording's start; both of its ends within 20 ppm. */
+struct uw_synth_emitter *link_of(struct uw_scenario *s, const struct plan *plan,
+                                 const struct rate *rate, double snr_db, uint64_t *state);
+
+/* n links at once, the weakest at snr_db, the strongest 20 dB above it (crowd.c). */
+void run_links(const struct plan *plan, const struct rate *rate, int n, double snr_db,
+               uint64_t seed, const struct words *words, const struct uw_sigdb *db,
+               struct field *field);
+
+#endif
