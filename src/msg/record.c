@@ -78,6 +78,7 @@ void uw_alert_init(struct uw_alert *a) {
         .event = UW_ALERT_RAISED,
         .state = UW_ALERT_ACTIVE,
         .severity = UW_SEVERITY_INFO,
+        .problem = UW_RX_PROBLEM_NONE,
         .confidence = NAN,
         .first_seen_ns = UW_TIME_NONE,
         .last_seen_ns = UW_TIME_NONE,
@@ -87,16 +88,30 @@ void uw_alert_init(struct uw_alert *a) {
 }
 
 void uw_health_init(struct uw_health *h) {
-    *h = (struct uw_health){.queue_fusion = -1, .queue_feed_dropped = -1, .disk_free_bytes = -1};
+    *h = (struct uw_health){
+        .queue_fusion = -1,
+        .queue_fusion_dropped = -1,
+        .queue_fusion_late = -1,
+        .queue_feed_dropped = -1,
+        .disk_free_bytes = -1,
+    };
     head_init(&h->head);
     for (int i = 0; i < UW_RX_MAX; i++)
         h->receivers[i] = (struct uw_health_receiver){
             .state = UW_RX_OK,
+            .problem = UW_RX_PROBLEM_NONE,
+            .since_ns = UW_TIME_NONE,
             .freq_hz = NAN,
             .rate_hz = NAN,
+            .gain_db = NAN,
             .lost_samples = -1,
+            .dropped_samples = -1,
+            .discarded_samples = -1,
+            .reopened = -1,
+            .queue_blocks = -1,
             .clip_ratio = NAN,
             .noise_dbfs = NAN,
+            .drift_ppm = NAN,
             .last_sample_age_s = NAN,
         };
     for (int i = 0; i < UW_BLIND_MAX; i++)

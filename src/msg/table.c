@@ -87,6 +87,10 @@ static const char *const alert_state_words[UW_ALERT_STATE_N] = {"active", "ackno
 static const char *const severity_words[UW_SEVERITY_N] = {"info", "advisory", "warning",
                                                           "critical"};
 static const char *const rx_state_words[UW_RX_STATE_N] = {"ok", "degraded", "lost"};
+static const char *const problem_words[UW_RX_PROBLEM_N] = {
+    NULL,       "absent",   "stalled", "losing",      "clipping",   "deaf",
+    "unlocked", "drifting", "refused", "unreachable", "overloaded", "failed",
+};
 
 static const struct uw_field position_fields[] = {
     {REAL("lat", struct uw_position, lat, 7, -90.0, 90.0), MUST},
@@ -224,6 +228,10 @@ static const struct uw_field alert_fields[] = {
     {TEXT("variant", struct uw_alert, variant)},
     {TEXT("domain", struct uw_alert, domain)},
     {FLAT("authorised", alert_authorised_fields), .left_out = not_uas},
+    {NAME("receiver", struct uw_alert, receiver)},
+    {WORD("problem", struct uw_alert, problem, problem_words)},
+    {TEXT("band", struct uw_alert, band)},
+    {TEXT("part", struct uw_alert, part)},
     {SHARE("confidence", struct uw_alert, confidence)},
     {TEXT("headline", struct uw_alert, headline), MUST},
     {TEXT("reason", struct uw_alert, reason)},
@@ -238,11 +246,19 @@ static const struct uw_field alert_fields[] = {
 static const struct uw_field health_receiver_fields[] = {
     {NAME("receiver", struct uw_health_receiver, receiver), MUST},
     {WORD("state", struct uw_health_receiver, state, rx_state_words), MUST},
+    {WORD("problem", struct uw_health_receiver, problem, problem_words)},
+    {TIME("since", struct uw_health_receiver, since_ns)},
     {HZ("freq_hz", struct uw_health_receiver, freq_hz)},
     {HZ("rate_hz", struct uw_health_receiver, rate_hz)},
+    {DB("gain_db", struct uw_health_receiver, gain_db)},
     {COUNT("lost_samples", struct uw_health_receiver, lost_samples)},
+    {COUNT("dropped_samples", struct uw_health_receiver, dropped_samples)},
+    {COUNT("discarded_samples", struct uw_health_receiver, discarded_samples)},
+    {COUNT("reopened", struct uw_health_receiver, reopened)},
+    {COUNT("queue_blocks", struct uw_health_receiver, queue_blocks)},
     {SHARE("clip_ratio", struct uw_health_receiver, clip_ratio)},
     {DB("noise_dbfs", struct uw_health_receiver, noise_dbfs)},
+    {REAL("drift_ppm", struct uw_health_receiver, drift_ppm, 2, -1e6, 1e6)},
     {SECONDS("last_sample_age_s", struct uw_health_receiver, last_sample_age_s)},
     {TEXT("advice", struct uw_health_receiver, advice)},
     END,
@@ -257,6 +273,8 @@ static const struct uw_field health_blind_fields[] = {
 
 static const struct uw_field health_queues_fields[] = {
     {COUNT("fusion", struct uw_health, queue_fusion)},
+    {COUNT("fusion_dropped", struct uw_health, queue_fusion_dropped)},
+    {COUNT("fusion_late", struct uw_health, queue_fusion_late)},
     {COUNT("feed_dropped", struct uw_health, queue_feed_dropped)},
     END,
 };

@@ -175,6 +175,24 @@ enum uw_severity {
     UW_SEVERITY_N
 };
 
+/* What is the matter with a receiver, for programs; the words are those of the sources'
+ * (uw_source_problem_name()) and two more. */
+enum uw_rx_problem {
+    UW_RX_PROBLEM_NONE,
+    UW_RX_PROBLEM_ABSENT,
+    UW_RX_PROBLEM_STALLED,
+    UW_RX_PROBLEM_LOSING,
+    UW_RX_PROBLEM_CLIPPING,
+    UW_RX_PROBLEM_DEAF,
+    UW_RX_PROBLEM_UNLOCKED,
+    UW_RX_PROBLEM_DRIFTING,
+    UW_RX_PROBLEM_REFUSED,
+    UW_RX_PROBLEM_UNREACHABLE,
+    UW_RX_PROBLEM_OVERLOADED, /* this computer does not keep up */
+    UW_RX_PROBLEM_FAILED,     /* reading has ended with an error */
+    UW_RX_PROBLEM_N
+};
+
 struct uw_alert {
     struct uw_head head;
     char alert[UW_ID_LEN];
@@ -190,6 +208,11 @@ struct uw_alert {
     char domain[UW_NAME_LEN];
     bool authorised;
     char authorised_rule[UW_NAME_LEN];
+    /* kinds receiver, coverage, system: which */
+    char receiver[UW_NAME_LEN];
+    enum uw_rx_problem problem;
+    char band[UW_NAME_LEN];
+    char part[UW_NAME_LEN]; /* "clock", "disk", "feed", "fusion" ... */
     double confidence;
     char headline[UW_TEXT_LEN];
     char reason[UW_TEXT_LEN];
@@ -206,9 +229,15 @@ enum uw_rx_state { UW_RX_OK, UW_RX_DEGRADED, UW_RX_LOST, UW_RX_STATE_N };
 struct uw_health_receiver {
     char receiver[UW_NAME_LEN];
     enum uw_rx_state state;
-    double freq_hz, rate_hz;
-    int64_t lost_samples;
-    double clip_ratio, noise_dbfs;
+    enum uw_rx_problem problem;
+    int64_t since_ns; /* of the state */
+    double freq_hz, rate_hz, gain_db;
+    int64_t lost_samples;      /* all that are missing */
+    int64_t dropped_samples;   /* of these, for want of time in this computer */
+    int64_t discarded_samples; /* that came and could not be used */
+    int64_t reopened;
+    int64_t queue_blocks; /* that wait for the detector */
+    double clip_ratio, noise_dbfs, drift_ppm;
     double last_sample_age_s;
     char advice[UW_TEXT_LEN];
 };
@@ -225,7 +254,9 @@ struct uw_health {
     struct uw_health_receiver receivers[UW_RX_MAX];
     int n_blind;
     struct uw_health_blind blind[UW_BLIND_MAX];
-    int64_t queue_fusion; /* records waiting for fusion */
+    int64_t queue_fusion;         /* records waiting for fusion */
+    int64_t queue_fusion_dropped; /* that found no room */
+    int64_t queue_fusion_late;    /* that came after their turn */
     int64_t queue_feed_dropped;
     int64_t disk_free_bytes; /* -1: not known */
     char previous_run[UW_NAME_LEN];

@@ -186,6 +186,25 @@ static void alert_full(union any_record *r) {
     SET(a->ack_note, "seen from gate B\nsmall, white");
 }
 
+static void alert_receiver(union any_record *r) {
+    alert_minimal(r);
+    r->alert.kind = UW_ALERT_RECEIVER;
+    SET(r->alert.receiver, "rx1");
+    r->alert.problem = UW_RX_PROBLEM_ABSENT;
+}
+
+static void alert_coverage(union any_record *r) {
+    alert_minimal(r);
+    r->alert.kind = UW_ALERT_COVERAGE;
+    SET(r->alert.band, "FCC915 903.5-926.9 MHz");
+}
+
+static void alert_system(union any_record *r) {
+    alert_minimal(r);
+    r->alert.kind = UW_ALERT_SYSTEM;
+    SET(r->alert.part, "disk");
+}
+
 static void health_minimal(union any_record *r) {
     uw_health_init(&r->health);
     head(&r->health.head, 1, false);
@@ -200,18 +219,28 @@ static void health_full(union any_record *r) {
     SET(h->receivers[0].receiver, "rx0");
     h->receivers[0].freq_hz = 915e6;
     h->receivers[0].rate_hz = 2.4e6;
+    h->receivers[0].gain_db = 33.8;
     h->receivers[0].lost_samples = 262144;
+    h->receivers[0].dropped_samples = 131072;
+    h->receivers[0].discarded_samples = 65536;
+    h->receivers[0].reopened = 1;
+    h->receivers[0].queue_blocks = 2;
+    h->receivers[0].drift_ppm = -1.25;
     h->receivers[0].clip_ratio = 0.0001;
     h->receivers[0].noise_dbfs = -41.24;
     h->receivers[0].last_sample_age_s = 0.05;
     SET(h->receivers[1].receiver, "rx1");
     h->receivers[1].state = UW_RX_LOST;
+    h->receivers[1].problem = UW_RX_PROBLEM_ABSENT;
+    h->receivers[1].since_ns = NS_2026 - INT64_C(3000000000);
     SET(h->receivers[1].advice, "Check the USB cable.");
     h->n_blind = 1;
     SET(h->blind[0].band, "2400-2483.5 MHz");
     h->blind[0].since_ns = NS_2026 - INT64_C(3000000000);
     SET(h->blind[0].why, "rx1 is lost");
     h->queue_fusion = 3;
+    h->queue_fusion_dropped = 0;
+    h->queue_fusion_late = 1;
     h->queue_feed_dropped = 0;
     h->disk_free_bytes = INT64_C(32212254720);
     SET(h->previous_run, "20261122T090000Z");
@@ -274,6 +303,9 @@ const struct sample samples[] = {
     {"track-minimal", UW_MSG_TRACK, track_minimal},
     {"alert", UW_MSG_ALERT, alert_full},
     {"alert-minimal", UW_MSG_ALERT, alert_minimal},
+    {"alert-receiver", UW_MSG_ALERT, alert_receiver},
+    {"alert-coverage", UW_MSG_ALERT, alert_coverage},
+    {"alert-system", UW_MSG_ALERT, alert_system},
     {"health", UW_MSG_HEALTH, health_full},
     {"health-minimal", UW_MSG_HEALTH, health_minimal},
     {"spectrum", UW_MSG_SPECTRUM, spectrum_full},

@@ -274,7 +274,7 @@ static void mistakes_are_named(void **state) {
 }
 
 static void newer_minor_is_understood(void **state) {
-    char *json = changed("alert", "alert/1.0\",", "alert/1.7\",\"mood\":{\"x\":[1,2]},");
+    char *json = changed("alert", "alert/1.1\",", "alert/1.7\",\"mood\":{\"x\":[1,2]},");
     struct uw_alert a;
 
     (void)state;
