@@ -6,6 +6,7 @@
  *   detection pd PLAN RATE SNR_DB FIRST LAST [WORD]...       seeds FIRST..LAST of one point
  *   detection links PLAN RATE N SNR_DB FIRST LAST [WORD]...  the same of N links at once (crowd.c)
  *   detection scenario FILE SECONDS SEED [LEVEL_DB] [WORD]   alerts and candidates of a scenario
+ *   detection receivers FILE                                 how many a scenario has
  *   detection list                                           plans, rates and time limits
  *
  * detection.py drives it: in parallel, resumable, with tables and plots. docs/scoring.md describes
@@ -357,6 +358,18 @@ static int do_list(void) {
     return 0;
 }
 
+static int do_receivers(const char *path) {
+    UW_CLEANUP(uw_scenario_freep) struct uw_scenario *s = NULL;
+    static struct uw_diag diag;
+
+    if (uw_scenario_load(path, &diag, &s) != 0) {
+        uw_diag_print(&diag, stderr);
+        return 1;
+    }
+    printf("%d\n", s->n_receivers);
+    return 0;
+}
+
 static struct uw_sigdb *load(void) {
     static struct uw_diag diag;
     struct uw_sigdb *db = NULL;
@@ -379,6 +392,8 @@ int main(int argc, char **argv) {
         status = do_link(argc - 2, argv + 2, true, db, field);
     else if (argc > 1 && strcmp(argv[1], "scenario") == 0)
         status = do_scenario(argc - 2, argv + 2, db, field);
+    else if (argc == 3 && strcmp(argv[1], "receivers") == 0)
+        status = do_receivers(argv[2]);
     else if (argc == 2 && strcmp(argv[1], "list") == 0)
         status = do_list();
     if (status == 2)
@@ -386,6 +401,7 @@ int main(int argc, char **argv) {
                 "usage: detection pd PLAN RATE SNR_DB FIRST LAST [brief] [impaired] [below]\n"
                 "       detection links PLAN RATE N SNR_DB FIRST LAST [WORD]...\n"
                 "       detection scenario FILE SECONDS SEED [LEVEL_DB] [below]\n"
+                "       detection receivers FILE\n"
                 "       detection list\n");
     uw_sigdb_free(db);
     free(field);

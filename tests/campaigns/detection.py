@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Detection campaigns: runs the worker in parallel, keeps every run, makes tables and plots.
 
-  detection.py pd            probability of detection over SNR, 1 dB steps
+  detection.py pd            probability of detection over SNR, 1 dB steps where it changes
+  detection.py links         several links at once, and a strong one alone: how many are counted
   detection.py false-alarms  simulated hours of scenario files without a drone
   detection.py look-alikes   each scenario alone, its level swept
   detection.py report        tables, plots, calibration from what has been run
@@ -30,6 +31,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 BASELINE = HERE / "baseline.json"
 WORKER = "tests/campaigns/detection"
 CHUNK = 10  # seeds a job
+COARSE_DB = 3
+TUNERS = ["ideal", "r820t", "zero-if"]  # as the worker numbers them
 
 
 class Results:
@@ -109,7 +112,11 @@ def run_jobs(worker, jobs, results, n_parallel):
 
 def named(name, args):
     """With and without the search below the noise there are two detectors."""
-    return name + ("-below" if args.below_noise else "")
+    return name + ("-above" if args.above_noise else "")
+
+
+def below(args):
+    return [] if args.above_noise else ["below"]
 
 
 def chunks(seeds):
@@ -123,14 +130,35 @@ def chunks(seeds):
     return found
 
 
-def point(line):
-    return line["plan"], line["rate"], line["snr_db"], line["impaired"]
-
-
 def in_time(line):
     """The first right alert, if it came within the limit."""
     times = [a["time_s"] for a in line["alerts"] if a["right"]]
     return min(times) if times and min(times) <= line["limit_s"] else None
+
+
+def wanted_points(points, seeds, top, bottom):
+    """What a curve still lacks: [(SNR, seeds)], empty when it is done.
+
+    points: SNR -> (runs, of them detected). A few seeds every third dB, then every dB, say where
+    the curve bends; the points there, and on to where all or none are detected but for 2 %, get all
+    the seeds.
+    """
+    few = min(CHUNK, seeds)
+    all_found = [x for x, (n, k) in points.items() if k >= 0.98 * n]
+    none_found = [x for x, (n, k) in points.items() if k <= 0.02 * n]
+    for snr in range(top, bottom - 1, -COARSE_DB):
+        if points.get(snr, (0, 0))[0] < few:
+            return [(snr, few)]
+        if snr in none_found:
+            break
+    middle = [x for x in points if x not in all_found and x not in none_found]
+    high = min((x for x in all_found if all(x > m for m in middle)), default=top)
+    low = max((x for x in none_found if all(x < m for m in middle) and x < high), default=bottom)
+    for n in few, seeds:
+        lack = [(x, n) for x in range(high, low - 1, -1) if points.get(x, (0, 0))[0] < n]
+        if lack:
+            return lack
+    return []
 
 
 def do_pd(args):
@@ -141,45 +169,87 @@ def do_pd(args):
     if not curves:
         sys.exit("error: no such plan and rate; detection list names them")
     results = Results(args.results, named("pd", args), args.worker, args.mix)
-    flags = ["impaired"] * args.impaired + ["below"] * args.below_noise
-    zeros = dict.fromkeys(curves, 0)
+    flags = ["brief"] + ["impaired"] * args.impaired + below(args)
     top, bottom = args.snr
-    for snr in range(top, bottom - 1, -1):
-        # a curve has ended after two points in a row without one detection
-        active = [c for c in curves if zeros[c] < 2]
-        done = {}
+    for turn in range(100):
+        points, done = {}, {}
         for line in results.lines:
-            done.setdefault(point(line), set()).add(line["seed"])
-        jobs = [["pd", *c, snr, first, last, *flags] for c in active
-                for first, last in chunks(s for s in range(1, args.seeds + 1)
-                                          if s not in done.get((*c, snr, args.impaired), ()))]
-        if jobs:
-            print(f"{snr:+d} dB: {len(active)} curves", file=sys.stderr)
-            run_jobs(args.worker, jobs, results, args.jobs)
-        for c in active:
-            hits = [in_time(x) for x in results.lines if point(x) == (*c, snr, args.impaired)]
-            zeros[c] = 0 if any(h is not None for h in hits) else zeros[c] + 1
+            if line["impaired"] == args.impaired:
+                key = line["plan"], line["rate"], line["snr_db"]
+                n, k = points.setdefault(key[:2], {}).get(key[2], (0, 0))
+                points[key[:2]][key[2]] = n + 1, k + (in_time(line) is not None)
+                done.setdefault(key, set()).add(line["seed"])
+        jobs = [["pd", *c, snr, first, last, *flags] for c in curves
+                for snr, seeds in wanted_points(points.get(c, {}), args.seeds, top, bottom)
+                for first, last in chunks(s for s in range(1, seeds + 1)
+                                          if s not in done.get((*c, snr), ()))]
+        if not jobs:
+            return
+        print(f"turn {turn + 1}: {len({tuple(j[1:3]) for j in jobs})} curves", file=sys.stderr)
+        run_jobs(args.worker, jobs, results, args.jobs)
 
 
-def scenario_jobs(args, results, levels, seconds, n_seeds):
+# plan, rate, links, weakest dB, words: as many tracks and alerts as links
+LINK_POINTS = [(plan, rate, n, 3, word) for plan, rate in (("FCC915", "200Hz"), ("EU868", "100Hz"),
+                                                          ("FCC915", "50Hz"), ("ISM2G4", "250Hz"))
+               for word in ("", "gemini") for n in ((1, 2) if word else (2, 3, 4))]
+# one strong link; a tuner that mirrors, one that clips and mixes
+STRONG_POINTS = [(plan, rate, 1, snr, word) for plan, rate in (("FCC915", "200Hz"),
+                                                              ("FCC915", "25Hz"),
+                                                              ("ISM2G4", "250Hz"))
+                 for snr in (20, 30, 40, 50) for word in ("r820t", "zero-if")
+                 if plan != "ISM2G4" or word == "zero-if"]
+
+
+def do_links(args):
+    results = Results(args.results, named("links", args), args.worker, args.mix)
+    done = {}
+    for x in results.lines:
+        key = x["plan"], x["rate"], x["n"], x["snr_db"], x["gemini"], TUNERS[x["tuner"]]
+        done.setdefault(key, set()).add(x["seed"])
+    jobs = []
+    for points, seeds in ((LINK_POINTS, args.seeds), (STRONG_POINTS, args.strong_seeds)):
+        for plan, rate, n, snr, word in points:
+            if (args.plan and plan not in args.plan) or (args.rate and rate not in args.rate):
+                continue
+            tuner = word if word in TUNERS else "zero-if" if plan == "ISM2G4" else "r820t"
+            key = plan, rate, n, snr, word == "gemini", tuner
+            jobs += [["links", plan, rate, n, snr, first, last, tuner, *[word] * (word == "gemini"),
+                      *below(args)]
+                     for first, last in chunks(s for s in range(1, seeds + 1)
+                                               if s not in done.get(key, ()))]
+    run_jobs(args.worker, jobs, results, args.jobs)
+
+
+def scenario_jobs(args, results, levels, seconds, seeds):
     done = {(x["scenario"], x["seed"], x.get("level_db")) for x in results.lines}
-    return [["scenario", path, seconds, seed] + ([] if level is None else [level])
-            + ["below"] * args.below_noise
-            for seed in range(1, n_seeds + 1) for level in levels for path in args.scenario
+    return [["scenario", path, seconds, seed] + ([] if level is None else [level]) + below(args)
+            for seed in seeds for level in levels for path in args.scenario
             if (pathlib.Path(path).name.split(".")[0], seed, level) not in done]
 
 
 def do_false_alarms(args):
     results = Results(args.results, named("false-alarms", args), args.worker, args.mix)
-    n = math.ceil(args.hours * 3600 / args.chunk_s)
-    run_jobs(args.worker, scenario_jobs(args, results, [None], args.chunk_s, n), results, args.jobs)
+    receivers = sum(json.loads(work(args.worker, ["receivers", x])) for x in args.scenario)
+    rounds = math.ceil(args.hours * 3600 / args.chunk_s / receivers)
+    run_jobs(args.worker, scenario_jobs(args, results, [None], args.chunk_s, range(1, rounds + 1)),
+             results, args.jobs)
+
+
+def spread_out(levels):
+    """Far ones first, so that a campaign that is stopped has been everywhere."""
+    found = []
+    for step in 16, 8, 4, 2, 1:
+        found += [x for x in levels[::step] if x not in found]
+    return found
 
 
 def do_look_alikes(args):
     results = Results(args.results, named("look-alikes", args), args.worker, args.mix)
     levels = list(range(args.levels[0], args.levels[1] + 1))
     seconds = round(args.hours * 3600 / len(levels), 1)
-    run_jobs(args.worker, scenario_jobs(args, results, levels, seconds, 1), results, args.jobs)
+    run_jobs(args.worker, scenario_jobs(args, results, spread_out(levels), seconds, [1]), results,
+             args.jobs)
 
 
 def do_report(args):
@@ -245,15 +315,20 @@ def options():
         p.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), help="in parallel")
         if name not in ("baseline", "check"):
             p.add_argument("--results", type=pathlib.Path, required=True, metavar="DIR")
-        if name in ("pd", "false-alarms", "look-alikes"):
+        if name in ("pd", "links", "false-alarms", "look-alikes"):
             p.add_argument("--mix", action="store_true", help="add to results of another build")
-            p.add_argument("--below-noise", action="store_true", help="search there, too")
-        if name in ("pd", "baseline"):
-            p.add_argument("--seeds", type=int, default=100 if name == "pd" else 16,
+            p.add_argument("--above-noise", action="store_true",
+                           help="without the search below the noise")
+        if name in ("pd", "links", "baseline"):
+            p.add_argument("--seeds", type=int, default=16 if name == "baseline" else 100,
                            help="runs a point (%(default)s)")
-        if name == "pd":
+        if name == "links":
+            p.add_argument("--strong-seeds", type=int, default=20,
+                           help="the same for a strong link alone (%(default)s)")
+        if name in ("pd", "links"):
             p.add_argument("--plan", action="append", help="only this one (may be repeated)")
             p.add_argument("--rate", action="append", help="only this one (may be repeated)")
+        if name == "pd":
             p.add_argument("--snr", type=int, nargs=2, default=(6, -26), metavar=("FROM", "TO"),
                            help="dB, downwards (6 -26)")
             p.add_argument("--impaired", action="store_true")
@@ -262,16 +337,16 @@ def options():
         if name in ("false-alarms", "look-alikes"):
             p.add_argument("scenario", nargs="+")
             p.add_argument("--hours", type=float, default=12 if name == "false-alarms" else 1,
-                           help="of signal for each scenario (%(default)s)")
+                           help="of signal: false-alarms in all, look-alikes each (%(default)s)")
         if name == "false-alarms":
-            p.add_argument("--chunk-s", type=float, default=600, help="a run (%(default)s)")
+            p.add_argument("--chunk-s", type=float, default=300, help="a run (%(default)s)")
         if name == "look-alikes":
             p.add_argument("--levels", type=int, nargs=2, default=(-15, 50),
                            metavar=("FROM", "TO"), help="dB, upwards (-15 50)")
     return parser.parse_args()
 
 
-COMMANDS = {"pd": do_pd, "false-alarms": do_false_alarms, "look-alikes": do_look_alikes,
+COMMANDS = {"pd": do_pd, "links": do_links, "false-alarms": do_false_alarms, "look-alikes": do_look_alikes,
             "report": do_report, "baseline": do_baseline, "check": do_check}
 
 if __name__ == "__main__":

@@ -50,6 +50,33 @@ def test_chunks():
     assert detection.chunks([1, 2, 5, 6, 9]) == [[1, 2], [5, 6], [9, 9]]
 
 
+def test_points_are_spent_where_a_curve_bends():
+    # 90 % at -10 dB, slope 1 dB: a curve of a detector
+    def found(snr, n):
+        return round(n / (1 + math.exp(-(snr + 10) / 0.5 - 2.2)))
+    points, runs = {}, 0
+    for _ in range(100):
+        lack = detection.wanted_points(points, 100, 6, -26)
+        if not lack:
+            break
+        for snr, seeds in lack:
+            assert points.get(snr, (0, 0))[0] < seeds
+            runs += seeds - points.get(snr, (0, 0))[0]
+            points[snr] = seeds, found(snr, seeds)
+    full = sorted(x for x, (n, _) in points.items() if n == 100)
+    assert full == list(range(min(full), max(full) + 1))
+    assert points[min(full)][1] <= 2 and points[max(full)][1] >= 98
+    assert runs < 1000
+    # nothing is ever detected, or everything: it ends
+    for always in 0, 1:
+        points = {}
+        while lack := detection.wanted_points(points, 20, 6, 0):
+            points.update({snr: (seeds, always * seeds) for snr, seeds in lack})
+        assert points
+    assert detection.spread_out(list(range(20)))[:3] == [0, 16, 8]
+    assert sorted(detection.spread_out(list(range(-15, 51)))) == list(range(-15, 51))
+
+
 def test_goes_on_after_a_stop(directory):
     worker = directory / "worker"
     worker.write_text("one")
@@ -77,5 +104,6 @@ if __name__ == "__main__":
     test_against_simulation()
     test_intervals()
     test_chunks()
+    test_points_are_spent_where_a_curve_bends()
     with tempfile.TemporaryDirectory() as name:
         test_goes_on_after_a_stop(pathlib.Path(name))
