@@ -9,27 +9,31 @@
  */
 #include "fuse-impl.h"
 
-#include <errno.h>
 #include <math.h>
 #include <string.h>
 
-#include "uw/base/err.h"
 #include "uw/base/str.h"
 
 #define CONFIDENCE_STEP 0.05
 
-static void send(struct uw_fuse *fuse, struct uw_fuse_alarm *alarm, enum uw_alert_event event) {
+void uw_fuse_alarm_send(struct uw_fuse *fuse, struct uw_fuse_alarm *alarm,
+                        enum uw_alert_event event, int64_t time_ns) {
     struct uw_alert *a = &alarm->record;
 
     uw_fuse_head(fuse, &a->head);
+    a->head.time_ns = time_ns;
     a->event = event;
     a->state = event == UW_ALERT_CLEARED ? UW_ALERT_ENDED : UW_ALERT_ACTIVE;
     alarm->active = event != UW_ALERT_CLEARED;
-    alarm->sent_ns = fuse->time_ns;
+    alarm->sent_ns = time_ns;
     fuse->ops.alert(fuse->userdata, a);
 }
 
-static void number(struct uw_fuse *fuse, struct uw_alert *a) {
+static void send(struct uw_fuse *fuse, struct uw_fuse_alarm *alarm, enum uw_alert_event event) {
+    uw_fuse_alarm_send(fuse, alarm, event, fuse->time_ns);
+}
+
+void uw_fuse_alarm_number(struct uw_fuse *fuse, struct uw_alert *a) {
     uw_fuse_identifier(fuse, 'a', ++fuse->n_alerts_ever, a->alert);
 }
 
@@ -67,7 +71,7 @@ static void fill(struct uw_fuse_track *track) {
 
 void uw_fuse_alarm_raise(struct uw_fuse *fuse, struct uw_fuse_track *track) {
     uw_alert_init(&track->alarm.record);
-    number(fuse, &track->alarm.record);
+    uw_fuse_alarm_number(fuse, &track->alarm.record);
     fuse->n_uas_ever++;
     fill(track);
     send(fuse, &track->alarm, UW_ALERT_RAISED);
@@ -101,49 +105,4 @@ void uw_fuse_alarm_clear(struct uw_fuse *fuse, struct uw_fuse_track *track,
     fill(track);
     uw_fuse_text_cleared(cause, fuse->config.clear_s, &track->alarm.record);
     send(fuse, &track->alarm, UW_ALERT_CLEARED);
-}
-
-static struct uw_fuse_alarm *find_receiver(struct uw_fuse *fuse, const char *receiver) {
-    for (int i = 0; i < fuse->n_receivers; i++)
-        if (strcmp(fuse->receivers[i].receiver, receiver) == 0)
-            return &fuse->receivers[i];
-    return NULL;
-}
-
-static void receiver_event(struct uw_fuse *fuse, struct uw_fuse_alarm *alarm,
-                           enum uw_rx_state state, const char *why) {
-    struct uw_alert *a = &alarm->record;
-    enum uw_alert_event event = alarm->active ? UW_ALERT_UPDATED : UW_ALERT_RAISED;
-
-    if (state == UW_RX_OK)
-        event = UW_ALERT_CLEARED;
-    if (event == UW_ALERT_RAISED) {
-        uw_alert_init(a);
-        number(fuse, a);
-        a->kind = UW_ALERT_RECEIVER;
-        a->first_seen_ns = fuse->time_ns;
-    }
-    a->last_seen_ns = fuse->time_ns;
-    uw_fuse_text_receiver(state, alarm->receiver, why, a);
-    alarm->state = state;
-    send(fuse, alarm, event);
-}
-
-int uw_fuse_receiver_state(struct uw_fuse *fuse, const char *receiver, enum uw_rx_state state,
-                           int64_t time_ns, const char *why) {
-    struct uw_fuse_alarm *alarm = find_receiver(fuse, receiver);
-
-    uw_fuse_advance(fuse, time_ns);
-    if (!alarm) {
-        if (state == UW_RX_OK)
-            return 0;
-        if (fuse->n_receivers == UW_RX_MAX)
-            return uw_err(-ENOMEM);
-        alarm = &fuse->receivers[fuse->n_receivers++];
-        uw_str_copy(alarm->receiver, sizeof(alarm->receiver), receiver);
-        alarm->state = UW_RX_OK;
-    }
-    if (alarm->state != state)
-        receiver_event(fuse, alarm, state, why);
-    return 0;
 }

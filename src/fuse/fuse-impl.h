@@ -8,7 +8,8 @@
  *   fuse.c       time, limits, the calls of the header
  *   associate.c  which track a detection belongs to
  *   track.c      evidence, state machine, track records
- *   alert.c      life-cycle of alerts
+ *   alert.c      life-cycle of alerts about links
+ *   condition.c  ... and about the system itself
  *   text.c       what people read
  */
 
@@ -44,12 +45,11 @@ struct uw_fuse_vote {
     double weight;
 };
 
-/* An alert's own part; for kind uas inside its track, for kind receiver in a list. */
+/* An alert's own part; for kind uas inside its track, for the other kinds in a list. */
 struct uw_fuse_alarm {
     bool active;
     int64_t sent_ns;
-    char receiver[UW_NAME_LEN]; /* kind receiver */
-    enum uw_rx_state state;     /* kind receiver */
+    char subject[UW_NAME_LEN]; /* not of kind uas */
     struct uw_alert record;
 };
 
@@ -73,8 +73,7 @@ struct uw_fuse {
     int64_t time_ns;
     size_t n_tracks;
     struct uw_fuse_track **tracks; /* in the order of their numbers */
-    int n_receivers;
-    struct uw_fuse_alarm receivers[UW_RX_MAX];
+    struct uw_fuse_alarm conditions[UW_FUSE_CONDITIONS_MAX];
     int64_t n_tracks_ever, n_alerts_ever, n_uas_ever, n_dropped;
 };
 
@@ -97,6 +96,10 @@ void uw_fuse_track_end(struct uw_fuse *fuse, struct uw_fuse_track *track, enum u
 /* The member that has brought the most evidence. */
 const struct uw_fuse_member *uw_fuse_strongest(const struct uw_fuse_track *track);
 
+/* Sends the record at head.time_ns. */
+void uw_fuse_alarm_send(struct uw_fuse *fuse, struct uw_fuse_alarm *alarm,
+                        enum uw_alert_event event, int64_t time_ns);
+void uw_fuse_alarm_number(struct uw_fuse *fuse, struct uw_alert *alert);
 void uw_fuse_alarm_raise(struct uw_fuse *fuse, struct uw_fuse_track *track);
 void uw_fuse_alarm_refresh(struct uw_fuse *fuse, struct uw_fuse_track *track);
 void uw_fuse_alarm_clear(struct uw_fuse *fuse, struct uw_fuse_track *track,
@@ -104,7 +107,5 @@ void uw_fuse_alarm_clear(struct uw_fuse *fuse, struct uw_fuse_track *track,
 
 void uw_fuse_text_track(const struct uw_fuse_track *track, struct uw_alert *alert);
 void uw_fuse_text_cleared(enum uw_fuse_cause cause, double clear_s, struct uw_alert *alert);
-void uw_fuse_text_receiver(enum uw_rx_state state, const char *receiver, const char *why,
-                           struct uw_alert *alert);
 
 #endif

@@ -45,6 +45,16 @@ static bool config_is_sane(const struct uw_fuse_config *c) {
            c->max_tracks > 0;
 }
 
+static void derive(struct uw_fuse *fuse) {
+    const struct uw_fuse_config *config = &fuse->config;
+
+    fuse->coast_ns = to_ns(config->coast_s);
+    fuse->clear_ns = to_ns(config->clear_s);
+    fuse->update_ns = to_ns(config->update_s);
+    fuse->prior = log(config->trials_per_hour);
+    fuse->threshold = fuse->prior - log(config->false_alerts_per_hour);
+}
+
 int uw_fuse_new(const struct uw_fuse_config *config, const struct uw_fuse_ops *ops, void *userdata,
                 struct uw_fuse **ret_fuse) {
     struct uw_fuse *fuse;
@@ -62,13 +72,29 @@ int uw_fuse_new(const struct uw_fuse_config *config, const struct uw_fuse_ops *o
     fuse->config = *config;
     fuse->ops = *ops;
     fuse->userdata = userdata;
-    fuse->coast_ns = to_ns(config->coast_s);
-    fuse->clear_ns = to_ns(config->clear_s);
-    fuse->update_ns = to_ns(config->update_s);
-    fuse->prior = log(config->trials_per_hour);
-    fuse->threshold = fuse->prior - log(config->false_alerts_per_hour);
+    derive(fuse);
     fuse->time_ns = UW_TIME_NONE;
     *ret_fuse = fuse;
+    return 0;
+}
+
+int uw_fuse_configure(struct uw_fuse *fuse, const struct uw_fuse_config *config) {
+    struct uw_fuse_config new = *config;
+    struct uw_fuse_track **tracks;
+
+    if (!config_is_sane(config))
+        return uw_err(-EINVAL);
+    if (new.max_tracks < (int64_t)fuse->n_tracks)
+        new.max_tracks = (int64_t)fuse->n_tracks;
+    tracks = realloc(fuse->tracks, (size_t) new.max_tracks * sizeof(struct uw_fuse_track *));
+    if (!tracks)
+        return uw_err(-ENOMEM);
+    fuse->tracks = tracks;
+    memcpy(new.site, fuse->config.site, sizeof(new.site));
+    memcpy(new.node, fuse->config.node, sizeof(new.node));
+    memcpy(new.run, fuse->config.run, sizeof(new.run));
+    fuse->config = new;
+    derive(fuse);
     return 0;
 }
 

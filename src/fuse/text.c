@@ -206,28 +206,3 @@ void uw_fuse_text_cleared(enum uw_fuse_cause cause, double clear_s, struct uw_al
                           "Keep watching as the venue's plan says.");
     }
 }
-
-void uw_fuse_text_receiver(enum uw_rx_state state, const char *receiver, const char *why,
-                           struct uw_alert *alert) {
-    struct text head = {alert->headline, sizeof(alert->headline)};
-    struct text text = {alert->advice, sizeof(alert->advice)};
-
-    if (state == UW_RX_OK) {
-        add(&head, "Receiver %s works again", receiver);
-        add(&text, "No action.");
-    } else if (state == UW_RX_DEGRADED) {
-        alert->severity = UW_SEVERITY_ADVISORY;
-        add(&head, "Receiver %s hears less than it should", receiver);
-        add(&text, "Drones near %s may be missed or found late. Have the technician look at it.",
-            receiver);
-    } else {
-        alert->severity = UW_SEVERITY_WARNING;
-        add(&head, "Receiver %s is deaf", receiver);
-        add(&text,
-            "Drones near %s cannot be heard. Check its cable, antenna and host; "
-            "watch that area by eye until it is back.",
-            receiver);
-    }
-    uw_str_copy(alert->reason, sizeof(alert->reason),
-                why ? why : (state == UW_RX_OK ? "Samples arrive again." : "No samples arrive."));
-}

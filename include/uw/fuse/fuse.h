@@ -80,11 +80,30 @@ int uw_fuse_advance(struct uw_fuse *fuse, int64_t time_ns);
 /* End of all input: open tracks end, active alerts are cleared with the reason "end of input" when
  * `ended` (recordings), or are left (a daemon that stops). */
 int uw_fuse_finish(struct uw_fuse *fuse, bool ended);
-/* What became of a receiver, in the words of health: LOST or DEGRADED raise an alert of kind
- * `receiver` (or update it), OK clears it. `why` is for people and may be NULL. Not called at the
- * normal end of a file. 0 or -ENOMEM. */
-int uw_fuse_receiver_state(struct uw_fuse *fuse, const char *receiver, enum uw_rx_state state,
-                           int64_t time_ns, const char *why);
+
+#define UW_FUSE_CONDITIONS_MAX 64
+
+/* Something is the matter with the system itself. */
+struct uw_fuse_condition {
+    enum uw_alert_kind kind; /* coverage, receiver or system */
+    const char *subject;     /* the band, receiver or part: at most one alert for each */
+    enum uw_severity severity;
+    enum uw_rx_problem problem;
+    const char *headline, *reason, *advice; /* reason and advice may be NULL */
+    int64_t since_ns;                       /* UW_TIME_NONE: now */
+};
+/* Raises the alert, or updates it when severity, problem or a text differs (texts alone at most
+ * every update_s). Time does not advance: what is the matter with a receiver may be known only by
+ * the clock, at a time to which its signal will never come. 0, or UW_E_AGAIN when there are
+ * UW_FUSE_CONDITIONS_MAX alerts already. */
+int uw_fuse_condition_set(struct uw_fuse *fuse, const struct uw_fuse_condition *condition,
+                          int64_t time_ns);
+/* Clears it; nothing if there is none. */
+void uw_fuse_condition_clear(struct uw_fuse *fuse, enum uw_alert_kind kind, const char *subject,
+                             const char *headline, const char *reason, int64_t time_ns);
+/* Takes new limits and the mark of an exercise from a configuration; names and run stay. What
+ * there is stays, too: a stricter limit clears no alert. 0, -EINVAL or -ENOMEM. */
+int uw_fuse_configure(struct uw_fuse *fuse, const struct uw_fuse_config *config);
 int64_t uw_fuse_n_tracks(const struct uw_fuse *fuse); /* that ever were */
 int64_t uw_fuse_n_alerts(const struct uw_fuse *fuse); /* of kind uas that ever were raised */
 /* Detections that found no room (max_tracks), and tentative tracks that had to make room. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "uw/base/err.h"
 #include "uw/base/time.h"
 #include "uw/base/util.h"
 #include "uw/fuse/fuse.h"
@@ -495,32 +496,118 @@ static void test_limit_on_tracks(void **state) {
     world_free(w);
 }
 
+static struct uw_fuse_condition lost(const char *receiver) {
+    return (struct uw_fuse_condition){
+        .kind = UW_ALERT_RECEIVER,
+        .subject = receiver,
+        .severity = UW_SEVERITY_WARNING,
+        .problem = UW_RX_PROBLEM_ABSENT,
+        .headline = "Receiver is deaf",
+        .reason = "The dongle is gone.",
+        .advice = "Plug it in again.",
+        .since_ns = UW_TIME_NONE,
+    };
+}
+
 static void test_receiver_alerts(void **state) {
     struct uw_fuse_config config;
+    struct uw_fuse_condition c = lost("rx0"), other = lost("rx1");
     struct world *w;
 
     (void)state;
     uw_fuse_config_init(&config);
     w = world_new(&config);
-    assert_int_equal(uw_fuse_receiver_state(w->fuse, "rx0", UW_RX_OK, at(1), NULL), 0);
+    uw_fuse_condition_clear(w->fuse, UW_ALERT_RECEIVER, "rx0", "works", NULL, at(1));
     assert_int_equal(w->n_alerts, 0);
-    uw_fuse_receiver_state(w->fuse, "rx0", UW_RX_LOST, at(2), "The dongle is gone.");
-    uw_fuse_receiver_state(w->fuse, "rx0", UW_RX_LOST, at(3), "The dongle is gone.");
+    assert_int_equal(uw_fuse_condition_set(w->fuse, &c, at(2)), 0);
+    assert_int_equal(uw_fuse_condition_set(w->fuse, &c, at(3)), 0);
     assert_int_equal(w->n_alerts, 1);
     assert_int_equal(w->alerts[0].kind, UW_ALERT_RECEIVER);
     assert_int_equal(w->alerts[0].event, UW_ALERT_RAISED);
     assert_int_equal(w->alerts[0].severity, UW_SEVERITY_WARNING);
+    assert_int_equal(w->alerts[0].problem, UW_RX_PROBLEM_ABSENT);
+    assert_true(w->alerts[0].head.time_ns == at(2) && w->alerts[0].first_seen_ns == at(2));
+    assert_string_equal(w->alerts[0].receiver, "rx0");
     assert_string_equal(w->alerts[0].reason, "The dongle is gone.");
-    assert_string_equal(w->alerts[0].headline, "Receiver rx0 is deaf");
-    uw_fuse_receiver_state(w->fuse, "rx0", UW_RX_DEGRADED, at(4), NULL);
-    uw_fuse_receiver_state(w->fuse, "rx0", UW_RX_OK, at(5), NULL);
-    uw_fuse_receiver_state(w->fuse, "rx0", UW_RX_LOST, at(6), NULL);
-    assert_int_equal(w->n_alerts, 4);
+    /* texts wait for update_s, what matters does not */
+    c.reason = "It is still gone.";
+    uw_fuse_condition_set(w->fuse, &c, at(2.5));
+    assert_int_equal(w->n_alerts, 1);
+    uw_fuse_condition_set(w->fuse, &c, at(3.5));
+    assert_int_equal(w->n_alerts, 2);
     assert_int_equal(w->alerts[1].event, UW_ALERT_UPDATED);
-    assert_int_equal(w->alerts[2].event, UW_ALERT_CLEARED);
-    assert_string_equal(w->alerts[2].alert, "run-a1");
-    assert_string_equal(w->alerts[3].alert, "run-a2");
+    c.severity = UW_SEVERITY_ADVISORY;
+    uw_fuse_condition_set(w->fuse, &c, at(3.6));
+    assert_int_equal(w->n_alerts, 3);
+    assert_string_equal(w->alerts[2].reason, "It is still gone.");
+    /* another subject and another kind are other alerts */
+    uw_fuse_condition_set(w->fuse, &other, at(4));
+    other.kind = UW_ALERT_COVERAGE;
+    uw_fuse_condition_set(w->fuse, &other, at(4));
+    assert_int_equal(w->n_alerts, 5);
+    assert_string_equal(w->alerts[4].band, "rx1");
+    uw_fuse_condition_clear(w->fuse, UW_ALERT_RECEIVER, "rx0", "Receiver rx0 works again", NULL,
+                            at(5));
+    assert_int_equal(w->alerts[5].event, UW_ALERT_CLEARED);
+    assert_int_equal(w->alerts[5].state, UW_ALERT_ENDED);
+    assert_string_equal(w->alerts[5].alert, "run-a1");
+    assert_string_equal(w->alerts[5].headline, "Receiver rx0 works again");
+    uw_fuse_condition_set(w->fuse, &c, at(6));
+    assert_string_equal(w->alerts[6].alert, "run-a4");
+    assert_int_equal(w->n_alerts, 7);
     assert_int_equal(uw_fuse_n_alerts(w->fuse), 0); /* of kind uas */
+    world_free(w);
+}
+
+static void test_conditions_are_bounded(void **state) {
+    struct uw_fuse_config config;
+    struct uw_fuse_condition c;
+    struct world *w;
+    char name[16];
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    for (int i = 0; i <= UW_FUSE_CONDITIONS_MAX; i++) {
+        snprintf(name, sizeof(name), "rx%d", i);
+        c = lost(name);
+        assert_int_equal(uw_fuse_condition_set(w->fuse, &c, at(1)),
+                         i < UW_FUSE_CONDITIONS_MAX ? 0 : UW_E_AGAIN);
+    }
+    uw_fuse_condition_clear(w->fuse, UW_ALERT_RECEIVER, "rx7", "again", NULL, at(2));
+    assert_int_equal(uw_fuse_condition_set(w->fuse, &c, at(3)), 0);
+    world_free(w);
+}
+
+/* A stricter limit counts from now on, and takes no alert away. */
+static void test_configure(void **state) {
+    struct uw_fuse_config config;
+    struct uw_detection d;
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    d = hopper("rx0", "rx0-e1", 1, 20);
+    assert_int_equal(uw_fuse_detection(w->fuse, &d), 0);
+    assert_int_equal(w->n_alerts, 1);
+    config.false_alerts_per_hour = 1e-9;
+    config.exercise = true;
+    config.max_tracks = 1;
+    strcpy(config.site, "elsewhere");
+    assert_int_equal(uw_fuse_configure(w->fuse, &config), 0);
+    assert_true(uw_fuse_threshold(w->fuse) > 28);
+    d = hopper("rx0", "rx0-e2", 1.1, 20);
+    assert_int_equal(uw_fuse_detection(w->fuse, &d), 0); /* max_tracks: no room */
+    config.max_tracks = 9;
+    assert_int_equal(uw_fuse_configure(w->fuse, &config), 0);
+    d = hopper("rx0", "rx0-e3", 1.2, 20);
+    assert_int_equal(uw_fuse_detection(w->fuse, &d), 0);
+    assert_int_equal(w->n_alerts, 1); /* 20 nats do not suffice any more */
+    assert_string_equal(w->tracks[w->n_tracks - 1].head.site, "site");
+    assert_true(w->tracks[w->n_tracks - 1].head.exercise);
+    config.clear_s = 0;
+    assert_int_equal(uw_fuse_configure(w->fuse, &config), -22);
     world_free(w);
 }
 
@@ -674,6 +761,8 @@ int main(void) {
         cmocka_unit_test(test_end_of_input),
         cmocka_unit_test(test_limit_on_tracks),
         cmocka_unit_test(test_receiver_alerts),
+        cmocka_unit_test(test_conditions_are_bounded),
+        cmocka_unit_test(test_configure),
         cmocka_unit_test(test_state_table),
         cmocka_unit_test(test_steps_of_time_do_not_matter),
         cmocka_unit_test(test_names_of_receivers_do_not_matter),
