@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "bursts-impl.h"
+#include "centres-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 #include "uw/dsp/convert.h"
@@ -66,7 +67,8 @@ struct uw_front {
     float complex *history; /* n_history frames of n bins */
     float *learn;           /* powers of the first frames; freed is never: it is made once */
     float *power;           /* of one frame, lowest frequency first */
-    struct uw_floor *floor;
+    struct uw_centres centres;
+    struct uw_centre *at; /* the one that is listened at */
     struct uw_bursts *bursts;
     size_t n_cuts;
     struct cut cuts[CUTS_MAX];
@@ -78,9 +80,7 @@ struct uw_front {
     uint64_t n_samples;
     uint64_t n_clipped;
     uint64_t next_progress;
-    bool learned;
 
-    float complex dc;
     float complex beta_sum; /* slow mean of x^2 */
     float power_sum;        /* slow mean of |x|^2 */
     uint64_t n_beta;
@@ -92,6 +92,8 @@ void uw_front_config_init(struct uw_front_config *config) {
         .format = UW_IQ_CU8,
         .cell_pfa = 1e-7,
         .history_bytes = 24u << 20,
+        .n_centres = 1,
+        .freq_hz = NAN,
     };
 }
 
@@ -134,7 +136,7 @@ struct uw_front *uw_front_free(struct uw_front *front) {
     for (size_t i = 0; i < front->n_cuts; ++i)
         uw_fft_free(front->cuts[i].inverse);
     uw_bursts_free(front->bursts);
-    uw_floor_free(front->floor);
+    uw_centres_deinit(&front->centres);
     uw_fft_free(front->fft);
     uw_fft_dealloc(front->pending);
     uw_fft_dealloc(front->history);
@@ -211,9 +213,11 @@ static int new_buffers(struct uw_front *front) {
     r = uw_fft_new(front->n, &front->fft);
     if (r < 0)
         return r;
-    r = uw_floor_new(front->n, FLOOR_S * frame_rate, &front->floor);
+    r = uw_centres_init(&front->centres, front->config.n_centres, front->config.freq_hz, front->n,
+                        FLOOR_S * frame_rate);
     if (r < 0)
         return r;
+    front->at = front->centres.centres;
     r = uw_bursts_new(&bursts, on_burst, front, &front->bursts);
     if (r < 0)
         return r;
@@ -225,7 +229,7 @@ int uw_front_new(const struct uw_front_config *config, const struct uw_front_ops
     UW_CLEANUP(front_freep) struct uw_front *front = NULL;
     int r;
 
-    if (!(config->rate_hz >= 1e3) || !(config->rate_hz <= 1e9))
+    if (!(config->rate_hz >= 1e3) || !(config->rate_hz <= 1e9) || config->n_centres < 1)
         return uw_err(-EINVAL);
     front = calloc(1, sizeof(*front));
     if (!front)
@@ -266,12 +270,13 @@ static void slow_imbalance(struct uw_front *front, const float complex *x) {
 
 /* Takes DC and the image out of a frame. */
 static void balance(struct uw_front *front, uint64_t frame, float complex *x) {
+    struct uw_centre *at = front->at;
     size_t n = front->n;
     double frames = SLOW_S * front->config.rate_hz / (double)front->hop;
-    float a = 1.0f / (float)fmin((double)(frame + 1), frames);
+    float a = 1.0f / (float)fmin((double)++at->n_dc, frames);
 
-    front->dc += a * (x[0] - front->dc);
-    x[0] -= front->dc;
+    at->dc += a * (x[0] - at->dc);
+    x[0] -= at->dc;
     if (frame % BETA_EVERY == 0)
         slow_imbalance(front, x);
     /* not before a quarter of a second: a few bursts are no statistics */
@@ -302,14 +307,14 @@ static void report_progress(struct uw_front *front) {
 
 static void look(struct uw_front *front, uint64_t frame) {
     uw_hann_power(frame_at(front, frame), front->n, front->power);
-    if (uw_floor_update(front->floor, front->power))
+    if (uw_floor_update(front->at->floor, front->power))
         uw_bursts_drop(front->bursts); /* what seemed to be a burst as wide as the band */
     front->n_looked = frame + 1;
     if (front->ops.frame)
         front->ops.frame(front->userdata, frame_at(front, frame),
                          front->first_frame_sample + (frame - front->base_frame) * front->hop,
                          frame == front->base_frame);
-    uw_bursts_frame(front->bursts, frame, front->power, uw_floor_inverse(front->floor));
+    uw_bursts_frame(front->bursts, frame, front->power, uw_floor_inverse(front->at->floor));
     report_progress(front);
 }
 
@@ -317,12 +322,12 @@ static void look(struct uw_front *front, uint64_t frame) {
 static void finish_learning(struct uw_front *front) {
     size_t rows = (size_t)(front->n_frames - front->n_looked);
 
-    if (front->learned || rows == 0)
+    if (front->at->learned || rows == 0)
         return;
-    front->learned = true;
+    front->at->learned = true;
     for (size_t i = 0; i < rows; ++i)
         uw_hann_power(frame_at(front, front->n_looked + i), front->n, front->learn + i * front->n);
-    uw_floor_learn(front->floor, front->learn, rows);
+    uw_floor_learn(front->at->floor, front->learn, rows);
     while (front->n_looked < front->n_frames)
         look(front, front->n_looked);
 }
@@ -335,7 +340,7 @@ static void take_frame(struct uw_front *front) {
     uw_fft_run_to(front->fft, x);
     balance(front, frame, x);
     front->n_frames = frame + 1;
-    if (front->learned)
+    if (front->at->learned)
         look(front, frame);
     else if (front->n_frames - front->n_looked >= front->n_learn)
         finish_learning(front);
@@ -373,7 +378,7 @@ static void take_rest(struct uw_front *front, uint64_t rows_needed) {
                (front->n - front->n_pending) * sizeof(*front->pending));
         take_frame(front);
     }
-    if (!front->learned && front->n_frames - front->n_looked < rows_needed)
+    if (!front->at->learned && front->n_frames - front->n_looked < rows_needed)
         front->n_looked = front->n_frames; /* too little to learn a floor from: forgotten */
     finish_learning(front);
     uw_bursts_flush(front->bursts);
@@ -385,6 +390,11 @@ void uw_front_gap(struct uw_front *front, uint64_t n) {
     front->n_samples += n;
     front->base_frame = front->n_frames;
     front->first_frame_sample = front->n_samples;
+}
+
+void uw_front_retune(struct uw_front *front, double freq_hz, uint64_t n) {
+    uw_front_gap(front, n);
+    front->at = uw_centres_move(&front->centres, front->at, freq_hz);
 }
 
 void uw_front_flush(struct uw_front *front) {
@@ -410,9 +420,9 @@ size_t uw_front_hop(const struct uw_front *front) {
 double uw_front_noise_dbfs(const struct uw_front *front) {
     double n = (double)front->n;
 
-    if (!front->learned)
+    if (!front->at->learned)
         return NAN;
-    return 10.0 * log10(uw_floor_mean(front->floor) / (HANN_POWER * n));
+    return 10.0 * log10(uw_floor_mean(front->at->floor) / (HANN_POWER * n));
 }
 
 double uw_front_clip_ratio(const struct uw_front *front) {
@@ -430,10 +440,10 @@ double uw_front_noise_density(const struct uw_front *front, double lower_hz, dou
     for (long k = lo; k <= hi; ++k) {
         if (k < 0 || k >= (long)front->n)
             continue;
-        sum += uw_floor_at(front->floor, (size_t)k);
+        sum += uw_floor_at(front->at->floor, (size_t)k);
         ++count;
     }
-    if (count == 0 || !front->learned)
+    if (count == 0 || !front->at->learned)
         return NAN;
     return sum / (double)count / (HANN_POWER * n) / front->config.rate_hz;
 }

@@ -82,8 +82,8 @@ static void convert(const struct uw_rx_report *report, const struct uw_finding *
     copy_name(d->variant, f->variant);
     copy_name(d->domain, f->domain);
     d->freq_hz = f->freq_hz;
-    if (!isnan(report->tuning.centre_hz))
-        d->freq_hz += report->tuning.centre_hz;
+    if (!isnan(f->centre_hz))
+        d->freq_hz += f->centre_hz;
     d->bandwidth_hz = finite_or_nan(f->bandwidth_hz);
     d->snr_db = finite_or_nan(f->snr_db);
     d->power_dbfs = finite_or_nan(f->power_dbfs);
@@ -94,6 +94,7 @@ static void convert(const struct uw_rx_report *report, const struct uw_finding *
     d->head.time_ns = d->t_end_ns;
     fill_evidence(&d->evidence, f);
     d->tuning = report->tuning;
+    d->tuning.centre_hz = f->centre_hz; /* it may have been retuned since */
     d->quality = *quality;
 }
 

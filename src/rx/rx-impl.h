@@ -11,12 +11,16 @@
 #include <stdint.h>
 
 #include "uw/msg/record.h"
+#include "uw/rx/rx.h"
 #include "uw/sig/detector.h"
 
 struct uw_rx_block {
     unsigned char *data;
-    size_t n;      /* samples */
-    uint64_t lost; /* samples missing before this block */
+    size_t n;       /* samples */
+    uint64_t lost;  /* samples missing before this block */
+    double freq_hz; /* struct uw_source_block */
+    double gain_db;
+    bool fresh;
     struct uw_rx_block *next;
 };
 
@@ -46,6 +50,20 @@ void uw_rx_queue_free_give(struct uw_rx_queue *queue, struct uw_rx_block *block)
 void uw_rx_queue_close(struct uw_rx_queue *queue);
 /* Wakes both sides for good. */
 void uw_rx_queue_abort(struct uw_rx_queue *queue);
+
+/*
+ * Where to tune next (walk.c). The capture thread asks after every block; the walk itself may be
+ * changed from any thread.
+ */
+struct uw_rx_walker;
+
+int uw_rx_walker_new(double rate_hz, struct uw_rx_walker **ret_walker);
+struct uw_rx_walker *uw_rx_walker_free(struct uw_rx_walker *walker);
+void uw_rx_walker_set(struct uw_rx_walker *walker, const struct uw_rx_walk *walk);
+/* n samples have come, n_lost are missing before them, all at freq_hz; n may be 0. True: the source
+ * is to be tuned to *ret_freq_hz. */
+bool uw_rx_walker_next(struct uw_rx_walker *walker, uint64_t n, uint64_t n_lost, double freq_hz,
+                       double *ret_freq_hz);
 
 #define UW_RX_EMITTERS      64
 #define UW_RX_PER_SECOND    5

@@ -44,6 +44,7 @@ struct uw_rx {
     size_t block_samples;
     unsigned delay_seed;
     struct uw_rx_queue *queue;
+    struct uw_rx_walker *walker;
     struct uw_detector *detector;
     struct uw_rx_report report;
     struct uw_thread *capture, *producer;
@@ -60,7 +61,7 @@ struct uw_rx {
 
     _Atomic uint64_t n_samples, n_lost, n_detections;
     _Atomic int64_t last_sample_mono_ns;
-    _Atomic double clip_ratio, noise_dbfs;
+    _Atomic double clip_ratio, noise_dbfs, freq_hz;
     _Atomic bool ended, failed;
 };
 
@@ -80,6 +81,15 @@ static void random_delay(unsigned *state) {
     clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
+static void walk_on(struct uw_rx *rx, const struct uw_source_block *got) {
+    double at_hz = got->n > 0 ? got->freq_hz : NAN;
+    double freq_hz;
+
+    /* a source that refuses now is asked again when the walk gets impatient */
+    if (rx->info->tunable && uw_rx_walker_next(rx->walker, got->n, got->lost, at_hz, &freq_hz))
+        (void)uw_source_tune(rx->source, freq_hz);
+}
+
 static void capture_main(void *userdata) {
     struct uw_rx *rx = userdata;
     unsigned delay = rx->delay_seed;
@@ -95,12 +105,16 @@ static void capture_main(void *userdata) {
         r = uw_source_read(rx->source, block->data, rx->block_samples, &rx->capture_diag, &got);
         if (r || got.end)
             break;
+        walk_on(rx, &got);
         if (got.n == 0) {
             uw_rx_queue_free_give(rx->queue, block);
             continue;
         }
         block->n = got.n;
         block->lost = got.lost;
+        block->freq_hz = got.freq_hz;
+        block->gain_db = got.gain_db;
+        block->fresh = got.fresh;
         atomic_store_explicit(&rx->last_sample_mono_ns, uw_clock_mono_ns(), memory_order_relaxed);
         uw_rx_queue_push(rx->queue, block);
     }
@@ -181,11 +195,17 @@ static void on_progress(void *userdata, uint64_t sample) {
 }
 
 static void process(struct uw_rx *rx, const struct uw_rx_block *block) {
-    if (block->lost) {
-        rx->lost += block->lost;
-        atomic_store_explicit(&rx->n_lost, rx->lost, memory_order_relaxed);
+    bool moved = rx->info->tunable && block->freq_hz != rx->report.tuning.centre_hz;
+
+    rx->lost += block->lost;
+    atomic_store_explicit(&rx->n_lost, rx->lost, memory_order_relaxed);
+    if (moved && uw_detector_retune(rx->detector, block->freq_hz, block->lost) == 0) {
+        rx->report.tuning.centre_hz = block->freq_hz;
+        atomic_store_explicit(&rx->freq_hz, block->freq_hz, memory_order_relaxed);
+    } else if (block->lost || block->fresh) {
         uw_detector_gap(rx->detector, block->lost);
     }
+    rx->report.tuning.gain_db = block->gain_db;
     uw_detector_push(rx->detector, block->data, block->n);
     rx->pushed += block->n;
     atomic_store_explicit(&rx->n_samples, rx->pushed, memory_order_relaxed);
@@ -246,6 +266,7 @@ static int make_parts(struct uw_rx *rx, const struct uw_rx_config *config) {
         .format = rx->info->format,
         .db = config->db,
         .below_noise = config->below_noise,
+        .n_centres = rx->info->tunable ? UW_RX_CENTRES_MAX : 0,
     };
     size_t bytes = rx->block_samples * uw_iq_format_size(rx->info->format);
     int r;
@@ -257,6 +278,9 @@ static int make_parts(struct uw_rx *rx, const struct uw_rx_config *config) {
     if (!rx->endpoint)
         return uw_err(-ENOMEM);
     r = uw_rx_queue_new(choose_n_blocks(rx->info, bytes), bytes, &rx->queue);
+    if (r)
+        return r;
+    r = uw_rx_walker_new(rx->info->rate_hz, &rx->walker);
     if (r)
         return r;
     return uw_detector_new(&dc, &ops, rx, &rx->detector);
@@ -279,6 +303,7 @@ int uw_rx_new(const struct uw_rx_config *config, struct uw_rx **ret_rx) {
     rx->report.userdata = rx;
     rx->clip_ratio = NAN;
     rx->noise_dbfs = NAN;
+    rx->freq_hz = rx->info->freq_hz;
     r = make_parts(rx, config);
     if (r) {
         uw_rx_free(rx);
@@ -286,6 +311,15 @@ int uw_rx_new(const struct uw_rx_config *config, struct uw_rx **ret_rx) {
     }
     rx->source = config->source; /* last: on failure it stays with the caller */
     *ret_rx = rx;
+    return 0;
+}
+
+int uw_rx_set_walk(struct uw_rx *rx, const struct uw_rx_walk *walk) {
+    if (!rx->info->tunable)
+        return -EOPNOTSUPP;
+    if (walk->n < 0 || walk->n > UW_RX_CENTRES_MAX)
+        return uw_err(-EINVAL);
+    uw_rx_walker_set(rx->walker, walk);
     return 0;
 }
 
@@ -332,6 +366,7 @@ struct uw_rx *uw_rx_free(struct uw_rx *rx) {
     }
     uw_detector_free(rx->detector);
     uw_rx_queue_free(rx->queue);
+    uw_rx_walker_free(rx->walker);
     uw_source_close(rx->source);
     free(rx->endpoint);
     free(rx);
@@ -346,6 +381,7 @@ void uw_rx_stats(const struct uw_rx *rx, struct uw_rx_stats *ret) {
         .last_sample_mono_ns = atomic_load_explicit(&rx->last_sample_mono_ns, memory_order_relaxed),
         .clip_ratio = atomic_load_explicit(&rx->clip_ratio, memory_order_relaxed),
         .noise_dbfs = atomic_load_explicit(&rx->noise_dbfs, memory_order_relaxed),
+        .freq_hz = atomic_load_explicit(&rx->freq_hz, memory_order_relaxed),
         .ended = atomic_load_explicit(&rx->ended, memory_order_relaxed),
         .failed = atomic_load_explicit(&rx->failed, memory_order_relaxed),
     };

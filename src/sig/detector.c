@@ -47,6 +47,7 @@ struct uw_detector {
     struct uw_front *front;
     struct plugged plugged[N_MATCHERS + 1]; /* the last is the tracker of links */
     struct uw_links *links;
+    double first_freq_hz;
     uint64_t delay;
     uint64_t announced; /* progress given so far */
     size_t n_held;
@@ -66,6 +67,7 @@ static void on_finding(void *userdata, struct uw_finding *finding) {
     size_t i;
 
     finding->emitter = (finding->emitter << EMITTER_SHIFT) + (uint64_t)(p - d->plugged);
+    finding->centre_hz = d->config.freq_hz;
     if (finding->stop < d->announced)
         finding->stop = d->announced;
     if (finding->start > finding->stop)
@@ -88,11 +90,18 @@ static void on_burst(void *userdata, const struct uw_burst *burst) {
     }
 }
 
+static bool is_at_work(const struct uw_detector *d, size_t i) {
+    const struct plugged *p = &d->plugged[i];
+
+    return p->state && !(p->ops->first_centre_only && d->config.freq_hz != d->first_freq_hz &&
+                         isfinite(d->first_freq_hz));
+}
+
 static void on_frame(void *userdata, const float complex *spectrum, uint64_t sample, bool begins) {
     struct uw_detector *d = userdata;
 
     for (size_t i = 0; i < N_MATCHERS; ++i) {
-        if (d->plugged[i].state && d->plugged[i].ops->frame)
+        if (is_at_work(d, i) && d->plugged[i].ops->frame)
             d->plugged[i].ops->frame(d->plugged[i].state, spectrum, sample, begins);
     }
 }
@@ -111,7 +120,7 @@ static void on_progress(void *userdata, uint64_t sample) {
     struct uw_detector *d = userdata;
 
     for (size_t i = 0; i < N_MATCHERS; ++i) {
-        if (d->plugged[i].state && d->plugged[i].ops->progress)
+        if (is_at_work(d, i) && d->plugged[i].ops->progress)
             d->plugged[i].ops->progress(d->plugged[i].state, sample);
     }
     uw_links_progress(d->links, sample);
@@ -183,10 +192,13 @@ int uw_detector_new(const struct uw_detector_config *config, const struct uw_det
     d->config = *config;
     d->ops = *ops;
     d->userdata = userdata;
+    d->first_freq_hz = config->freq_hz;
     d->delay = (uint64_t)(DELAY_S * config->rate_hz);
     uw_front_config_init(&front);
     front.rate_hz = config->rate_hz;
     front.format = config->format;
+    front.freq_hz = config->freq_hz;
+    front.n_centres = config->n_centres > 1 ? config->n_centres : 1;
     r = uw_front_new(&front, &front_ops, d, &d->front);
     if (r == 0) {
         struct uw_matcher_env env = make_env(d, N_MATCHERS);
@@ -208,6 +220,31 @@ void uw_detector_push(struct uw_detector *detector, const void *samples, size_t 
 
 void uw_detector_gap(struct uw_detector *detector, uint64_t n_lost) {
     uw_front_gap(detector->front, n_lost);
+    uw_links_gap(detector->links, uw_front_samples(detector->front), n_lost, 0.0);
+}
+
+int uw_detector_retune(struct uw_detector *detector, double freq_hz, uint64_t n_lost) {
+    double shift = freq_hz - detector->config.freq_hz;
+
+    if (!isfinite(shift) || detector->config.n_centres < 2)
+        return uw_err(-EINVAL);
+    if (shift == 0.0) {
+        uw_detector_gap(detector, n_lost);
+        return 0;
+    }
+    uw_front_retune(detector->front, freq_hz, n_lost);
+    for (size_t i = 0; i < N_MATCHERS; ++i) {
+        if (is_at_work(detector, i) && detector->plugged[i].ops->first_centre_only &&
+            detector->plugged[i].ops->flush)
+            detector->plugged[i].ops->flush(detector->plugged[i].state);
+    }
+    detector->config.freq_hz = freq_hz;
+    uw_links_gap(detector->links, uw_front_samples(detector->front), n_lost, shift);
+    for (size_t i = 0; i < N_MATCHERS; ++i) {
+        if (detector->plugged[i].state && detector->plugged[i].ops->retune)
+            detector->plugged[i].ops->retune(detector->plugged[i].state, shift);
+    }
+    return 0;
 }
 
 void uw_detector_flush(struct uw_detector *detector) {

@@ -53,6 +53,10 @@ struct variant_score {
 struct domain_score {
     bool possible;
     int visible;      /* channels wholly inside the receiver's band */
+    int most_visible; /* ... at any centre so far */
+    /* what could be heard: visible channels times slots, up to the last change of centre, at the
+     * slot `listening_since` */
+    double heard_slots, listening_since;
     double offset_hz; /* common to all channels */
     double log_likelihood;
     double square_sum;      /* of residuals, Hz^2 */
@@ -82,6 +86,9 @@ struct emitter {
     /* the dwell that is going on */
     int64_t dwell_first, dwell_last; /* slots */
     int dwell_packets;
+    bool dwell_cut;     /* the receiver came or went during it: packets may be missing */
+    int64_t blind_slot; /* the receiver could not hear it before this slot */
+    double silent_from; /* sample from which silence speaks against the link */
     double dwell_offset_hz;
     bool dwell_open;
     int64_t first_slot; /* of all */
@@ -128,6 +135,10 @@ double uw_link_judge_dwell(struct emitter *e);
 /* What it says of the air rates that the packet in the next slot has the waveform of the one
  * before, or has not. */
 void uw_link_judge_repeat(struct emitter *e, bool same_dwell, bool same);
+/* The receiver lost samples, or moved to the configuration's centre: slots up to slot_before were
+ * listened to where it was, those from slot_after on are where it is now. */
+void uw_link_judge_move(struct emitter *e, const struct uw_detector_config *config,
+                        double slot_before, double slot_after);
 /* Evidence of a new dwell at this carrier offset: fit to the channel plans. Returns nats. */
 double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config *config,
                              double offset_hz, double error_hz);
@@ -156,6 +167,9 @@ bool uw_links_waveform(const struct uw_links *links, const struct uw_packet *pac
  * carrier. */
 bool uw_links_covers(const struct uw_links *links, double start, double stop, double offset_hz);
 void uw_links_progress(struct uw_links *links, uint64_t sample);
+/* n samples are missing before `sample`, and from there on the receiver listens shift_hz further up
+ * (the configuration has the new centre by now); 0: where it was. */
+void uw_links_gap(struct uw_links *links, uint64_t sample, uint64_t n, double shift_hz);
 /* End of the stream: what is known is given, what belongs to nothing is orphaned. */
 void uw_links_flush(struct uw_links *links);
 /* Called for a packet that was followed but turned out to belong to no link. */

@@ -106,6 +106,23 @@ void uw_link_judge_begin(struct emitter *e, const struct uw_detector_config *con
                            : 0,
             .last_sync_slot = LINK_NO_SLOT,
         };
+        e->domains[i].most_visible = e->domains[i].visible;
+    }
+}
+
+void uw_link_judge_move(struct emitter *e, const struct uw_detector_config *config,
+                        double slot_before, double slot_after) {
+    for (int i = 0; i < e->signature->n_domains; ++i) {
+        struct domain_score *score = &e->domains[i];
+
+        score->heard_slots += score->visible * fmax(slot_before - score->listening_since, 0.0);
+        score->listening_since = slot_after;
+        if (!score->possible)
+            continue;
+        score->visible =
+            count_visible(&e->signature->domains[i], config, e->first_packet.bandwidth_hz);
+        if (score->visible > score->most_visible)
+            score->most_visible = score->visible;
     }
 }
 
@@ -152,7 +169,7 @@ double uw_link_judge_dwell(struct emitter *e) {
 
         if (!e->variants[i].possible)
             continue;
-        judge_variant(e, &e->variants[i], &s->variants[i], e->n_dwells <= 1);
+        judge_variant(e, &e->variants[i], &s->variants[i], e->n_dwells <= 1 || e->dwell_cut);
         best = fmax(best, e->variants[i].log_likelihood - before);
     }
     return best <= IMPOSSIBLE ? IMPOSSIBLE : 0.0;
@@ -300,19 +317,19 @@ double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config 
     return fmin(fmax(best, -3.0), 3.0);
 }
 
-/* Poisson likelihood of the number of dwells heard since the first, given the share of visible
- * channels. */
+/* Poisson likelihood of the number of dwells heard since the first, given the share of channels
+ * that were visible while the receiver listened. */
 static double rate_score(const struct emitter *e, const struct domain_score *score,
                          const struct uw_sig_domain *d) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
-    double hops, expected;
+    double heard, hop, expected;
 
     if (!v || e->n_dwells < 2)
         return 0.0;
-    hops = (double)(e->dwell_last - e->first_slot) /
-               (double)(slots_per_packet(e, v) * v->packets_per_hop) +
-           1.0;
-    expected = fmax(hops * fmax((double)score->visible, 1.0) / d->n_channels, 0.1);
+    heard = score->heard_slots +
+            score->visible * fmax((double)e->dwell_last - score->listening_since, 0.0);
+    hop = (double)(slots_per_packet(e, v) * v->packets_per_hop);
+    expected = fmax((heard / hop + score->most_visible) / d->n_channels, 0.1);
     /* nobody knows how many dwells go unheard: each plan may choose, between half of them and none
      */
     double best = -INFINITY;
@@ -325,7 +342,7 @@ static double rate_score(const struct emitter *e, const struct domain_score *sco
 static double domain_total(const struct emitter *e, int i) {
     const struct domain_score *score = &e->domains[i];
 
-    if (!score->possible || score->visible == 0)
+    if (!score->possible || score->most_visible == 0)
         return -INFINITY;
     return score->log_likelihood + score->sync_score +
            rate_score(e, score, &e->signature->domains[i]);
@@ -380,7 +397,7 @@ int uw_link_visible(const struct emitter *e, const struct uw_detector_config *co
 
     if (!isfinite(config->freq_hz))
         return -1;
-    return i == LINK_NONE ? 0 : e->domains[i].visible;
+    return i == LINK_NONE ? 0 : e->domains[i].most_visible;
 }
 
 double uw_link_grid_error(const struct emitter *e, double *ret_offset_hz) {

@@ -140,6 +140,7 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
     e->dwell_last = slot;
     e->dwell_packets = 1;
     e->dwell_offset_hz = p->offset_hz;
+    e->dwell_cut = slot <= e->blind_slot + longest_dwell(e);
     ++e->n_dwells;
     add_channel(e, p->offset_hz);
     double nats = uw_link_judge_carrier(e, links->env.config, p->offset_hz, p->offset_error_hz);
@@ -187,7 +188,7 @@ static double packet_nats(const struct uw_links *links, const struct emitter *e,
  */
 static double silence_nats(const struct uw_links *links, const struct emitter *e, double start) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
-    double since = (start - e->last_start) / links->env.config->rate_hz;
+    double since = (start - fmax(e->last_start, e->silent_from)) / links->env.config->rate_hz;
     int n_channels;
 
     if (!v)
@@ -248,6 +249,7 @@ static void begin(struct uw_links *links, const struct uw_signature *s, double p
     e->signature = s;
     e->period_s = period_s;
     uw_link_begin_lattice(e, p, rate);
+    e->blind_slot = INT64_MIN / 2; /* the first dwell is not judged by its length anyway */
     e->first_start = p->start;
     e->reported = p->start;
     e->first_packet = *p;
@@ -496,6 +498,49 @@ void uw_links_progress(struct uw_links *links, uint64_t sample) {
             continue;
         orphan(links, e);
         e->used = false;
+    }
+}
+
+/* A packet or more of it was not heard. */
+static void blind(struct emitter *e, double slot_after) {
+    e->dwell_cut = true;
+    e->blind_slot = (int64_t)ceil(slot_after);
+}
+
+static void move_carriers(struct uw_links *links, double shift_hz) {
+    for (size_t i = 0; i < STRETCHES_MAX; ++i)
+        links->stretches[i].offset_hz -= shift_hz;
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        struct emitter *e = &links->emitters[i];
+
+        e->dwell_offset_hz -= shift_hz;
+        e->offset_hz -= shift_hz;
+        e->first_packet.offset_hz -= shift_hz;
+        for (int c = 0; c < e->n_channels; ++c)
+            e->channels_hz[c] -= shift_hz;
+    }
+}
+
+void uw_links_gap(struct uw_links *links, uint64_t sample, uint64_t n, double shift_hz) {
+    double rate = links->env.config->rate_hz;
+
+    if (shift_hz != 0.0)
+        move_carriers(links, shift_hz);
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        struct emitter *e = &links->emitters[i];
+        double slot, before, after;
+
+        if (!e->used)
+            continue;
+        slot = uw_link_slot(e, rate);
+        after = ((double)sample - e->reference) / slot + (double)e->reference_slot;
+        before = after - (double)n / slot;
+        uw_link_judge_move(e, links->env.config, before, after);
+        /* a shorter gap spoils a packet as a collision does: that is allowed for */
+        if (shift_hz != 0.0 || after - before > 0.5)
+            blind(e, after);
+        e->silent_from =
+            shift_hz != 0.0 ? (double)sample : fmax(e->last_start, e->silent_from) + (double)n;
     }
 }
 

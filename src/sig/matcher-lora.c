@@ -209,6 +209,13 @@ static void report_background(void *userdata, const struct uw_packet *p) {
     m->env.emit(m->env.userdata, &f);
 }
 
+static void matcher_retune(void *matcher, double shift_hz) {
+    struct matcher *m = matcher;
+
+    for (size_t i = 0; i < KNOWN_MAX; ++i)
+        m->known[i].offset_hz -= shift_hz;
+}
+
 static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     UW_CLEANUP(matcher_freep) struct matcher *m = calloc(1, sizeof(*m));
     double widest = fmin(bandwidths[N_BANDWIDTHS - 1], env->config->rate_hz);
@@ -395,4 +402,5 @@ const struct uw_matcher_ops uw_matcher_lora = {
     .new = matcher_new,
     .free = matcher_free,
     .burst = matcher_burst,
+    .retune = matcher_retune,
 };

@@ -93,6 +93,28 @@ static void add_lengths(struct matcher *m, const struct uw_signature *s) {
     }
 }
 
+/* Of the links that can be heard at this centre, or at any. */
+static void choose_lengths(struct matcher *m, bool anywhere) {
+    const struct uw_detector_config *config = m->env.config;
+
+    m->n_lengths = 0;
+    for (size_t i = 0; i < uw_sigdb_len(config->db); ++i) {
+        const struct uw_signature *s = uw_sigdb_at(config->db, i);
+
+        if (s->enabled && s->matcher == UW_SIG_MATCH_LINK &&
+            (anywhere || uw_link_in_band(s, config)))
+            add_lengths(m, s);
+    }
+}
+
+static void matcher_retune(void *matcher, double shift_hz) {
+    struct matcher *m = matcher;
+
+    (void)shift_hz;
+    choose_lengths(m, false);
+    m->last.length = NULL; /* of the old list */
+}
+
 static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     UW_CLEANUP(matcher_freep) struct matcher *m = calloc(1, sizeof(*m));
     double widest = 0.0;
@@ -100,14 +122,11 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     if (!m)
         return uw_err(-ENOMEM);
     m->env = *env;
-    for (size_t i = 0; i < uw_sigdb_len(env->config->db); ++i) {
-        const struct uw_signature *s = uw_sigdb_at(env->config->db, i);
-
-        if (s->enabled && s->matcher == UW_SIG_MATCH_LINK && uw_link_in_band(s, env->config))
-            add_lengths(m, s);
-    }
+    /* room for what any centre may ask for */
+    choose_lengths(m, env->config->n_centres > 1);
     for (size_t i = 0; i < m->n_lengths; ++i)
         widest = fmax(widest, m->lengths[i].bandwidth_hz);
+    choose_lengths(m, false);
     m->max = (size_t)(PIECE_S * fmin(3.0 * widest + 100e3, 1.1 * env->config->rate_hz)) + 4096;
     m->cut = uw_fft_alloc(m->max);
     m->sum = calloc(m->max + 1, sizeof(double));
@@ -345,4 +364,5 @@ const struct uw_matcher_ops uw_matcher_packet = {
     .new = matcher_new,
     .free = matcher_free,
     .burst = matcher_burst,
+    .retune = matcher_retune,
 };

@@ -400,6 +400,7 @@ const struct uw_matcher_ops uw_matcher_sweep = {
     .name = "sweep",
     .modulation = UW_SIG_LORA,
     .optional = true,
+    .first_centre_only = true, /* its channels are cut at fixed offsets */
     .new = matcher_new,
     .free = matcher_free,
     .frame = matcher_frame,

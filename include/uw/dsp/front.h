@@ -30,6 +30,8 @@ struct uw_front_config {
     enum uw_iq_format format;
     double cell_pfa;      /* false-alarm rate of one smoothed cell of the burst finder */
     size_t history_bytes; /* of spectra */
+    size_t n_centres;     /* whose noise floors are remembered; 1: it is never retuned */
+    double freq_hz;       /* the first centre; NAN: not known */
 };
 
 /* One connected patch of energy in time and frequency. Frequencies are offsets from the centre. */
@@ -62,6 +64,10 @@ struct uw_front *uw_front_free(struct uw_front *front);
 void uw_front_push(struct uw_front *front, const void *samples, size_t n);
 /* Samples were lost here: the stream goes on `n` samples later; open bursts are ended. */
 void uw_front_gap(struct uw_front *front, uint64_t n);
+/* A gap of n samples (which may be 0) behind which the receiver listens at another centre, in Hz.
+ * The noise floor is the one that was left there; at a centre that is new, or that was left longest
+ * ago, it is learned as at the start. */
+void uw_front_retune(struct uw_front *front, double freq_hz, uint64_t n);
 /* End of the stream: everything still open is reported. */
 void uw_front_flush(struct uw_front *front);
 

@@ -8,6 +8,9 @@
  * A file waits for ring space; a live source drops the oldest block and counts. The producer sends
  * detections and, several times a second of signal, progress; the last progress has `end`.
  *
+ * A tunable source may be walked over several centres (uw_rx_set_walk()); the detector keeps the
+ * links that it follows from one to the next.
+ *
  * Threads: new/start/stop/join/free from one; uw_rx_stats() from any (relaxed atomics).
  * Ownership: takes the source (closed by uw_rx_free()); borrows database and bus.
  */
@@ -39,17 +42,29 @@ struct uw_rx_config {
     unsigned delay_seed;  /* not 0: random delays of both threads, for tests of determinism */
 };
 
+/* One centre: a stare. Several: one after the other, each for its dwell of signal, and again. */
+#define UW_RX_CENTRES_MAX 32
+struct uw_rx_walk {
+    int n; /* 0: where the source is */
+    double centre_hz[UW_RX_CENTRES_MAX];
+    double dwell_s[UW_RX_CENTRES_MAX];
+};
+
 struct uw_rx_stats {
     uint64_t samples; /* through the detector */
     uint64_t lost;    /* samples, by the source or the ring */
     uint64_t detections;
     int64_t last_sample_mono_ns; /* when the latest block came in; 0: none yet */
     double clip_ratio, noise_dbfs;
+    double freq_hz; /* where it listens; NAN: not known */
     bool ended, failed;
 };
 
 /* 0 or -errno; on failure the source stays with the caller. */
 int uw_rx_new(const struct uw_rx_config *config, struct uw_rx **ret_rx);
+/* From the next block on. Any thread, at any time. 0; -EOPNOTSUPP if the source cannot be tuned;
+ * -EINVAL. */
+int uw_rx_set_walk(struct uw_rx *rx, const struct uw_rx_walk *walk);
 int uw_rx_start(struct uw_rx *rx);
 void uw_rx_stop(struct uw_rx *rx);
 /* Waits for both threads. If the source failed, UW_E_INPUT with its text in diag. */

@@ -26,6 +26,7 @@ struct uw_finding {
     uint64_t emitter;    /* the detector's own number for the link it follows, from 1 */
     const char *variant; /* or NULL: not decided */
     const char *domain;  /* or NULL: not decided */
+    double centre_hz;    /* of the receiver then; NAN: not known */
     double freq_hz;      /* offset from the centre */
     double bandwidth_hz;
     double snr_db;
@@ -46,6 +47,7 @@ struct uw_detector_config {
     enum uw_iq_format format;
     const struct uw_sigdb *db;
     bool below_noise; /* also look for LoRa links below the noise, on their channels */
+    size_t n_centres; /* it will be retuned among so many centres; 0 or 1: never */
 };
 
 struct uw_detector_ops {
@@ -60,6 +62,15 @@ int uw_detector_new(const struct uw_detector_config *config, const struct uw_det
 struct uw_detector *uw_detector_free(struct uw_detector *detector);
 void uw_detector_push(struct uw_detector *detector, const void *samples, size_t n);
 void uw_detector_gap(struct uw_detector *detector, uint64_t n_lost);
+/*
+ * The receiver listens at another centre from here on; n_lost samples are missing before that. The
+ * links that are followed keep their lattice, phase and carrier offset: a link that is heard again
+ * later, at this centre or another, is the same one. The noise floors of the n_centres latest
+ * centres are remembered; a new one is learned from its first tenth of a second, and nothing is
+ * heard there in less. Links below the noise are looked for at the first centre only.
+ * 0; -EINVAL if either centre is unknown or n_centres does not allow it.
+ */
+int uw_detector_retune(struct uw_detector *detector, double freq_hz, uint64_t n_lost);
 void uw_detector_flush(struct uw_detector *detector);
 /* For noise floor and clipping. */
 const struct uw_front *uw_detector_front(const struct uw_detector *detector);

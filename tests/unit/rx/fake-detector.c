@@ -17,6 +17,7 @@ struct uw_detector {
     void *userdata;
     struct uw_front *front;
     size_t sample_size;
+    double centre_hz;
     uint64_t position;
     uint64_t sum;
     int64_t bursts;
@@ -52,6 +53,7 @@ int uw_detector_new(const struct uw_detector_config *config, const struct uw_det
         free(d);
         return r;
     }
+    d->centre_hz = config->freq_hz;
     d->ops = *ops;
     d->userdata = userdata;
     d->sample_size = uw_iq_format_size(config->format);
@@ -71,6 +73,7 @@ static void find(struct uw_detector *d, const struct uw_signature *s, uint64_t e
     struct uw_finding f = {
         .signature = s,
         .emitter = emitter,
+        .centre_hz = d->centre_hz,
         .freq_hz = 1000,
         .bandwidth_hz = 500e3,
         .snr_db = 3,
@@ -133,6 +136,12 @@ void uw_detector_gap(struct uw_detector *d, uint64_t n_lost) {
     d->position += n_lost;
     if (d->position / (10 * FAKE_PERIOD) != (d->position - n_lost) / (10 * FAKE_PERIOD))
         d->ops.progress(d->userdata, d->position);
+}
+
+int uw_detector_retune(struct uw_detector *d, double freq_hz, uint64_t n_lost) {
+    uw_detector_gap(d, n_lost);
+    d->centre_hz = freq_hz;
+    return 0;
 }
 
 void uw_detector_flush(struct uw_detector *d) {

@@ -49,6 +49,7 @@ static struct uw_finding finding(uint64_t emitter, double stop_s, double llr, in
     return (struct uw_finding){
         .signature = &link_signature,
         .emitter = emitter,
+        .centre_hz = 915e6,
         .freq_hz = -5000,
         .bandwidth_hz = 500e3,
         .llr = llr,
@@ -93,9 +94,22 @@ static void test_unknown_centre(void **state) {
 
     (void)state;
     report_init(&report);
-    report.tuning.centre_hz = NAN;
+    f.centre_hz = NAN;
     uw_rx_report_finding(&report, &f, &quality);
     assert_true(sent.d[0].freq_hz == -5000);
+}
+
+/* What was found before a retune is told after it. */
+static void test_moved_receiver(void **state) {
+    struct uw_rx_report report;
+    struct uw_finding f = finding(1, 0.5, 1, 3);
+
+    (void)state;
+    report_init(&report);
+    report.tuning.centre_hz = 434e6;
+    uw_rx_report_finding(&report, &f, &quality);
+    assert_true(sent.d[0].freq_hz == 915e6 - 5000);
+    assert_true(sent.d[0].tuning.centre_hz == 915e6);
 }
 
 static void test_long_names_are_refused(void **state) {
@@ -192,6 +206,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conversion),
         cmocka_unit_test(test_unknown_centre),
+        cmocka_unit_test(test_moved_receiver),
         cmocka_unit_test(test_long_names_are_refused),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_hopper_is_spaced),
