@@ -83,10 +83,19 @@ def wilson(k, n):
     return (0.0 if k == 0 else middle - half), (1.0 if k == n else middle + half)
 
 
-def poisson_upper(k):
-    """One-sided 95 % upper bound of the mean after k events; 2.996 for none."""
+def poisson_upper(k, tail=0.05):
+    """Upper bound of the mean after k events; one-sided 95 %: 2.996 for none."""
     low, high = 0.0, k + 10 * math.sqrt(k + 1)
     for _ in range(80):
         middle = (low + high) / 2
-        low, high = (middle, high) if gamma_q(k + 1, middle) > 0.05 else (low, middle)
+        low, high = (middle, high) if gamma_q(k + 1, middle) > tail else (low, middle)
     return high
+
+
+def poisson_lower(k, tail=0.025):
+    """Lower bound of the mean after k events; 0 for none (F. Garwood, Biometrika 28, 1936)."""
+    low, high = 0.0, float(k)
+    for _ in range(80 if k else 0):
+        middle = (low + high) / 2
+        low, high = (middle, high) if 1 - gamma_q(k, middle) < tail else (low, middle)
+    return low

@@ -40,15 +40,24 @@ static void levels_draw(struct uw_scenario *s, double snr_db, uint64_t *state) {
 }
 
 static void print_track(const struct field_track *t, const struct field_setting *s, int n) {
+    double said = -1; /* confidence of its first alert */
     int alerts = 0;
 
-    for (uint64_t i = 0; i < s->n_alerts && i < FIELD_LIST_MAX; ++i)
-        alerts += strcmp(s->alerts[i].track, t->track) == 0;
+    for (uint64_t i = 0; i < s->n_alerts && i < FIELD_LIST_MAX; ++i) {
+        if (strcmp(s->alerts[i].track, t->track) != 0)
+            continue;
+        said = alerts == 0 ? s->alerts[i].confidence : said;
+        ++alerts;
+    }
     printf("{\"first_s\":%.3f,\"family\":\"%s\",\"confirmed\":%s,\"alerts\":%d,\"llr\":%.1f,"
-           "\"strangers\":%d,\"votes\":[",
-           t->first_s, t->family, t->confirmed ? "true" : "false", alerts, t->llr, t->strangers);
+           "\"said\":%.6f,\"strangers\":%d,\"votes\":[",
+           t->first_s, t->family, t->confirmed ? "true" : "false", alerts, t->llr, said,
+           t->strangers);
     for (int i = 0; i < n; ++i)
         printf("%s%d", i ? "," : "", t->votes[i]);
+    printf("],\"aside\":[");
+    for (int i = 0; i < n; ++i)
+        printf("%s%d", i ? "," : "", t->aside[i]);
     printf("]}");
 }
 

@@ -253,9 +253,10 @@ def do_look_alikes(args):
 
 
 def do_report(args):
-    import report  # needs numpy and matplotlib, which nothing else here does
-    report.write(args.results, args.plots or args.results / "plots",
-                 [json.loads(x) for x in work(args.worker, ["list"]).splitlines()])
+    import report  # needs numpy, which nothing else here does; its pictures need matplotlib
+    plots = None if args.no_plots else args.plots or args.results / "plots"
+    report.write(args.results, plots, args.base,
+                 [json.loads(x) for x in work(args.worker, ["list"]).splitlines()], args.about)
 
 
 # plan, rate, SNR, words: where the link stands out of the noise, and where that ends; then the same
@@ -333,7 +334,10 @@ def options():
                            help="dB, downwards (6 -26)")
             p.add_argument("--impaired", action="store_true")
         if name == "report":
-            p.add_argument("--plots", type=pathlib.Path, metavar="DIR")
+            p.add_argument("--plots", type=pathlib.Path, metavar="DIR", help="(RESULTS/plots)")
+            p.add_argument("--no-plots", action="store_true")
+            p.add_argument("--base", default="plots/", help="how the text names them (%(default)s)")
+            p.add_argument("--about", default="", help="a first paragraph")
         if name in ("false-alarms", "look-alikes"):
             p.add_argument("scenario", nargs="+")
             p.add_argument("--hours", type=float, default=12 if name == "false-alarms" else 1,

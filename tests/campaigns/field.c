@@ -21,6 +21,7 @@
 #define NEAR_S      0.03 /* "uaswatch score" asks for the same nearness */
 #define NEAR_HZ     10e3
 #define NEAR_WIDTHS 0.25
+#define IN_BAND     0.02 /* a strong link is heard by its skirts */
 
 /* Detections are held, in the order of their ends, until nothing earlier can come: what the engine
  * does for many receivers. */
@@ -36,10 +37,11 @@ static double seconds_of(int64_t time_ns) {
     return (double)time_ns * 1e-9;
 }
 
-/* The emitter whose burst was on the air there and then, and ended nearest; -1: nobody. */
-static int who(const struct field_truth *truth, double time_s, double freq_hz) {
+/* The emitter whose burst was on the air there and then, or only then (`anywhere`), and ended
+ * nearest; -1: nobody. */
+static int who(const struct field_truth *truth, double time_s, double freq_hz, bool anywhere) {
+    double best_s = NEAR_S;
     size_t low = 0, high = truth->n;
-    double best_s = INFINITY;
     int found = -1;
 
     while (low < high) { /* the first that may still be on */
@@ -51,11 +53,10 @@ static int who(const struct field_truth *truth, double time_s, double freq_hz) {
     }
     for (; low < truth->n && truth->bursts[low].start_s < time_s + NEAR_S; ++low) {
         const struct field_burst *b = &truth->bursts[low];
-        double width = b->high_hz - b->low_hz;
+        double near_hz = NEAR_HZ + NEAR_WIDTHS * (b->high_hz - b->low_hz);
         double off_hz = fabs(0.5 * (b->low_hz + b->high_hz) - freq_hz);
 
-        if (b->stop_s < time_s - NEAR_S || off_hz > NEAR_HZ + NEAR_WIDTHS * width ||
-            fabs(b->stop_s - time_s) >= best_s)
+        if ((!anywhere && off_hz > near_hz) || fabs(b->stop_s - time_s) >= best_s)
             continue;
         best_s = fabs(b->stop_s - time_s);
         found = b->emitter;
@@ -65,16 +66,20 @@ static int who(const struct field_truth *truth, double time_s, double freq_hz) {
 
 static void vote(struct field_track *track, const struct field_truth *truth,
                  const struct uw_track *t) {
-    int emitter;
+    double time_s = seconds_of(t->last_seen_ns);
+    int there, then;
 
     if (!truth || t->last_seen_ns == track->last_seen_ns)
         return;
     track->last_seen_ns = t->last_seen_ns;
-    emitter = who(truth, seconds_of(t->last_seen_ns), t->freq_hz);
-    if (emitter < 0)
-        ++track->strangers;
+    there = who(truth, time_s, t->freq_hz, false);
+    then = who(truth, time_s, t->freq_hz, true);
+    if (there >= 0)
+        ++track->votes[there];
+    else if (then >= 0)
+        ++track->aside[then];
     else
-        ++track->votes[emitter];
+        ++track->strangers;
 }
 
 static void on_track(void *userdata, const struct uw_track *t) {
@@ -262,7 +267,7 @@ static bool on_burst(const struct uw_synth_burst *b, void *userdata) {
     struct collect *c = userdata;
     struct field_truth *t = c->truth;
 
-    if (b->in_band < 0.5)
+    if (b->in_band < IN_BAND)
         return true;
     assert(b->emitter < FIELD_EMITTERS_MAX);
     if (t->n == t->room) {

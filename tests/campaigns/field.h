@@ -52,8 +52,9 @@ struct field_track {
     double confidence, llr; /* the highest that it had */
     bool confirmed;         /* ever */
     int64_t last_seen_ns;
-    int votes[FIELD_EMITTERS_MAX]; /* how often it was heard where this emitter had a burst ... */
-    int strangers;                 /* ... and where nobody had */
+    int votes[FIELD_EMITTERS_MAX]; /* how often it was heard where this emitter had a burst, ... */
+    int aside[FIELD_EMITTERS_MAX]; /* ... when it had one elsewhere in the band, ... */
+    int strangers;                 /* ... and when nobody had */
 };
 
 struct field_setting {
@@ -81,7 +82,7 @@ struct field {
 void field_run(const struct uw_scenario *scenario, int receiver, const struct uw_sigdb *db,
                struct field *field);
 
-/* Bursts of at least half in the receiver's band; the caller frees with field_truth_free(). */
+/* Bursts that reach into the receiver's band; the caller frees with field_truth_free(). */
 void field_truth_of(const struct uw_scenario *scenario, int receiver, struct field_truth *ret);
 void field_truth_free(struct field_truth *truth);
 

@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables (Markdown, on standard output) and plots of what the campaigns have run."""
+"""Tables (Markdown, on standard output) and pictures of what the campaigns have run."""
 import collections
 import json
 import math
+import pathlib
 import statistics
 
 import bounds
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 (the backend comes first)
 
 # design targets: SNR at which 90 % must be found within the time limit
 TARGETS = {"200Hz": -12.0, "100Hz": -14.5, "50Hz": -17.0, "25Hz": -20.5}
 TAIL_FROM = 3.0  # nats; the tail's law is fitted from here on
-THRESHOLD = math.log(3600 * 720)  # nats that an alert takes by default
-MEASURED, FILTER, ENERGY, GREY = "#1f77b4", "#2ca02c", "#d62728", "#777777"
-BINS = [0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0001]
+TRIALS = 3600  # an hour
+THRESHOLD = math.log(TRIALS * 720)  # nats that an alert takes by default
+BINS = [0.0, 0.5, 0.85, 0.95, 0.99, 0.999, 1.0001]
+LOOKALIKES = pathlib.Path(__file__).resolve().parent / "lookalikes"
+TUNERS = ["ideal", "r820t", "zero-if"]
 
 
 def load(directory, name):
@@ -44,6 +43,34 @@ def crossing(curve, level, key):
     return None
 
 
+def number(x, form="{:.2f}"):
+    return "–" if x is None else form.format(x)
+
+
+def percent(part, whole):
+    return f"{100 * part / whole:.0f} %" if whole else "–"
+
+
+def table(head, rows):
+    print("\n| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+    for row in rows:
+        print("| " + " | ".join(map(str, row)) + " |")
+
+
+# ---- probability of detection ----
+
+def bound(air, snr, info, is_filter):
+    """Over the runs' own packets: some hop sequences pass the receiver's band more often."""
+    if is_filter:
+        return statistics.fmean(bounds.matched_filter(a, snr, info["bandwidth_hz"], info["sf"])
+                                for a in air)
+    return statistics.fmean(bounds.radiometer(a, snr, info["bandwidth_hz"]) for a in air)
+
+
+def first_right(line):
+    return min((a for a in line["alerts"] if a["right"]), key=lambda a: a["time_s"], default=None)
+
+
 def curve_of(lines, info):
     """One row a SNR, highest first."""
     rows = []
@@ -54,237 +81,367 @@ def curve_of(lines, info):
         times = [t for t in map(alert_time, runs) if t is not None]
         low, high = bounds.wilson(len(times), len(runs))
         air = [r["on_air_s"] for r in runs]
+        alerts = [a for a in map(first_right, runs) if a]
         rows.append({
             "snr_db": snr, "n": len(runs), "k": len(times), "pd": len(times) / len(runs),
             "low": low, "high": high,
             "median_s": statistics.median(times) if times else None,
             "p95_s": quantile(times, 0.95) if times else None,
-            "extra": sum(max(0, sum(a["right"] for a in r["alerts"]) - 1) for r in runs),
+            "alerts": len(alerts),
             "false": sum(not a["right"] for r in runs for a in r["alerts"]),
+            "rate_open": sum(not a["variant"] for a in alerts),
+            "rate_wrong": sum(a["variant"] not in ("", info["rate"]) for a in alerts),
+            "plan_open": sum(not a["domain"] for a in alerts),
+            "plan_wrong": sum(a["domain"] not in ("", info["plan"]) for a in alerts),
             "air": air,
             "filter": bound(air, snr, info, True), "energy": bound(air, snr, info, False)})
     return rows
 
 
-def bound(air, snr, info, is_filter):
-    """Over the runs' own packets: some hop sequences pass the receiver's band more often."""
-    if is_filter:
-        return statistics.fmean(bounds.matched_filter(a, snr, info["bandwidth_hz"], info["sf"])
-                                for a in air)
-    return statistics.fmean(bounds.radiometer(a, snr, info["bandwidth_hz"]) for a in air)
-
-
-def bound_lines(rows, info):
-    """Both bounds on a fine grid that reaches beyond what was run."""
-    air = rows[0]["air"]
-    grid = [x / 2 for x in range(-90, 2 * int(rows[0]["snr_db"]) + 1)]
-    return grid, [bound(air, x, info, True) for x in grid], [bound(air, x, info, False)
-                                                             for x in grid]
-
-
-def number(x, form="{:.2f}"):
-    return "–" if x is None else form.format(x)
-
-
-def print_curve(key, rows, info, ends):
-    plan, rate, impaired = key
-    print(f"\n### {plan} {rate}{', impaired' if impaired else ''}: alert within "
-          f"{info['limit_s']:g} s\n")
-    print("| SNR dB | runs | alert in time | 95 % | median s | p95 s | extra | false | matched "
-          "filter | radiometer |\n|---|---|---|---|---|---|---|---|---|---|")
-    for r in rows:
-        print(f"| {r['snr_db']:+g} | {r['n']} | {100 * r['pd']:.0f} % | {100 * r['low']:.0f}–"
-              f"{100 * r['high']:.0f} % | {number(r['median_s'])} | {number(r['p95_s'])} | "
-              f"{r['extra']} | {r['false']} | {100 * r['filter']:.0f} % | "
-              f"{100 * r['energy']:.0f} % |")
-    print(f"\n90 % at {number(ends['measured'], '{:+.1f}')} dB; matched filter "
-          f"{number(ends['filter'], '{:+.1f}')} dB, radiometer {number(ends['energy'], '{:+.1f}')}"
-          f" dB; target {number(TARGETS.get(rate) if plan != 'ISM2G4' else None, '{:+.1f}')} dB.")
-
-
-def draw_curve(ax, key, rows, info, is_target):
-    snr = [r["snr_db"] for r in rows]
-    pd = [100 * r["pd"] for r in rows]
-    errors = [[100 * (r["pd"] - r["low"]) for r in rows], [100 * (r["high"] - r["pd"]) for r in rows]]
-    grid, best, energy = bound_lines(rows, info)
-    ax.plot(grid, [100 * x for x in best], color=FILTER, lw=1.2, label="matched filter (bound)")
-    ax.plot(grid, [100 * x for x in energy], color=ENERGY, lw=1.2, ls="--",
-            label="ideal radiometer")
-    ax.errorbar(snr, pd, yerr=errors, color=MEASURED, marker="o", ms=3, capsize=2,
-                label="measured, 95 % interval")
-    if is_target:
-        ax.plot([TARGETS[key[1]]], [90], marker="*", ms=11, color="black", ls="none",
-                label="target")
-    ax.set_title(f"{key[1]}: alert within {info['limit_s']:g} s", fontsize=10)
-    ax.set_ylim(-3, 103)
-    visible = [x for x, y in zip(grid, best) if y > 0.01]
-    ax.set_xlim(min(visible, default=-30) - 1, max(snr) + 0.5)
-    ax.grid(alpha=0.3)
-
-
-def report_pd(lines, plots, infos, suffix):
-    curves = collections.defaultdict(list)
-    for line in lines:
-        curves[line["plan"], line["rate"], line["impaired"]].append(line)
-    print("\n## Probability of detection")
+def curves_of(lines, infos):
     groups = collections.defaultdict(list)
-    for key, runs in curves.items():
-        info = infos[key[0], key[1]]
-        rows = curve_of(runs, info)
-        grid, best, energy = bound_lines(rows, info)
-        ends = {"measured": crossing(rows, 0.9, "pd")}
-        for name, values in ("filter", best), ("energy", energy):
-            fine = [{"snr_db": x, "y": y} for x, y in zip(grid, values)]
-            ends[name] = crossing(fine[::-1], 0.9, "y")
-        print_curve(key, rows, info, ends)
-        groups[key[0], key[2]].append((key, rows, info))
-    for (plan, impaired), group in groups.items():
-        columns = min(2, len(group))
-        n_rows = -(-len(group) // columns)
-        fig, axes = plt.subplots(n_rows, columns, figsize=(5.6 * columns, 3.7 * n_rows + 0.6),
-                                 squeeze=False)
-        for ax in axes.flat[len(group):]:
-            ax.set_visible(False)
-        for ax, (key, rows, info) in zip(axes.flat, group):
-            draw_curve(ax, key, rows, info, plan != "ISM2G4" and key[1] in TARGETS)
-            ax.set_xlabel("SNR in the signal's bandwidth, dB")
-            ax.set_ylabel("alert in time, %")
-        fig.legend(*axes.flat[0].get_legend_handles_labels(), fontsize=8, loc="lower center",
-                   ncols=4)
-        fig.suptitle(f"ExpressLRS in {plan}{', impaired receiver' if impaired else ''}")
-        save(fig, plots / f"pd-{plan}{'-impaired' if impaired else ''}{suffix}.png")
+    for line in lines:
+        groups[line["plan"], line["rate"]].append(line)
+    order = list(infos)
+    for key in sorted(groups, key=order.index):
+        info = infos[key]
+        parts = {x: curve_of([r for r in groups[key] if r["impaired"] == x], info)
+                 for x in (False, True)}
+        air = [a for rows in parts.values() for r in rows for a in r["air"]][:200]
+        grid = [x / 2 for x in range(-90, 13)]
+        curve = {**info, "rows": parts[False], "impaired": parts[True], "grid": grid,
+                 "filter": [bound(air, x, info, True) for x in grid],
+                 "energy": [bound(air, x, info, False) for x in grid],
+                 "target": TARGETS.get(info["rate"]) if info["plan"] != "ISM2G4" else None}
+        fine = [{"snr_db": x, "filter": a, "energy": b} for x, a, b in
+                zip(grid, curve["filter"], curve["energy"])][::-1]
+        curve["ends"] = {"clean": crossing(curve["rows"], 0.9, "pd"),
+                         "impaired": crossing(curve["impaired"], 0.9, "pd"),
+                         "filter": crossing(fine, 0.9, "filter"),
+                         "energy": crossing(fine, 0.9, "energy")}
+        yield curve
 
 
-def save(fig, path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fig.tight_layout(rect=(0, 0.05 if fig.legends else 0, 1, 1))
-    fig.savefig(path, dpi=110)
-    plt.close(fig)
-    print(f"\nplot: {path}")
+def report_pd(lines, infos, draw, suffix):
+    curves = list(curves_of(lines, infos))
+    print("\n## Probability of detection\n\nSNR in dB at which nine of ten alert within the limit, "
+          "by straight lines between the points.")
+    rows = []
+    for c in curves:
+        e = c["ends"]
+        loss = None if e["clean"] is None or e["impaired"] is None else e["impaired"] - e["clean"]
+        worst = [r for part in (c["rows"], c["impaired"]) for r in part]
+        rows.append([c["plan"], c["rate"], f"{c['limit_s']:g} s", number(e["clean"], "{:+.1f}"),
+                     number(c["target"], "{:+.1f}"), number(e["impaired"], "{:+.1f}"),
+                     number(loss, "{:.1f}"), number(e["energy"], "{:+.1f}"),
+                     number(e["filter"], "{:+.1f}"), sum(r["n"] for r in worst),
+                     sum(r["false"] for r in worst),
+                     f"{sum(r['rate_wrong'] for r in worst)} / "
+                     f"{sum(r['plan_wrong'] for r in worst)}"])
+    table(["plan", "rate", "within", "90 % at", "target", "impaired: 90 % at", "loss dB",
+           "radiometer", "matched filter", "runs", "false alerts", "rate / plan named wrong"], rows)
+    plans = list(dict.fromkeys(c["plan"] for c in curves))
+    for plan in plans:
+        group = [c for c in curves if c["plan"] == plan]
+        if draw:
+            draw.pd_curves(plan, group, draw.path(f"pd-{plan}{suffix}.png"))
+            draw.alert_times(plan, group, draw.path(f"time-{plan}{suffix}.png"))
+            print(f"\n![detection in {plan}]({draw.name(f'pd-{plan}{suffix}.png')})\n"
+                  f"\n![time to alert in {plan}]({draw.name(f'time-{plan}{suffix}.png')})")
+    for c in curves:
+        for part, name in (("rows", ""), ("impaired", ", impaired")):
+            if c[part]:
+                print_curve(c, c[part], name)
 
 
-def report_false_alarms(lines, plots, suffix):
+def print_curve(c, rows, name):
+    print(f"\n### {c['plan']} {c['rate']}{name}: alert within {c['limit_s']:g} s")
+    table(["SNR dB", "runs", "alert in time", "95 %", "median s", "p95 s", "rate open / wrong",
+           "plan open / wrong", "false", "matched filter", "radiometer"],
+          [[f"{r['snr_db']:+g}", r["n"], f"{100 * r['pd']:.0f} %",
+            f"{100 * r['low']:.0f}–{100 * r['high']:.0f} %", number(r["median_s"]),
+            number(r["p95_s"]), f"{r['rate_open']} / {r['rate_wrong']}",
+            f"{r['plan_open']} / {r['plan_wrong']}", r["false"], f"{100 * r['filter']:.0f} %",
+            f"{100 * r['energy']:.0f} %"] for r in rows])
+
+
+# ---- false alerts ----
+
+def report_false_alarms(lines, draw, suffix):
     scenarios = collections.defaultdict(list)
     for line in lines:
         scenarios[line["scenario"]].append(line)
-    print("\n## False alerts\n")
-    print("| scenario | hours | candidates an hour | alerts at one in 30 days | 95 % bound, an hour"
-          " | at 1 an hour | at 10 an hour |\n|---|---|---|---|---|---|---|")
+    print("\n## False alerts\n\nSettings: one in 30 days (the default), 1 an hour, 10 an hour, "
+          "counted in the same runs. Hours are receiver-hours.")
+    rows = []
     for name, runs in [*sorted(scenarios.items()), ("all", lines)]:
         hours = sum(r["seconds"] for r in runs) / 3600
         n = [sum(r["settings"][i]["alerts"] for r in runs) for i in range(3)]
-        print(f"| {name} | {hours:.2f} | {sum(r['candidates'] for r in runs) / hours:.2f} | {n[0]} "
-              f"| {bounds.poisson_upper(n[0]) / hours:.3g} | {n[1]} ({n[1] / hours:.3g}/h) "
-              f"| {n[2]} ({n[2] / hours:.3g}/h) |")
-    draw_tail(lines, plots, suffix)
+        rows.append([name, f"{hours:.2f}", f"{sum(r['candidates'] for r in runs) / hours:.2f}",
+                     sum(len(r["ruled"]) for r in runs), n[0],
+                     f"{bounds.poisson_upper(n[0]) / hours:.3g}",
+                     *(f"{k} ({k / hours:.3g}/h, at most {bounds.poisson_upper(k) / hours:.3g})"
+                       for k in n[1:])])
+    table(["scenario", "hours", "candidates an hour", "met the rule", "alerts at the default",
+           "95 % bound an hour", "at 1 an hour", "at 10 an hour"], rows)
+    for line in lines:
+        for a in line["alerts"]:
+            print(f"\n- {line['scenario']} {line['receiver']}, seed {line['seed']}, "
+                  f"{a['time_s']:.1f} s: {a['family']} {a['variant']} {a['domain']}, evidence "
+                  f"{a['evidence']}")
+    report_tail(lines, draw, suffix)
 
 
-def draw_tail(lines, plots, suffix):
-    """How many tracks an hour ever had more than so much evidence; a straight line is the law that
-    evidence in nats should follow, and reaches the threshold where nothing can be counted."""
+def report_tail(lines, draw, suffix):
+    """How many tracks an hour ever had more than so much evidence. Evidence that is a likelihood
+    ratio falls as an exponential of scale 1 at most, and reaches the threshold where nothing can be
+    counted."""
     hours = sum(r["seconds"] for r in lines) / 3600
-    sets = {"all tracks": sorted((t[0] for r in lines for t in r["tracks"]), reverse=True),
-            "that met the behaviour rule": sorted((x for r in lines for x in r["ruled"]),
-                                                  reverse=True)}
-    fig, ax = plt.subplots(figsize=(6.5, 4.2))
-    for (name, peaks), colour in zip(sets.items(), (MEASURED, ENERGY)):
-        print(f"\nTail, {name}: {len(peaks)} in {hours:.2f} h", end="")
-        ax.step(peaks, [(i + 1) / hours for i in range(len(peaks))], where="post", color=colour,
-                label=f"{name}, {hours:.1f} h")
+    sets = []
+    for name, peaks in (("all tracks", [t[0] for r in lines for t in r["tracks"]]),
+                        ("that met the behaviour rule", [x for r in lines for x in r["ruled"]])):
+        peaks.sort(reverse=True)
         beyond = [p - TAIL_FROM for p in peaks if p >= TAIL_FROM]
+        print(f"\nTail, {name}: {len(peaks)} in {hours:.2f} h, the highest "
+              f"{number(max(peaks, default=None), '{:.1f}')} nats", end="")
         if len(beyond) < 10:
-            print(f", too few over {TAIL_FROM:g} nats for a fit.")
+            print(f"; too few over {TAIL_FROM:g} nats for a law.")
+            sets.append((name, peaks, None))
             continue
         scale, rate = statistics.fmean(beyond), len(beyond) / hours
-        at = [TAIL_FROM, THRESHOLD + 2]
-        ax.plot(at, [rate * math.exp((TAIL_FROM - x) / scale) for x in at], color=colour, ls="--")
-        print(f", {len(beyond)} of them over {TAIL_FROM:g} nats, fewer by a factor e each "
-              f"{scale:.1f} nats; at {THRESHOLD:.1f} nats "
-              f"{rate * math.exp((TAIL_FROM - THRESHOLD) / scale):.3g} an hour by extrapolation.")
-    ax.axvline(THRESHOLD, color=GREY, ls=":", label="default threshold")
-    ax.set_yscale("log")
-    ax.set_xlabel("highest evidence of a track, nats")
-    ax.set_ylabel("tracks an hour with more")
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
-    save(fig, plots / f"false-alerts{suffix}.png")
+        sets.append((name, peaks, (TAIL_FROM, rate, scale)))
+        print(f", {len(beyond)} over {TAIL_FROM:g}, fewer by a factor e each {scale:.1f} nats; at "
+              f"{THRESHOLD:.1f} nats {rate * math.exp((TAIL_FROM - THRESHOLD) / scale):.3g} an "
+              "hour by extrapolation.")
+    ruled = sets[1][1]
+    rows = []
+    for setting in (0.1, 0.3, 1, 3, 10, 30, 100):
+        k = sum(p >= math.log(TRIALS / setting) for p in ruled)
+        rows.append((setting, k / hours, (bounds.poisson_lower(k)) / hours,
+                     bounds.poisson_upper(k, 0.025) / hours))
+    table(["set, an hour", "threshold, nats", "tracks that met the rule and cross it, an hour",
+           "95 % interval", "at most twice the setting"],
+          [[f"{s:g}", f"{math.log(TRIALS / s):.1f}", f"{rate:.3g}", f"{low:.3g}–{high:.3g}",
+            "yes" if high <= 2 * s else "no" if low > 2 * s else "open"]
+           for s, rate, low, high in rows])
+    if draw:
+        draw.tail(sets, hours, THRESHOLD, draw.path(f"false-alerts{suffix}.png"))
+        draw.settings(rows, draw.path(f"settings{suffix}.png"))
+        print(f"\n![evidence in background]({draw.name(f'false-alerts{suffix}.png')})\n"
+              f"\n![false alerts and setting]({draw.name(f'settings{suffix}.png')})")
 
 
-def report_look_alikes(lines):
+# ---- look-alikes ----
+
+def is_hopper(name):
+    """Whether it truly hops like a control link, so that unknown-fhss is right."""
+    path = LOOKALIKES / (name + ".conf")
+    return path.exists() and "silent or unknown-fhss" in path.read_text()
+
+
+def fault(run, alert):
+    return alert["family"] != "unknown-fhss" or not is_hopper(run["scenario"])
+
+
+def report_look_alikes(lines, draw, suffix):
     scenarios = collections.defaultdict(list)
     for line in lines:
         scenarios[line["scenario"]].append(line)
-    print("\n## Look-alikes, each alone\n")
-    print("| scenario | hours | levels dB | candidates | alerts | families | at levels dB |\n"
-          "|---|---|---|---|---|---|---|")
+    print("\n## Look-alikes, each alone\n\nWrong: alerts of another family than `unknown-fhss`, and "
+          "that where nothing hops like a control link.")
+    rows, cells = [], {}
     for name, runs in sorted(scenarios.items()):
         levels = [r["level_db"] for r in runs]
         families = collections.Counter(a["family"] for r in runs for a in r["alerts"])
-        where = sorted({r["level_db"] for r in runs if r["alerts"]})
-        print(f"| {name} | {sum(r['seconds'] for r in runs) / 3600:.2f} | {min(levels):+g} to "
-              f"{max(levels):+g} | {sum(r['candidates'] for r in runs)} "
-              f"| {sum(r['settings'][0]['alerts'] for r in runs)} "
-              f"| {', '.join(f'{k} {v}' for k, v in families.items()) or '–'} "
-              f"| {', '.join(f'{x:+g}' for x in where) or '–'} |")
+        where = sorted({r["level_db"] for r in runs if any(fault(r, a) for a in r["alerts"])})
+        rows.append([name, f"{sum(r['seconds'] for r in runs) / 3600:.2f}",
+                     f"{min(levels):+g} to {max(levels):+g}, {len(set(levels))} levels",
+                     sum(r["candidates"] for r in runs),
+                     sum(fault(r, a) for r in runs for a in r["alerts"]),
+                     ", ".join(f"{k} {v}" for k, v in families.items()) or "–", ranges(where)])
+        cells[name] = {r["level_db"]: shade(r) for r in runs}
+    table(["look-alike", "hours", "dB", "candidates", "wrong alerts", "families",
+           "wrong at dB"], rows)
+    hours = sum(r["seconds"] for r in lines) / 3600
+    wrong = [x for x in rows if x[4]]
+    print(f"\n{len(rows)} look-alikes, {hours:.1f} h; silent or rightly named: "
+          f"{len(rows) - len(wrong)}.")
+    if draw:
+        levels = sorted({r["level_db"] for r in lines})
+        draw.look_alikes(sorted(cells), list(range(int(levels[0]), int(levels[-1]) + 1)), cells,
+                         draw.path(f"look-alikes{suffix}.png"))
+        print(f"\n![look-alikes]({draw.name(f'look-alikes{suffix}.png')})")
 
 
-def reliability(pairs):
-    """(said, right) -> rows of (mean said, n, right)."""
-    rows = []
+def shade(run):
+    if any(a["family"] != "unknown-fhss" for a in run["alerts"]):
+        return 3
+    return 2 if run["alerts"] else 1 if run["tracks"] else 0
+
+
+def ranges(levels):
+    """1 2 3 7 -> +1 … +3, +7."""
+    parts = []
+    for x in levels:
+        if parts and x == parts[-1][1] + 1:
+            parts[-1][1] = x
+        else:
+            parts.append([x, x])
+    return ", ".join(f"{a:+g}" if a == b else f"{a:+g} … {b:+g}" for a, b in parts) or "–"
+
+
+# ---- several links ----
+
+def owner(track):
+    """(the link that a track follows, whether where it sends); (None, False): nobody's."""
+    for heard in track["votes"], track["aside"]:
+        # one that hears more of nothing than of anybody follows nobody
+        if sum(heard) > 0 and sum(track["votes"]) + sum(track["aside"]) >= track["strangers"] \
+                and 2 * sum(heard) >= sum(track["votes"]) + sum(track["aside"]):
+            return heard.index(max(heard)), heard is track["votes"]
+    return None, False
+
+
+def outcome(run):
+    """What became of the links: right, or what went wrong first of: missed, merged (another link's
+    track has heard it, too), doubled, aside (a second alert on other channels than the link's),
+    ghost (an alert when nobody was heard, or raised twice)."""
+    alerting = [t for t in run["tracks"] if t["alerts"]]
+    owners = [owner(t) for t in alerting]
+    for i in range(run["n"]):
+        if not any(o[0] == i for o in owners):
+            shared = any(4 * t["votes"][i] >= sum(t["votes"]) > 0 for t in alerting)
+            return "merged" if shared else "missed"
+    for i in range(run["n"]):
+        if owners.count((i, True)) > 1:
+            return "doubled"
+    if any(o[0] is not None and not o[1] for o in owners) and len(owners) > run["n"]:
+        return "aside"
+    return "ghost" if (None, False) in owners or run["alerts"] != run["n"] else "right"
+
+
+def report_links(lines, draw, suffix):
+    points = collections.defaultdict(list)
+    for line in lines:
+        points[line["n"] == 1 and not line["gemini"], line["plan"], line["rate"], line["gemini"],
+               line["n"], line["snr_db"], TUNERS[line["tuner"]]].append(line)
+    print("\n## Several links at once\n\nSame product, levels over 20 dB, the weakest at the level "
+          "given; telemetry within ± 10 dB of its handset; Gemini links send on two channels at "
+          "once. *Right*: one alert and one confirmed track for each link, and no more. *Missed*: "
+          "no alert follows a link; *merged*: another link's track has heard it, too; *doubled*: "
+          "two alerts on one; *aside*: two alerts on one, the second heard in its time on channels "
+          "where it was not; *ghost*: an alert when no link sent, or raised twice.")
+    rows, bars = [], []
+    for key, runs in sorted(points.items()):
+        found = collections.Counter(map(outcome, runs))
+        n = len(runs)
+        low, high = bounds.wilson(found["right"], n)
+        counted = sum(r["alerts"] == r["n"] for r in runs)
+        label = f"{key[1]} {key[2]}{' Gemini' if key[3] else ''}, {key[4]} at {key[5]:+g} dB, " \
+                f"{key[6]}"
+        rows.append([label, n, percent(found["right"], n), f"{100 * low:.0f}–{100 * high:.0f} %",
+                     percent(counted, n),
+                     percent(sum(sum(t["confirmed"] for t in r["tracks"]) == r["n"] for r in runs),
+                             n),
+                     *(found[x] for x in ("missed", "merged", "doubled", "aside", "ghost")),
+                     f"{statistics.fmean(len(r['tracks']) for r in runs) - key[4]:.1f}"])
+        bars.append((label, n, {k: v / n for k, v in found.items()}))
+    table(["links", "runs", "right", "95 %", "number of alerts right", "of confirmed tracks right",
+           "missed", "merged", "doubled", "aside", "ghost", "further tracks a run, tentative too"], rows)
+    if draw:
+        draw.links(bars, draw.path(f"links{suffix}.png"))
+        print(f"\n![several links]({draw.name(f'links{suffix}.png')})")
+
+
+# ---- confidence ----
+
+def said(pd, links, hours, alike):
+    """(confidence, right, kind) of every alert when it was raised."""
+    for line in pd:
+        for a in line["alerts"]:
+            yield a["confidence"], a["right"], "one link"
+    for line in links:
+        for t in line["tracks"]:
+            if t["alerts"]:
+                yield t["said"], owner(t)[1], "several links"
+    for line in hours:
+        for a in line["alerts"]:
+            yield a["confidence"], False, "background"
+    for line in alike:
+        for a in line["alerts"]:
+            yield a["confidence"], not fault(line, a), "look-alikes"
+
+
+def binned(pairs):
+    """(said, right) -> rows of (low, high, mean said, n, right)."""
     for low, high in zip(BINS, BINS[1:]):
         inside = [p for p in pairs if low <= p[0] < high]
         if inside:
-            rows.append((low, min(high, 1.0), statistics.fmean(p[0] for p in inside), len(inside),
-                         sum(p[1] for p in inside)))
-    return rows
+            yield (low, min(high, 1.0), statistics.fmean(p[0] for p in inside), len(inside),
+                   sum(p[1] for p in inside))
 
 
-def logit(p):
-    p = min(max(p, 1e-5), 1 - 1e-5)
-    return math.log10(p / (1 - p))
-
-
-def report_calibration(lines, plots, suffix):
+def report_calibration(pd, links, hours, alike, draw, suffix):
     """Over everything that was run: the mix of runs is the campaign's, not a site's."""
-    sets = {"alerts": [(a["confidence"], a["right"]) for r in lines for a in r["alerts"]],
-            "tracks": [(t[1], bool(t[2])) for r in lines for t in r["tracks"]]}
-    print("\n## Calibration of confidence")
-    fig, ax = plt.subplots(figsize=(5.5, 5.2))
-    marks = [0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999]
-    ax.plot([logit(0.003), logit(0.99999)], [logit(0.003), logit(0.99999)], color=GREY, ls=":")
-    for (name, pairs), colour, shift in zip(sets.items(), (MEASURED, ENERGY), (0, 0.06)):
-        rows = reliability(pairs)
-        print(f"\n| {name} said to be | n | mean said | right | 95 % |\n|---|---|---|---|---|")
-        for low, high, said, n, right in rows:
-            a, b = bounds.wilson(right, n)
-            print(f"| {low:g}–{high:g} | {n} | {said:.4f} | {100 * right / n:.1f} % "
-                  f"| {100 * a:.1f}–{100 * b:.1f} % |")
-        for _, _, said, n, right in rows:
-            a, b = bounds.wilson(right, n)
-            ax.plot([logit(said) + shift] * 2, [logit(a), logit(b)], color=colour, lw=1)
-        ax.plot([logit(r[2]) + shift for r in rows], [logit(r[4] / r[3]) for r in rows], "o",
-                color=colour, ms=5, label=f"{name} (n = {len(pairs)})")
-    for axis in ax.xaxis, ax.yaxis:
-        axis.set_ticks([logit(m) for m in marks], [f"{100 * m:g}" for m in marks])
-    ax.set_xlabel("said: sure to ... %")
-    ax.set_ylabel("right in ... % (bars: 95 %)")
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
-    save(fig, plots / f"calibration{suffix}.png")
+    everything = list(said(pd, links, hours, alike))
+    kinds = ("one link", "several links", "background", "look-alikes")
+    print("\n## Calibration of confidence\n\nAlerts when they were raised. Right: a drone's link of "
+          "that family was on the air and is what the track follows.")
+    rows = []
+    for low, high, mean, n, right in binned([x[:2] for x in everything]):
+        a, b = bounds.wilson(right, n)
+        wrong = collections.Counter(k for c, ok, k in everything if low <= c <= high and not ok)
+        rows.append([f"{low:g}–{high:g}", n, f"{mean:.4f}", f"{100 * right / n:.1f} %",
+                     f"{100 * a:.1f}–{100 * b:.1f} %",
+                     ", ".join(f"{k} {wrong[k]}" for k in kinds if wrong[k]) or "–"])
+    table(["said to be", "alerts", "mean said", "right", "95 %", "the wrong ones come from"], rows)
+    tracks = [(t[1], bool(t[2])) for r in pd + hours for t in r["tracks"]]
+    table(["tracks' highest", "tracks", "mean said", "right"],
+          [[f"{low:g}–{high:g}", n, f"{mean:.4f}", f"{100 * right / n:.1f} %"]
+           for low, high, mean, n, right in binned(tracks)])
+    if draw and everything:
+        sets = [(name, [(mean, n, right / n, *bounds.wilson(right, n))
+                        for _, _, mean, n, right in binned(pairs)])
+                for name, pairs in (("alerts", [x[:2] for x in everything]),
+                                    ("tracks at their highest", tracks))]
+        draw.reliability(sets, draw.path(f"calibration{suffix}.png"))
+        print(f"\n![calibration]({draw.name(f'calibration{suffix}.png')})")
 
 
-def write(directory, plots, infos):
-    print("# Detection campaign")
-    for suffix in "", "-below":
-        pd, hours, alike = (load(directory, n + suffix) for n in ("pd", "false-alarms",
-                                                                  "look-alikes"))
-        if suffix and (pd or hours or alike):
-            print("\n# With the search below the noise")
+class Draw:
+    """The functions of plots.py, with where the files go and how the text names them."""
+
+    def __init__(self, directory, base):
+        import plots
+        self.directory, self.base = directory, base
+        self.plots = plots
+
+    def __getattr__(self, name):
+        return getattr(self.plots, name)
+
+    def path(self, name):
+        return self.directory / name
+
+    def name(self, name):
+        return f"{self.base}{name}"
+
+
+def write(directory, plots, base, infos, about):
+    draw = Draw(plots, base) if plots else None
+    print(f"# Detection campaign\n\n{about}")
+    for suffix in "", "-above":
+        pd, links, hours, alike = (load(directory, n + suffix)
+                                   for n in ("pd", "links", "false-alarms", "look-alikes"))
+        if not (pd or links or hours or alike):
+            continue
+        if suffix:
+            print("\n# Without the search below the noise")
         if pd:
-            report_pd(pd, plots, {(i["plan"], i["rate"]): i for i in infos}, suffix)
+            report_pd(pd, {(i["plan"], i["rate"]): i for i in infos}, draw, suffix)
         if hours:
-            report_false_alarms(hours, plots, suffix)
+            report_false_alarms(hours, draw, suffix)
         if alike:
-            report_look_alikes(alike)
-        if pd or hours or alike:
-            report_calibration(pd + hours + alike, plots, suffix)
+            report_look_alikes(alike, draw, suffix)
+        if links:
+            report_links(links, draw, suffix)
+        report_calibration(pd, links, hours, alike, draw, suffix)
