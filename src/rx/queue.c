@@ -11,6 +11,8 @@ struct uw_rx_queue {
     pthread_cond_t cond;
     bool closed, aborted;
     uint64_t carried; /* lost samples that belong before the next block pushed */
+    uint64_t dropped;
+    size_t n_queued;
     struct uw_rx_block *free;
     struct uw_rx_block *first, *last;
     size_t n_blocks;
@@ -58,6 +60,7 @@ static struct uw_rx_block *unlink_first(struct uw_rx_queue *queue) {
         queue->first = block->next;
         if (!queue->first)
             queue->last = NULL;
+        queue->n_queued--;
     }
     return block;
 }
@@ -68,6 +71,7 @@ static struct uw_rx_block *steal_oldest(struct uw_rx_queue *queue) {
 
     if (!block)
         return NULL;
+    queue->dropped += block->n;
     if (queue->first)
         queue->first->lost += block->lost + block->n;
     else
@@ -105,6 +109,7 @@ void uw_rx_queue_push(struct uw_rx_queue *queue, struct uw_rx_block *block) {
     else
         queue->first = block;
     queue->last = block;
+    queue->n_queued++;
     pthread_cond_broadcast(&queue->cond);
     pthread_mutex_unlock(&queue->mutex);
 }
@@ -126,6 +131,13 @@ void uw_rx_queue_free_give(struct uw_rx_queue *queue, struct uw_rx_block *block)
     block->next = queue->free;
     queue->free = block;
     pthread_cond_broadcast(&queue->cond);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+void uw_rx_queue_count(struct uw_rx_queue *queue, size_t *ret_blocks, uint64_t *ret_dropped) {
+    pthread_mutex_lock(&queue->mutex);
+    *ret_blocks = queue->n_queued;
+    *ret_dropped = queue->dropped;
     pthread_mutex_unlock(&queue->mutex);
 }
 

@@ -74,7 +74,7 @@ static void convert(const struct uw_rx_report *report, const struct uw_finding *
     d->head = report->head;
     copy_name(d->receiver, report->receiver);
     snprintf(d->emitter, sizeof(d->emitter), "%s-e%llu", report->receiver,
-             (unsigned long long)f->emitter % 1000000000000ULL);
+             (unsigned long long)(report->emitter_base + f->emitter) % 1000000000000ULL);
     copy_name(d->signature, s->id);
     copy_name(d->family, s->family);
     d->role = role_of(s->role);
@@ -89,8 +89,8 @@ static void convert(const struct uw_rx_report *report, const struct uw_finding *
     d->power_dbfs = finite_or_nan(f->power_dbfs);
     d->llr = isfinite(f->llr) ? f->llr : 0;
     d->confidence = finite_or_nan(f->confidence);
-    d->t_start_ns = uw_time_of_sample(report->start_ns, f->start, rate);
-    d->t_end_ns = uw_time_of_sample(report->start_ns, f->stop, rate);
+    d->t_start_ns = uw_time_of_sample(report->start_ns, report->base + f->start, rate);
+    d->t_end_ns = uw_time_of_sample(report->start_ns, report->base + f->stop, rate);
     d->head.time_ns = d->t_end_ns;
     fill_evidence(&d->evidence, f);
     d->tuning = report->tuning;
@@ -165,6 +165,8 @@ void uw_rx_report_finding(struct uw_rx_report *report, const struct uw_finding *
     e->merged.llr += llr;
     if (start_ns < e->merged.t_start_ns)
         e->merged.t_start_ns = start_ns;
+    if (finding->emitter > report->emitter_max)
+        report->emitter_max = finding->emitter;
     e->stop = finding->stop;
     e->spaced = finding->dwells > 0;
     e->pending = true;
@@ -202,4 +204,12 @@ void uw_rx_report_flush(struct uw_rx_report *report) {
 
     while ((e = earliest_pending(report, 0, false)))
         send(report, e, e->stop);
+}
+
+void uw_rx_report_restart(struct uw_rx_report *report, uint64_t sample) {
+    report->base = sample;
+    report->emitter_base += report->emitter_max;
+    report->emitter_max = 0;
+    for (size_t i = 0; i < UW_RX_EMITTERS; i++)
+        report->emitters[i] = (struct uw_rx_emitter){0};
 }

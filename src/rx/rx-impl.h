@@ -46,6 +46,8 @@ void uw_rx_queue_push(struct uw_rx_queue *queue, struct uw_rx_block *block);
 /* Waits; NULL when closed and empty, or aborted. */
 struct uw_rx_block *uw_rx_queue_pop(struct uw_rx_queue *queue);
 void uw_rx_queue_free_give(struct uw_rx_queue *queue, struct uw_rx_block *block);
+/* Blocks that wait, and samples in all that were taken back. */
+void uw_rx_queue_count(struct uw_rx_queue *queue, size_t *ret_blocks, uint64_t *ret_dropped);
 /* No push follows. */
 void uw_rx_queue_close(struct uw_rx_queue *queue);
 /* Wakes both sides for good. */
@@ -89,6 +91,8 @@ struct uw_rx_report {
     char receiver[UW_NAME_LEN];
     char id_prefix[UW_RX_ID_PREFIX_LEN]; /* "<run>-<receiver>-d" */
     int64_t start_ns;
+    uint64_t base;                      /* the detector's sample 0 is this one since start_ns */
+    uint64_t emitter_base, emitter_max; /* ... and its emitters are counted from here */
     struct uw_tuning tuning;
     uint64_t n_detections;
     struct uw_rx_emitter emitters[UW_RX_EMITTERS];
@@ -107,5 +111,7 @@ void uw_rx_report_finding(struct uw_rx_report *report, const struct uw_finding *
 uint64_t uw_rx_report_progress(struct uw_rx_report *report, uint64_t sample);
 /* Sends everything. */
 void uw_rx_report_flush(struct uw_rx_report *report);
+/* Another detector goes on, whose sample 0 is this one since the start. After a flush. */
+void uw_rx_report_restart(struct uw_rx_report *report, uint64_t sample);
 
 #endif

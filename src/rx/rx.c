@@ -63,6 +63,11 @@ struct uw_rx {
     _Atomic int64_t last_sample_mono_ns;
     _Atomic double clip_ratio, noise_dbfs, freq_hz;
     _Atomic bool ended, failed;
+    _Atomic int64_t capture_pulse_ns, producer_pulse_ns;
+    _Atomic(struct uw_detector *) next_detector; /* NULL: the present one stays */
+    _Atomic bool renewing;
+    void (*wait_turn)(void *userdata, int64_t time_ns);
+    void *userdata;
 };
 
 /* Only tests ask for delays: they shake the order in which threads run. */
@@ -98,6 +103,7 @@ static void capture_main(void *userdata) {
     for (;;) {
         struct uw_rx_block *block = uw_rx_queue_free_take(rx->queue, rx->info->live);
         struct uw_source_block got;
+        int64_t now;
 
         if (!block)
             break;
@@ -106,16 +112,16 @@ static void capture_main(void *userdata) {
         if (r || got.end)
             break;
         walk_on(rx, &got);
-        if (got.n == 0) {
-            uw_rx_queue_free_give(rx->queue, block);
-            continue;
-        }
+        /* without samples, too: it is the producer's sign of life */
         block->n = got.n;
-        block->lost = got.lost;
+        block->lost = got.n > 0 ? got.lost : 0;
         block->freq_hz = got.freq_hz;
         block->gain_db = got.gain_db;
         block->fresh = got.fresh;
-        atomic_store_explicit(&rx->last_sample_mono_ns, uw_clock_mono_ns(), memory_order_relaxed);
+        now = uw_clock_mono_ns();
+        atomic_store_explicit(&rx->capture_pulse_ns, now, memory_order_relaxed);
+        if (got.n > 0)
+            atomic_store_explicit(&rx->last_sample_mono_ns, now, memory_order_relaxed);
         uw_rx_queue_push(rx->queue, block);
     }
     rx->capture_error = r;
@@ -176,6 +182,8 @@ static void send_progress(struct uw_rx *rx, uint64_t sample, bool end) {
     p.failed = end && atomic_load_explicit(&rx->failed, memory_order_relaxed);
     atomic_store_explicit(&rx->clip_ratio, p.quality.clip_ratio, memory_order_relaxed);
     atomic_store_explicit(&rx->noise_dbfs, p.quality.noise_dbfs, memory_order_relaxed);
+    if (rx->wait_turn && !rx->info->live && !end)
+        rx->wait_turn(rx->userdata, p.time_ns);
     r = uw_bus_send_progress(rx->sender, &p, true);
     if (r)
         give_up(rx, r);
@@ -191,7 +199,7 @@ static void on_finding(void *userdata, const struct uw_finding *finding) {
 static void on_progress(void *userdata, uint64_t sample) {
     struct uw_rx *rx = userdata;
 
-    send_progress(rx, uw_rx_report_progress(&rx->report, sample), false);
+    send_progress(rx, rx->report.base + uw_rx_report_progress(&rx->report, sample), false);
 }
 
 static void process(struct uw_rx *rx, const struct uw_rx_block *block) {
@@ -211,6 +219,28 @@ static void process(struct uw_rx *rx, const struct uw_rx_block *block) {
     atomic_store_explicit(&rx->n_samples, rx->pushed, memory_order_relaxed);
 }
 
+static void renew(struct uw_rx *rx, struct uw_detector *next) {
+    uw_detector_flush(rx->detector);
+    uw_rx_report_flush(&rx->report);
+    uw_detector_free(rx->detector);
+    rx->detector = next;
+    uw_rx_report_restart(&rx->report, rx->pushed + rx->lost);
+    if (rx->info->tunable)
+        (void)uw_detector_retune(next, rx->report.tuning.centre_hz, 0);
+    atomic_store_explicit(&rx->renewing, false, memory_order_release);
+}
+
+/* The detector may be another from here on. */
+static void between_blocks(struct uw_rx *rx) {
+    struct uw_detector *next = NULL;
+
+    atomic_store_explicit(&rx->producer_pulse_ns, uw_clock_mono_ns(), memory_order_relaxed);
+    if (atomic_load_explicit(&rx->next_detector, memory_order_relaxed))
+        next = atomic_exchange_explicit(&rx->next_detector, NULL, memory_order_acquire);
+    if (next)
+        renew(rx, next);
+}
+
 static void producer_main(void *userdata) {
     struct uw_rx *rx = userdata;
     unsigned delay = rx->delay_seed ? rx->delay_seed ^ 0x5bd1e995u : 0;
@@ -225,7 +255,9 @@ static void producer_main(void *userdata) {
     }
     while ((block = uw_rx_queue_pop(rx->queue))) {
         random_delay(&delay);
-        process(rx, block);
+        between_blocks(rx);
+        if (block->n > 0)
+            process(rx, block);
         uw_rx_queue_free_give(rx->queue, block);
     }
     if (!rx->producer_error) {
@@ -236,7 +268,7 @@ static void producer_main(void *userdata) {
     rx->sender = uw_bus_sender_free(rx->sender);
     if (rx->producer_error)
         atomic_store_explicit(&rx->failed, true, memory_order_relaxed);
-    atomic_store_explicit(&rx->ended, true, memory_order_relaxed);
+    atomic_store_explicit(&rx->ended, true, memory_order_release);
 }
 
 static size_t choose_block(const struct uw_source_info *info) {
@@ -258,16 +290,22 @@ static size_t choose_n_blocks(const struct uw_source_info *info, size_t block_by
     return n < 4 ? 4 : n;
 }
 
-static int make_parts(struct uw_rx *rx, const struct uw_rx_config *config) {
+static int make_detector(const struct uw_rx *rx, const struct uw_sigdb *db, bool below_noise,
+                         struct uw_detector **ret_detector) {
     const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
     struct uw_detector_config dc = {
         .rate_hz = rx->info->rate_hz,
         .freq_hz = rx->info->freq_hz,
         .format = rx->info->format,
-        .db = config->db,
-        .below_noise = config->below_noise,
+        .db = db,
+        .below_noise = below_noise,
         .n_centres = rx->info->tunable ? UW_RX_CENTRES_MAX : 0,
     };
+
+    return uw_detector_new(&dc, &ops, (void *)rx, ret_detector);
+}
+
+static int make_parts(struct uw_rx *rx, const struct uw_rx_config *config) {
     size_t bytes = rx->block_samples * uw_iq_format_size(rx->info->format);
     int r;
 
@@ -283,7 +321,7 @@ static int make_parts(struct uw_rx *rx, const struct uw_rx_config *config) {
     r = uw_rx_walker_new(rx->info->rate_hz, &rx->walker);
     if (r)
         return r;
-    return uw_detector_new(&dc, &ops, rx, &rx->detector);
+    return make_detector(rx, config->db, config->below_noise, &rx->detector);
 }
 
 int uw_rx_new(const struct uw_rx_config *config, struct uw_rx **ret_rx) {
@@ -295,6 +333,8 @@ int uw_rx_new(const struct uw_rx_config *config, struct uw_rx **ret_rx) {
     rx->info = uw_source_info(config->source);
     rx->bus = config->bus;
     rx->delay_seed = config->delay_seed;
+    rx->wait_turn = config->wait_turn;
+    rx->userdata = config->userdata;
     rx->block_samples = config->block_samples ? config->block_samples : choose_block(rx->info);
     rx->report.start_ns = rx->info->start_ns;
     rx->report.tuning = (struct uw_tuning){
@@ -365,6 +405,7 @@ struct uw_rx *uw_rx_free(struct uw_rx *rx) {
         uw_rx_join(rx, NULL);
     }
     uw_detector_free(rx->detector);
+    uw_detector_free(atomic_load_explicit(&rx->next_detector, memory_order_acquire));
     uw_rx_queue_free(rx->queue);
     uw_rx_walker_free(rx->walker);
     uw_source_close(rx->source);
@@ -373,7 +414,34 @@ struct uw_rx *uw_rx_free(struct uw_rx *rx) {
     return NULL;
 }
 
+int uw_rx_renew_prepare(const struct uw_rx *rx, const struct uw_sigdb *db, bool below_noise,
+                        struct uw_detector **ret_detector) {
+    return make_detector(rx, db, below_noise, ret_detector);
+}
+
+void uw_rx_renew(struct uw_rx *rx, struct uw_detector *detector) {
+    atomic_store_explicit(&rx->renewing, true, memory_order_relaxed);
+    uw_detector_free(atomic_exchange_explicit(&rx->next_detector, detector, memory_order_acq_rel));
+}
+
+bool uw_rx_renewed(const struct uw_rx *rx) {
+    return !atomic_load_explicit(&rx->renewing, memory_order_acquire) ||
+           atomic_load_explicit(&rx->ended, memory_order_acquire);
+}
+
+void uw_rx_source_health(const struct uw_rx *rx, struct uw_source_health *ret) {
+    uw_source_health(rx->source, ret);
+}
+
+const struct uw_source_info *uw_rx_source_info(const struct uw_rx *rx) {
+    return rx->info;
+}
+
 void uw_rx_stats(const struct uw_rx *rx, struct uw_rx_stats *ret) {
+    size_t queue_blocks;
+    uint64_t dropped;
+
+    uw_rx_queue_count(rx->queue, &queue_blocks, &dropped);
     *ret = (struct uw_rx_stats){
         .samples = atomic_load_explicit(&rx->n_samples, memory_order_relaxed),
         .lost = atomic_load_explicit(&rx->n_lost, memory_order_relaxed),
@@ -382,7 +450,11 @@ void uw_rx_stats(const struct uw_rx *rx, struct uw_rx_stats *ret) {
         .clip_ratio = atomic_load_explicit(&rx->clip_ratio, memory_order_relaxed),
         .noise_dbfs = atomic_load_explicit(&rx->noise_dbfs, memory_order_relaxed),
         .freq_hz = atomic_load_explicit(&rx->freq_hz, memory_order_relaxed),
-        .ended = atomic_load_explicit(&rx->ended, memory_order_relaxed),
+        .dropped = dropped,
+        .queue_blocks = queue_blocks,
+        .capture_pulse_ns = atomic_load_explicit(&rx->capture_pulse_ns, memory_order_relaxed),
+        .producer_pulse_ns = atomic_load_explicit(&rx->producer_pulse_ns, memory_order_relaxed),
+        .ended = atomic_load_explicit(&rx->ended, memory_order_acquire),
         .failed = atomic_load_explicit(&rx->failed, memory_order_relaxed),
     };
 }

@@ -22,10 +22,13 @@
 #include "uw/msg/record.h"
 
 struct uw_bus;
+struct uw_detector;
 struct uw_diag;
 struct uw_rx;
 struct uw_sigdb;
 struct uw_source;
+struct uw_source_health;
+struct uw_source_info;
 
 #define UW_RX_NAMES_LEN 33
 
@@ -40,6 +43,10 @@ struct uw_rx_config {
     bool below_noise;     /* struct uw_detector_config */
     size_t block_samples; /* 0: chosen from the rate; odd sizes are for tests */
     unsigned delay_seed;  /* not 0: random delays of both threads, for tests of determinism */
+    /* Not NULL, file sources: called by the producer before it says that it has come to time_ns,
+     * and returns when it may: so a quick file does not run away from a slow one. */
+    void (*wait_turn)(void *userdata, int64_t time_ns);
+    void *userdata;
 };
 
 /* One centre: a stare. Several: one after the other, each for its dwell of signal, and again. */
@@ -51,12 +58,17 @@ struct uw_rx_walk {
 };
 
 struct uw_rx_stats {
-    uint64_t samples; /* through the detector */
-    uint64_t lost;    /* samples, by the source or the ring */
+    uint64_t samples;    /* through the detector */
+    uint64_t lost;       /* samples, by the source or the ring */
+    uint64_t dropped;    /* of these, by the ring */
+    size_t queue_blocks; /* that wait in the ring */
     uint64_t detections;
     int64_t last_sample_mono_ns; /* when the latest block came in; 0: none yet */
     double clip_ratio, noise_dbfs;
     double freq_hz; /* where it listens; NAN: not known */
+    /* Signs of life of the two threads, monotonic; 0: not yet. Of a live source they come several
+     * times a second, with samples or without. */
+    int64_t capture_pulse_ns, producer_pulse_ns;
     bool ended, failed;
 };
 
@@ -71,5 +83,20 @@ void uw_rx_stop(struct uw_rx *rx);
 int uw_rx_join(struct uw_rx *rx, struct uw_diag *diag);
 struct uw_rx *uw_rx_free(struct uw_rx *rx);
 void uw_rx_stats(const struct uw_rx *rx, struct uw_rx_stats *ret);
+/* What the source says of itself; any thread. */
+void uw_rx_source_health(const struct uw_rx *rx, struct uw_source_health *ret);
+const struct uw_source_info *uw_rx_source_info(const struct uw_rx *rx);
+
+/*
+ * Other signatures while it runs, in two steps: the detector is made, which may fail, and handed
+ * over, which may not. The producer flushes its old detector at the next block and goes on with the
+ * new one; no sample is lost, links that were followed are found again under other numbers. The old
+ * database must live until uw_rx_renewed().
+ */
+int uw_rx_renew_prepare(const struct uw_rx *rx, const struct uw_sigdb *db, bool below_noise,
+                        struct uw_detector **ret_detector);
+void uw_rx_renew(struct uw_rx *rx, struct uw_detector *detector); /* takes it */
+/* The detector handed over last is in use, or never will be as the receiver has ended. */
+bool uw_rx_renewed(const struct uw_rx *rx);
 
 #endif
