@@ -24,6 +24,15 @@ void uw_engine_config_init(struct uw_engine_config *config) {
         .feed_endpoint = "tcp://127.0.0.1:5580",
         .lag_s = 2,
         .log_level = UW_LOG_INFO,
+        .health =
+            {
+                .silent_s = 1.5,
+                .degraded_s = 10,
+                .clear_s = 3,
+                .blind_s = 5,
+                .clock_step_s = 0.5,
+                .disk_free_bytes = 256e6,
+            },
     };
     uw_fuse_config_init(&config->fuse);
     for (int i = 0; i < UW_RX_MAX; i++)
@@ -194,6 +203,21 @@ static void read_alerts(struct reader *r, const struct uw_conf_node *root) {
     uw_conf_end(r->conf, group);
 }
 
+static void read_health(struct reader *r, const struct uw_conf_node *root) {
+    const struct uw_conf_node *group = uw_conf_get_group(r->conf, root, "health", false);
+    struct uw_engine_health_config *h = &r->config->health;
+
+    if (!group)
+        return;
+    uw_conf_get_double(r->conf, group, "silent_s", false, 0.5, 60, &h->silent_s);
+    uw_conf_get_double(r->conf, group, "degraded_s", false, 1, 3600, &h->degraded_s);
+    uw_conf_get_double(r->conf, group, "clear_s", false, 0, 3600, &h->clear_s);
+    uw_conf_get_double(r->conf, group, "blind_s", false, 0, 86400, &h->blind_s);
+    uw_conf_get_double(r->conf, group, "clock_step_s", false, 0.01, 3600, &h->clock_step_s);
+    uw_conf_get_double(r->conf, group, "disk_free_bytes", false, 0, 1e15, &h->disk_free_bytes);
+    uw_conf_end(r->conf, group);
+}
+
 static void read_root(struct reader *r, bool need_receivers) {
     static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
     const struct uw_conf_node *root = uw_conf_root(r->conf);
@@ -205,11 +229,13 @@ static void read_root(struct reader *r, bool need_receivers) {
     uw_conf_get_bool(r->conf, root, "below_noise", false, &c->below_noise);
     uw_conf_get_enum(r->conf, root, "log_level", false, levels, &c->log_level);
     uw_conf_get_double(r->conf, root, "lag_s", false, 0.1, 60, &c->lag_s);
+    read_path(r, root, "state_directory", false, c->state_dir);
     read_signatures(r, root);
     read_receivers(r, root, need_receivers);
     read_bus(r, root);
     read_feed(r, root);
     read_alerts(r, root);
+    read_health(r, root);
     uw_conf_end(r->conf, root);
 }
 

@@ -10,7 +10,11 @@
  *   fusion.c   the fusion thread: what comes in, in which order it is used
  *   order.c    records held until their turn
  *   publish.c  numbering, encoding, the feed and its memory for late joiners
- *   health.c   states of the receivers
+ *   health.c   states of the receivers, alerts about them, the message
+ *   system.c   clock, disk, load, fusion itself
+ *   coverage.c which bands are listened to, and which should be
+ *   condition.c hysteresis
+ *   words.c    what people read about all that
  */
 
 #include <pthread.h>
@@ -23,6 +27,7 @@
 #include "uw/bus/bus.h"
 #include "uw/engine/engine.h"
 #include "uw/rx/rx.h"
+#include "uw/sig/signature.h"
 
 /* --- order.c: a heap on (time, receiver's rank, number). One thread. --- */
 
@@ -66,14 +71,78 @@ void uw_publish_detection(struct uw_publisher *p, const struct uw_detection *d);
 void uw_publish_track(struct uw_publisher *p, const struct uw_track *t);
 void uw_publish_alert(struct uw_publisher *p, const struct uw_alert *a);
 void uw_publish_health(struct uw_publisher *p, const struct uw_health *h);
+void uw_publish_audit(struct uw_publisher *p, const struct uw_audit *a);
 /* A uw_feed_subscribed_fn: repeats what a late joiner has to know. */
 void uw_publish_cached(void *publisher, const char *prefix, size_t len);
 void uw_publisher_deinit(struct uw_publisher *p);
 
+/* --- condition.c: hysteresis. Plain data; monotonic times. --- */
+
+struct uw_condition {
+    bool known, bad, raised;
+    int64_t since_ns; /* that it is bad, or not */
+};
+
+enum uw_condition_step {
+    UW_CONDITION_QUIET,
+    UW_CONDITION_BAD, /* it is, or has become, worth an alert: set it */
+    UW_CONDITION_GETTING_BETTER,
+    UW_CONDITION_OVER, /* now: clear it */
+};
+
+enum uw_condition_step uw_condition_step(struct uw_condition *c, bool bad, int64_t now_ns,
+                                         int64_t raise_ns, int64_t clear_ns);
+
+/* --- words.c --- */
+
+struct uw_words {
+    char headline[UW_TEXT_LEN], reason[UW_TEXT_LEN], advice[UW_TEXT_LEN];
+};
+
+const char *uw_words_reason(enum uw_rx_problem problem);
+const char *uw_words_advice(enum uw_rx_problem problem);
+void uw_words_receiver(const struct uw_health_receiver *h, struct uw_words *w);
+void uw_words_band(const struct uw_health_blind *b, struct uw_words *w);
+
+/* --- coverage.c: bands that the enabled signatures of drones need. Pure. --- */
+
+#define UW_BANDS_MAX 64
+
+struct uw_band {
+    char name[UW_NAME_LEN]; /* "FCC915 903.5-926.9 MHz" */
+    double low_hz, high_hz; /* lowest and highest channel */
+    int n_channels;
+    double channel_hz[UW_SIG_CHANNELS_MAX];
+    bool wanted;      /* somebody is set to listen to it */
+    bool covered;     /* ... and does */
+    int64_t since_ns; /* of blindness, node time; UW_TIME_NONE: not blind */
+    char why[UW_TEXT_LEN];
+    struct uw_condition condition;
+};
+
+struct uw_coverage {
+    int n;
+    struct uw_band bands[UW_BANDS_MAX];
+};
+
+/* Somebody who listens, or should. */
+struct uw_listener {
+    const char *name;
+    double freq_hz, rate_hz; /* NAN: not known: covers nothing */
+    bool hears;
+    const char *why_not; /* a reason, when it does not */
+};
+
+/* Takes over what it knows of bands that stay. */
+void uw_coverage_init(struct uw_coverage *c, const struct uw_sigdb *db);
+void uw_coverage_update(struct uw_coverage *c, const struct uw_listener *listeners, int n,
+                        int64_t time_ns);
+
 /* --- one receiver as fusion and health see it --- */
 
 struct uw_engine_rx {
-    const char *name; /* in the config */
+    struct uw_engine_receiver config; /* its own copy */
+    const char *name;                 /* in it */
     struct uw_rx *rx;
     struct uw_source_info info;
     int rank;
@@ -86,10 +155,22 @@ struct uw_engine_rx {
     struct uw_quality quality;
 
     /* health, in the fusion thread */
-    enum uw_rx_state state;
-    uint64_t lost_before;
-    int64_t lost_mono_ns; /* when samples were last lost; 0: never */
-    int64_t silent_since_ns;
+    struct uw_health_receiver health;
+    struct uw_condition lost, degraded;
+    int64_t begin_mono_ns; /* from here on samples are missed */
+    uint64_t lost_before, dropped_before;
+    int64_t lost_mono_ns, dropped_mono_ns; /* when samples were last lost; 0: never */
+};
+
+/* --- system.c: what is the matter with the node itself; fusion thread --- */
+
+struct uw_engine_system {
+    int64_t anchor_real_ns, anchor_mono_ns; /* the node's time goes on evenly from here */
+    int64_t loop_mono_ns;                   /* of fusion's latest round */
+    int64_t stood_still_ns, stood_still_at_mono_ns;
+    uint64_t feed_dropped_before, fusion_dropped_before;
+    int64_t feed_dropped_mono_ns, fusion_dropped_mono_ns;
+    struct uw_condition clock, disk, feed, fusion, load;
 };
 
 struct uw_engine {
@@ -100,7 +181,7 @@ struct uw_engine {
     struct uw_sigdb *db;
     struct uw_bus *bus;
     int n_receivers;
-    struct uw_engine_rx receivers[UW_RX_MAX];
+    struct uw_engine_rx *receivers[UW_RX_MAX];
     bool any_live;
     bool rx_started, finished;
     int64_t start_mono_ns;
@@ -114,10 +195,14 @@ struct uw_engine {
     struct uw_bus_item item;
     struct uw_diag receive_diag;
     int64_t time_ns; /* to which fusion has come */
-    uint64_t n_detections, n_late, n_refused;
+    uint64_t n_detections, n_late, n_refused, n_dropped;
     int64_t health_mono_ns, serve_mono_ns;
+    struct uw_coverage coverage;
+    struct uw_engine_system system;
 
     /* between the threads */
+    _Atomic int64_t fusion_pulse_ns, feed_pulse_ns; /* monotonic: signs of life */
+    _Atomic int64_t disk_free_bytes;                /* -1: not known */
     pthread_mutex_t mutex;
     pthread_cond_t cond;
     bool ready, done;
@@ -129,5 +214,16 @@ struct uw_engine {
 void uw_engine_fusion_main(void *engine);
 /* From the fusion thread, as often as it likes. */
 void uw_engine_health(struct uw_engine *engine, int64_t now_mono_ns);
+/* Real time as it was when the engine started and has gone on evenly since: the time of live
+ * receivers. */
+int64_t uw_engine_node_time(const struct uw_engine *engine, int64_t mono_ns);
+void uw_engine_system_init(struct uw_engine *engine);
+void uw_engine_system_step(struct uw_engine *engine, int64_t now_mono_ns);
+/* A condition of hysteresis becomes an alert, or its end. */
+void uw_engine_tell(struct uw_engine *engine, enum uw_condition_step step,
+                    const struct uw_fuse_condition *condition, const char *over_headline,
+                    const char *over_reason, int64_t time_ns);
+/* The alert about a receiver whose file cannot be read, at its place in the order. */
+int uw_engine_tell_failed(struct uw_engine *engine, const char *receiver, int64_t time_ns);
 
 #endif

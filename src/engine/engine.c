@@ -93,9 +93,28 @@ static int rank_of(const struct uw_engine_config *config, const char *name) {
     return rank;
 }
 
-static int add_receiver(struct uw_engine *engine, int i, struct uw_diag *diag) {
-    struct uw_engine_receiver *config = &engine->config.receivers[i];
-    struct uw_engine_rx *r = &engine->receivers[i];
+static struct uw_engine_rx *free_receiver(struct uw_engine_rx *r) {
+    if (!r)
+        return NULL;
+    uw_rx_free(r->rx);
+    free(r);
+    return NULL;
+}
+
+/* fusion would wait for the recording's old times, and hold back what the live ones hear */
+static int check_kind(struct uw_engine *engine, const struct uw_engine_rx *r,
+                      struct uw_diag *diag) {
+    if (engine->n_receivers > 0 && engine->any_live != r->info.live)
+        return uw_diag_add(
+            diag, "receiver %s: recordings and live receivers cannot be in one configuration",
+            r->name);
+    engine->any_live |= r->info.live;
+    return 0;
+}
+
+static int make_receiver(struct uw_engine *engine, const struct uw_engine_receiver *config,
+                         struct uw_diag *diag, struct uw_engine_rx **ret) {
+    struct uw_engine_rx *r = calloc(1, sizeof(*r));
     struct uw_rx_config rc = {
         .name = config->name,
         .db = engine->db,
@@ -107,32 +126,30 @@ static int add_receiver(struct uw_engine *engine, int i, struct uw_diag *diag) {
     };
     int error;
 
+    if (!r)
+        return uw_err(-ENOMEM);
+    r->config = *config;
+    r->config.source.path = r->config.path;
+    r->name = r->config.name;
+    r->rank = rank_of(&engine->config, r->name);
+    r->progress_ns = UW_TIME_NONE;
     if (engine->config.delay_seed)
-        rc.delay_seed = engine->config.delay_seed * 977 + (unsigned)i + 1;
-    config->source.path = config->path;
-    error = uw_source_open(&config->source, diag, &rc.source);
-    if (error)
+        rc.delay_seed = engine->config.delay_seed * 977 + (unsigned)r->rank + 1;
+    error = uw_source_open(&r->config.source, diag, &rc.source);
+    if (error) {
+        free(r);
         return error;
-    *r = (struct uw_engine_rx){
-        .name = config->name,
-        .info = *uw_source_info(rc.source),
-        .rank = rank_of(&engine->config, config->name),
-        .progress_ns = UW_TIME_NONE,
-        .silent_since_ns = UW_TIME_NONE,
-    };
-    /* fusion would wait for the recording's old times, and hold back what the live ones hear */
-    if (engine->n_receivers > 0 && engine->any_live != r->info.live)
-        error = uw_diag_add(
-            diag, "receiver %s: recordings and live receivers cannot be in one configuration",
-            config->name);
-    engine->any_live |= r->info.live;
+    }
+    r->info = *uw_source_info(rc.source);
+    error = check_kind(engine, r, diag);
     if (!error)
         error = uw_rx_new(&rc, &r->rx);
     if (error) {
         uw_source_close(rc.source);
+        free(r);
         return error;
     }
-    engine->n_receivers++;
+    *ret = r;
     return 0;
 }
 
@@ -182,8 +199,12 @@ static int make_parts(struct uw_engine *engine, struct uw_diag *diag) {
     if (r)
         return r;
     r = make_fuse(engine);
-    for (int i = 0; r == 0 && i < engine->config.n_receivers; i++)
-        r = add_receiver(engine, i, diag);
+    for (int i = 0; r == 0 && i < engine->config.n_receivers; i++) {
+        r = make_receiver(engine, &engine->config.receivers[i], diag, &engine->receivers[i]);
+        engine->n_receivers += r == 0;
+    }
+    if (r == 0)
+        uw_coverage_init(&engine->coverage, engine->db);
     return r;
 }
 
@@ -207,6 +228,7 @@ int uw_engine_new(const struct uw_engine_config *config, struct uw_diag *diag,
     engine->detection = detection;
     engine->userdata = userdata;
     engine->time_ns = UW_TIME_NONE;
+    engine->disk_free_bytes = -1;
     r = make_parts(engine, diag);
     if (r) {
         uw_engine_free(engine);
@@ -257,8 +279,11 @@ int uw_engine_start(struct uw_engine *engine, struct uw_diag *diag) {
     int r;
 
     engine->start_mono_ns = uw_clock_mono_ns();
-    for (int i = 0; i < engine->n_receivers; i++)
-        engine->receivers[i].heard_mono_ns = engine->start_mono_ns;
+    for (int i = 0; i < engine->n_receivers; i++) {
+        engine->receivers[i]->heard_mono_ns = engine->start_mono_ns;
+        engine->receivers[i]->begin_mono_ns = engine->start_mono_ns;
+    }
+    uw_engine_system_init(engine);
     r = uw_thread_start("uw-fusion", uw_engine_fusion_main, engine, &engine->thread);
     if (r)
         return r;
@@ -268,7 +293,7 @@ int uw_engine_start(struct uw_engine *engine, struct uw_diag *diag) {
         return copy_diag(r, &engine->thread_diag, diag);
     engine->rx_started = true;
     for (int i = 0; r == 0 && i < engine->n_receivers; i++)
-        r = uw_rx_start(engine->receivers[i].rx);
+        r = uw_rx_start(engine->receivers[i]->rx);
     return r;
 }
 
@@ -278,7 +303,7 @@ bool uw_engine_wait(struct uw_engine *engine, int timeout_ms) {
 
 void uw_engine_stop(struct uw_engine *engine) {
     for (int i = 0; i < engine->n_receivers; i++)
-        uw_rx_stop(engine->receivers[i].rx);
+        uw_rx_stop(engine->receivers[i]->rx);
 }
 
 static void sum_up(const struct uw_engine *engine, struct uw_engine_summary *s) {
@@ -293,8 +318,8 @@ static void sum_up(const struct uw_engine *engine, struct uw_engine_summary *s) 
         struct uw_rx_stats stats;
         double seconds;
 
-        uw_rx_stats(engine->receivers[i].rx, &stats);
-        seconds = (double)(stats.samples + stats.lost) / engine->receivers[i].info.rate_hz;
+        uw_rx_stats(engine->receivers[i]->rx, &stats);
+        seconds = (double)(stats.samples + stats.lost) / engine->receivers[i]->info.rate_hz;
         s->seconds = fmax(s->seconds, seconds);
         s->samples += stats.samples;
         s->dropped += stats.lost;
@@ -310,7 +335,7 @@ int uw_engine_finish(struct uw_engine *engine, struct uw_diag *diag,
     if (engine->thread_error)
         uw_engine_stop(engine);
     for (int i = 0; engine->rx_started && i < engine->n_receivers; i++) {
-        int error = uw_rx_join(engine->receivers[i].rx, diag);
+        int error = uw_rx_join(engine->receivers[i]->rx, diag);
         if (error && r == 0)
             r = error;
     }
@@ -336,7 +361,7 @@ struct uw_engine *uw_engine_free(struct uw_engine *engine) {
         uw_engine_finish(engine, NULL, NULL);
     }
     for (int i = 0; i < engine->n_receivers; i++)
-        uw_rx_free(engine->receivers[i].rx);
+        free_receiver(engine->receivers[i]);
     uw_fuse_free(engine->fuse);
     uw_bus_free(engine->bus);
     uw_sigdb_free(engine->db);
@@ -354,11 +379,11 @@ double uw_engine_fraction(const struct uw_engine *engine) {
     for (int i = 0; i < engine->n_receivers; i++) {
         struct uw_rx_stats stats;
 
-        if (engine->receivers[i].info.n_samples == 0)
+        if (engine->receivers[i]->info.n_samples == 0)
             return NAN;
-        uw_rx_stats(engine->receivers[i].rx, &stats);
+        uw_rx_stats(engine->receivers[i]->rx, &stats);
         done += (double)stats.samples;
-        total += (double)engine->receivers[i].info.n_samples;
+        total += (double)engine->receivers[i]->info.n_samples;
     }
     return total > 0 ? fmin(done / total, 1) : NAN;
 }

@@ -26,8 +26,8 @@
 
 static struct uw_engine_rx *find_receiver(struct uw_engine *engine, const char *name) {
     for (int i = 0; i < engine->n_receivers; i++)
-        if (strcmp(engine->receivers[i].name, name) == 0)
-            return &engine->receivers[i];
+        if (strcmp(engine->receivers[i]->name, name) == 0)
+            return engine->receivers[i];
     return NULL;
 }
 
@@ -95,7 +95,7 @@ static void find_stale(struct uw_engine *engine, int64_t now) {
     int64_t lag = (int64_t)(engine->config.lag_s * 1e9);
 
     for (int i = 0; i < engine->n_receivers; i++) {
-        struct uw_engine_rx *rx = &engine->receivers[i];
+        struct uw_engine_rx *rx = engine->receivers[i];
         if (rx->info.live && !rx->ended && now - rx->heard_mono_ns > lag)
             rx->stale = true;
     }
@@ -106,7 +106,7 @@ static int64_t horizon(const struct uw_engine *engine) {
     int64_t least = INT64_MAX;
 
     for (int i = 0; i < engine->n_receivers; i++) {
-        const struct uw_engine_rx *rx = &engine->receivers[i];
+        const struct uw_engine_rx *rx = engine->receivers[i];
         if (!rx->ended && !rx->stale && rx->progress_ns < least)
             least = rx->progress_ns;
     }
@@ -117,8 +117,8 @@ static int64_t furthest(const struct uw_engine *engine) {
     int64_t most = UW_TIME_NONE;
 
     for (int i = 0; i < engine->n_receivers; i++)
-        if (engine->receivers[i].progress_ns > most)
-            most = engine->receivers[i].progress_ns;
+        if (engine->receivers[i]->progress_ns > most)
+            most = engine->receivers[i]->progress_ns;
     return most;
 }
 
@@ -130,8 +130,8 @@ static int advance(struct uw_engine *engine, int64_t time_ns) {
 
 static const char *name_of_rank(const struct uw_engine *engine, int rank) {
     for (int i = 0; i < engine->n_receivers; i++)
-        if (engine->receivers[i].rank == rank)
-            return engine->receivers[i].name;
+        if (engine->receivers[i]->rank == rank)
+            return engine->receivers[i]->name;
     return "";
 }
 
@@ -141,8 +141,7 @@ static int use(struct uw_engine *engine, const struct uw_order_item *item) {
     if (r)
         return r;
     if (!item->detection)
-        return uw_fuse_receiver_state(engine->fuse, name_of_rank(engine, item->rank), UW_RX_LOST,
-                                      item->time_ns, "Reading its samples has failed.");
+        return uw_engine_tell_failed(engine, name_of_rank(engine, item->rank), item->time_ns);
     engine->n_detections++;
     if (engine->detection)
         engine->detection(engine->userdata, item->detection);
@@ -169,7 +168,7 @@ static int release(struct uw_engine *engine) {
 
 static bool all_ended(const struct uw_engine *engine) {
     for (int i = 0; i < engine->n_receivers; i++)
-        if (!engine->receivers[i].ended)
+        if (!engine->receivers[i]->ended)
             return false;
     return true;
 }
@@ -184,6 +183,7 @@ static void by_the_clock(struct uw_engine *engine) {
     if (now - engine->serve_mono_ns < POLL_NS)
         return;
     engine->serve_mono_ns = now;
+    atomic_store_explicit(&engine->fusion_pulse_ns, now, memory_order_relaxed);
     find_stale(engine, now);
     uw_engine_health(engine, now);
     if (engine->publisher.feed)

@@ -162,6 +162,23 @@ void uw_publish_health(struct uw_publisher *p, const struct uw_health *h) {
     finish(p, UW_MSG_HEALTH, "", false, topic, json);
 }
 
+void uw_publish_audit(struct uw_publisher *p, const struct uw_audit *a) {
+    struct uw_audit copy = *a;
+    char topic[UW_TOPIC_LEN];
+    char *json;
+    int r;
+
+    copy.head.seq = ++p->seq[UW_MSG_AUDIT];
+    r = uw_audit_encode(&copy, &json);
+    if (r) {
+        note_error(p, r);
+        return;
+    }
+    uw_msg_topic(UW_MSG_AUDIT, &copy.head, "", topic);
+    send(p, UW_MSG_AUDIT, topic, json);
+    free(json);
+}
+
 /* The newest that is older than `seq`. */
 static const struct uw_cached *newest_below(const struct uw_publisher *p, enum uw_msg_type type,
                                             uint64_t seq) {

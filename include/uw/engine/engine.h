@@ -36,6 +36,16 @@ struct uw_engine_receiver {
     struct uw_source_params source; /* .path is set from path by the engine */
 };
 
+/* When the state of the system itself is worth an alert. Times are of the wall clock. */
+struct uw_engine_health_config {
+    double silent_s;        /* a live receiver without samples for this long is lost */
+    double degraded_s;      /* one that hears less than it should, for this long: an alert */
+    double clear_s;         /* what was lost must be well for this long to be told so */
+    double blind_s;         /* a band that nobody listens to for this long: an alert */
+    double clock_step_s;    /* a jump of the computer's clock by more than this: an alert */
+    double disk_free_bytes; /* less than this in state_directory: an alert */
+};
+
 struct uw_engine_config {
     char site[UW_NAME_LEN];
     char node[UW_NAME_LEN];
@@ -52,9 +62,11 @@ struct uw_engine_config {
     double lag_s;  /* live receivers are waited for this long */
     int log_level; /* enum uw_log_level; for the program, which sets it */
     struct uw_fuse_config fuse;
-    bool below_noise;     /* look for LoRa links below the noise, too */
-    size_t block_samples; /* tests */
-    unsigned delay_seed;  /* tests */
+    struct uw_engine_health_config health;
+    char state_dir[UW_PATH_LEN]; /* what is kept; "": nothing is */
+    bool below_noise;            /* look for LoRa links below the noise, too */
+    size_t block_samples;        /* tests */
+    unsigned delay_seed;         /* tests */
 };
 
 struct uw_engine_summary {

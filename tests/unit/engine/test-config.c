@@ -71,6 +71,7 @@ static void assert_defaults(const struct uw_engine_config *a) {
     assert_true(a->fuse.clear_s == d.fuse.clear_s);
     assert_true(a->fuse.update_s == d.fuse.update_s);
     assert_int_equal(a->fuse.max_tracks, d.fuse.max_tracks);
+    assert_memory_equal(&a->health, &d.health, sizeof(d.health));
 }
 
 static void test_shipped_file_shows_the_defaults(void **state) {
@@ -100,7 +101,10 @@ static void test_every_key(void **state) {
         "bus: { endpoint = \"ipc:///run/x\"; };\n"
         "feed: { enabled = false; endpoint = \"tcp://127.0.0.1:1\"; };\n"
         "alerts: { false_alerts_per_hour = 1.0; trials_per_hour = 100.0; coast_s = 4.0;\n"
-        "  clear_s = 20.0; update_s = 2.0; max_tracks = 7; };\n";
+        "  clear_s = 20.0; update_s = 2.0; max_tracks = 7; };\n"
+        "state_directory = \"state\";\n"
+        "health: { silent_s = 0.5; degraded_s = 1.0; clear_s = 0.0; blind_s = 60.0;\n"
+        "  clock_step_s = 1.0; disk_free_bytes = 1.0e9; };\n";
     struct uw_engine_config c;
     struct uw_diag diag;
 
@@ -130,6 +134,10 @@ static void test_every_key(void **state) {
     assert_true(c.fuse.false_alerts_per_hour == 1);
     assert_true(c.fuse.clear_s == 20);
     assert_int_equal(c.fuse.max_tracks, 7);
+    assert_string_equal(c.state_dir, "state");
+    assert_true(c.health.silent_s == 0.5 && c.health.degraded_s == 1 && c.health.clear_s == 0);
+    assert_true(c.health.blind_s == 60 && c.health.clock_step_s == 1);
+    assert_true(c.health.disk_free_bytes == 1e9);
 }
 
 #define RX "name = \"a\"; type = \"file\"; path = \"x\";"
@@ -157,6 +165,8 @@ static void test_mistakes(void **state) {
         {"alerts: { false_alerts_per_hour = 0.0; };", "false_alerts_per_hour"},
         {"alerts: { coast_s = 20.0; };", "clear_s"},
         {"alerts: { max_tracks = 0; };", "max_tracks"},
+        {"health: { silent_s = 0.1; };", "silent_s"},
+        {"health: { quiet_s = 1.0; };", "quiet_s"},
         {"alerts: { trials_per_hour = 1.0; false_alerts_per_hour = 2.0; };", "less than"},
         {"site = ", "uw-test-config.conf:1"},
     };
