@@ -100,6 +100,7 @@ struct emitter {
     bool was_alertable;
     bool never_hops;
     double first_start, last_start, last_stop; /* samples */
+    double run_start;                          /* of the packets since its last long silence */
     double reported;                           /* sample of the last finding */
     double snr_db, power_dbfs, offset_hz, bandwidth_hz, airtime_s;
     struct uw_packet first_packet;
@@ -135,10 +136,9 @@ double uw_link_judge_dwell(struct emitter *e);
 /* What it says of the air rates that the packet in the next slot has the waveform of the one
  * before, or has not. */
 void uw_link_judge_repeat(struct emitter *e, bool same_dwell, bool same);
-/* The receiver lost samples, or moved to the configuration's centre: slots up to slot_before were
- * listened to where it was, those from slot_after on are where it is now. */
-void uw_link_judge_move(struct emitter *e, const struct uw_detector_config *config,
-                        double slot_before, double slot_after);
+/* What uw_links_gap() means for one emitter. */
+void uw_link_move(struct emitter *e, const struct uw_detector_config *config, uint64_t sample,
+                  uint64_t n, double shift_hz);
 /* Evidence of a new dwell at this carrier offset: fit to the channel plans. Returns nats. */
 double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config *config,
                              double offset_hz, double error_hz);
@@ -146,6 +146,9 @@ double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config 
 const struct uw_sig_variant *uw_link_variant(const struct emitter *e, bool best);
 const struct uw_sig_domain *uw_link_domain(const struct emitter *e,
                                            const struct uw_detector_config *config);
+/* Whether `e`, about which little is known, could be what is known of `old`: air rate, plan and the
+ * crystals' common offset. */
+bool uw_link_agrees(const struct emitter *old, const struct emitter *e);
 /* Share of its hops that the likeliest plan makes inside the receiver's band, and its number of
  * channels. */
 double uw_link_share(const struct emitter *e, const struct uw_detector_config *config,

@@ -32,8 +32,9 @@
 #define CRYSTALS_SIGMA   40e-6
 #define GRID_SIGMA_HZ                                                                              \
     6e3 /* of one dwell's carrier: also the other end of the link, with its own crystal */
-#define GRID_LIMIT_HZ 30e3
-#define AIRTIME_SHARE 0.02 /* the firmware's table against the formula */
+#define GRID_LIMIT_HZ  30e3
+#define SAME_OFFSET_HZ 1e3  /* of one end, found again by the same receiver */
+#define AIRTIME_SHARE  0.02 /* the firmware's table against the formula */
 
 bool uw_link_modulation_fits(const struct uw_signature *s, const struct uw_sig_variant *v,
                              const struct uw_packet *p) {
@@ -110,20 +111,40 @@ void uw_link_judge_begin(struct emitter *e, const struct uw_detector_config *con
     }
 }
 
-void uw_link_judge_move(struct emitter *e, const struct uw_detector_config *config,
-                        double slot_before, double slot_after) {
-    for (int i = 0; i < e->signature->n_domains; ++i) {
-        struct domain_score *score = &e->domains[i];
+/* Slots up to slot_before were listened to where the receiver was, those from slot_after on are
+ * where it is now. */
+static void move_plan(struct domain_score *score, const struct uw_sig_domain *d,
+                      const struct uw_detector_config *config, double bandwidth_hz,
+                      double slot_before, double slot_after) {
+    score->heard_slots += score->visible * fmax(slot_before - score->listening_since, 0.0);
+    score->listening_since = slot_after;
+    if (score->possible)
+        score->visible = count_visible(d, config, bandwidth_hz);
+    if (score->visible > score->most_visible)
+        score->most_visible = score->visible;
+}
 
-        score->heard_slots += score->visible * fmax(slot_before - score->listening_since, 0.0);
-        score->listening_since = slot_after;
-        if (!score->possible)
-            continue;
-        score->visible =
-            count_visible(&e->signature->domains[i], config, e->first_packet.bandwidth_hz);
-        if (score->visible > score->most_visible)
-            score->most_visible = score->visible;
+void uw_link_move(struct emitter *e, const struct uw_detector_config *config, uint64_t sample,
+                  uint64_t n, double shift_hz) {
+    double slot = uw_link_slot(e, config->rate_hz);
+    double after = ((double)sample - e->reference) / slot + (double)e->reference_slot;
+    double before = after - (double)n / slot;
+
+    for (int i = 0; i < e->signature->n_domains; ++i)
+        move_plan(&e->domains[i], &e->signature->domains[i], config, e->first_packet.bandwidth_hz,
+                  before, after);
+    /* a shorter gap spoils a packet as a collision does: that is allowed for */
+    if (shift_hz != 0.0 || after - before > 0.5) {
+        e->dwell_cut = true;
+        e->blind_slot = (int64_t)ceil(after);
     }
+    e->silent_from =
+        shift_hz != 0.0 ? (double)sample : fmax(e->last_start, e->silent_from) + (double)n;
+    e->dwell_offset_hz -= shift_hz;
+    e->offset_hz -= shift_hz;
+    e->first_packet.offset_hz -= shift_hz;
+    for (int c = 0; c < e->n_channels; ++c)
+        e->channels_hz[c] -= shift_hz;
 }
 
 /* Slots between two packets of the variant. */
@@ -377,6 +398,16 @@ const struct uw_sig_domain *uw_link_domain(const struct emitter *e,
     if (i == LINK_NONE || margin < DECIDED || e->domains[i].dwells < 2)
         return NULL;
     return &e->signature->domains[i];
+}
+
+bool uw_link_agrees(const struct emitter *old, const struct emitter *e) {
+    const struct uw_sig_variant *v = uw_link_variant(old, true);
+    double margin;
+    int i = best_domain(old, &margin);
+
+    return v && i != LINK_NONE && e->variants[v - old->signature->variants].possible &&
+           e->domains[i].possible && e->domains[i].dwells > 0 &&
+           fabs(e->domains[i].offset_hz - old->domains[i].offset_hz) <= SAME_OFFSET_HZ;
 }
 
 double uw_link_share(const struct emitter *e, const struct uw_detector_config *config,

@@ -33,6 +33,8 @@
 #define KNOWN_LLR        4.0 /* nats before an emitter is spoken of */
 #define WEAK_KNOWN_LLR   12.0
 #define SAME_CHANNEL_HZ  60e3 /* both ends of a link, each with its own crystal */
+#define SAME_OFFSET_HZ   1e3  /* ... one end, found again by the same receiver */
+#define RUN_S            1.0
 #define STRETCHES_MAX    64
 #define WEAK_PD          0.4 /* a weak link's packet is heard by its preamble */
 #define WEAK_NATS_MAX    5.0
@@ -203,6 +205,8 @@ static void join(struct uw_links *links, struct emitter *e, const struct uw_pack
     struct uw_packet p = *packet;
 
     p.start = fit->start;
+    if (p.start - e->last_start > RUN_S * links->env.config->rate_hz)
+        e->run_start = p.start;
     if (p.weak)
         add_nats(e, silence_nats(links, e, p.start));
     add_nats(e, packet_nats(links, e, &p, fit));
@@ -252,6 +256,7 @@ static void begin(struct uw_links *links, const struct uw_signature *s, double p
     e->blind_slot = INT64_MIN / 2; /* the first dwell is not judged by its length anyway */
     e->first_start = p->start;
     e->reported = p->start;
+    e->run_start = p->start;
     e->first_packet = *p;
     e->n_packets = 1;
     e->airtime_s = NAN;
@@ -306,10 +311,37 @@ static bool is_alertable(const struct uw_links *links, const struct emitter *e) 
     return v->packets_per_hop == 1 || e->n_packets >= e->n_dwells + MIN_DWELLS;
 }
 
+/*
+ * The link that this emitter takes up again: samples that were lost without a word (a recording
+ * does not tell) move all packets behind them off their lattice, and the link is found anew. Same
+ * rate, plan and carrier, and not one packet of the old one since the new one's begin (a stray that
+ * happened to fit apart): two links whose crystals agree by chance would have to take turns. The
+ * old one is forgotten.
+ */
+static uint64_t taken_up(struct uw_links *links, struct emitter *e) {
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        struct emitter *old = &links->emitters[i];
+
+        if (!old->used || old->number == 0 || old->signature != e->signature ||
+            old->last_stop > e->run_start || old->n_dwells < MIN_DWELLS ||
+            old->first_packet.down != e->first_packet.down || !uw_link_agrees(old, e))
+            continue;
+        e->reported = fmax(e->reported, old->last_stop);
+        old->used = false;
+        return old->number;
+    }
+    return 0;
+}
+
 static void report(struct uw_links *links, struct emitter *e) {
     const struct uw_sig_variant *likely = uw_link_variant(e, true);
     const struct uw_sig_variant *variant = uw_link_variant(e, false);
     const struct uw_sig_domain *domain = uw_link_domain(e, links->env.config);
+
+    if (e->number == 0)
+        e->number = taken_up(links, e);
+    if (e->number == 0)
+        e->number = 2 * ++links->next_number; /* odd numbers are background */
     bool alertable = is_alertable(links, e);
     struct uw_finding f = {
         .signature = e->signature,
@@ -335,8 +367,6 @@ static void report(struct uw_links *links, struct emitter *e) {
         .alertable = alertable,
     };
 
-    if (e->number == 0)
-        e->number = 2 * ++links->next_number; /* odd numbers are background */
     f.emitter = e->number;
     f.grid_error_hz = uw_link_grid_error(e, &f.offset_hz);
     e->new_llr = 0.0;
@@ -501,46 +531,12 @@ void uw_links_progress(struct uw_links *links, uint64_t sample) {
     }
 }
 
-/* A packet or more of it was not heard. */
-static void blind(struct emitter *e, double slot_after) {
-    e->dwell_cut = true;
-    e->blind_slot = (int64_t)ceil(slot_after);
-}
-
-static void move_carriers(struct uw_links *links, double shift_hz) {
+void uw_links_gap(struct uw_links *links, uint64_t sample, uint64_t n, double shift_hz) {
     for (size_t i = 0; i < STRETCHES_MAX; ++i)
         links->stretches[i].offset_hz -= shift_hz;
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
-        struct emitter *e = &links->emitters[i];
-
-        e->dwell_offset_hz -= shift_hz;
-        e->offset_hz -= shift_hz;
-        e->first_packet.offset_hz -= shift_hz;
-        for (int c = 0; c < e->n_channels; ++c)
-            e->channels_hz[c] -= shift_hz;
-    }
-}
-
-void uw_links_gap(struct uw_links *links, uint64_t sample, uint64_t n, double shift_hz) {
-    double rate = links->env.config->rate_hz;
-
-    if (shift_hz != 0.0)
-        move_carriers(links, shift_hz);
-    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
-        struct emitter *e = &links->emitters[i];
-        double slot, before, after;
-
-        if (!e->used)
-            continue;
-        slot = uw_link_slot(e, rate);
-        after = ((double)sample - e->reference) / slot + (double)e->reference_slot;
-        before = after - (double)n / slot;
-        uw_link_judge_move(e, links->env.config, before, after);
-        /* a shorter gap spoils a packet as a collision does: that is allowed for */
-        if (shift_hz != 0.0 || after - before > 0.5)
-            blind(e, after);
-        e->silent_from =
-            shift_hz != 0.0 ? (double)sample : fmax(e->last_start, e->silent_from) + (double)n;
+        if (links->emitters[i].used)
+            uw_link_move(&links->emitters[i], links->env.config, sample, n, shift_hz);
     }
 }
 

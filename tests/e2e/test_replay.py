@@ -175,3 +175,15 @@ def test_pictures_of_nowhere(sample, tmp_path):
     for option in "--annotate", "--spectrogram":
         done = uw.run("replay", sample, option, tmp_path / "no" / "where.png", status=1)
         assert b"where" in done.stderr
+
+
+def test_silent_loss_at_one_of_two_receivers(tmp_path):
+    """The shipped scenario: one receiver's samples are missing without a word, the other hears on."""
+    scenario = uw.SOURCE / "config" / "scenarios" / "two-receivers.conf"
+    uw.run("synth", scenario, "-o", tmp_path / "site")
+    messages, summary = uw.replay("north=" + str(tmp_path / "site-north.sigmf-meta"),
+                                  "south=" + str(tmp_path / "site-south.sigmf-meta"))
+    assert summary["alerts"] == 1
+    links = [t for t in uw.of_type(messages, "track") if t["family"] == "expresslrs"]
+    assert {t["track"] for t in links} == {uw.raised(messages)[0]["track"]}
+    assert links[-1]["receivers"] == ["north", "south"]
