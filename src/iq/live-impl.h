@@ -11,7 +11,8 @@
  *
  *   stream thread      driver->stream(): bytes -> uw_live_give(): a copy into a free buffer
  *        | full ring          ^ free ring
- *   reader (caller)    uw_live_read(): counts by the clock, cuts at retunes, measures, gives out
+ *   reader (caller)    uw_live_read(): counts by the clock and cuts at retunes (stream-impl.h: a
+ *                      struct uw_stream does both, ready and tested), measures, gives out
  *        | atomics            ^ settings ring
  *   supervisor         opens, starts, sets, watches, closes, waits, opens again; writes the health
  *
