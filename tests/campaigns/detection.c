@@ -165,7 +165,8 @@ static double number(double x) {
 }
 
 /* "right": it names the family of what is on the air. "evidence": nats, SNR, bursts, dwells,
- * channels, channels that are visible, grid error and offset in Hz; -1: not known. */
+ * channels, channels that are visible, grid error and offset in Hz, hop interval, age of the track
+ * in s; -1: not known. */
 static void print_alerts(const struct field_setting *s, const char *family, double start_s) {
     uint64_t n = s->n_alerts < FIELD_LIST_MAX ? s->n_alerts : FIELD_LIST_MAX;
 
@@ -178,10 +179,11 @@ static void print_alerts(const struct field_setting *s, const char *family, doub
                "\"domain\":\"%s\",\"right\":%s,",
                i ? "," : "", a->time_s - start_s, a->confidence, a->family, a->variant, a->domain,
                right ? "true" : "false");
-        printf("\"evidence\":[%.2f,%.1f,%lld,%lld,%lld,%lld,%.0f,%.0f]}", number(a->llr),
+        printf("\"evidence\":[%.2f,%.1f,%lld,%lld,%lld,%lld,%.0f,%.0f,%.4f,%.3f]}", number(a->llr),
                number(a->snr_db), (long long)a->evidence.bursts, (long long)a->evidence.dwells,
                (long long)a->evidence.channels, (long long)a->evidence.channels_visible,
-               number(a->evidence.grid_error_hz), number(a->evidence.offset_hz));
+               number(a->evidence.grid_error_hz), number(a->evidence.offset_hz),
+               number(a->evidence.hop_interval_s), number(a->age_s));
     }
     printf("],");
 }

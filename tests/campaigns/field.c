@@ -118,14 +118,17 @@ static void on_alert(void *userdata, const struct uw_alert *a) {
     alert = &s->alerts[s->n_alerts - 1];
     alert->time_s = seconds_of(a->head.time_ns);
     alert->confidence = a->confidence;
-    alert->llr = alert->snr_db = NAN;
+    alert->llr = alert->snr_db = alert->age_s = NAN;
     if (s->now) {
         alert->evidence = s->now->evidence;
         alert->snr_db = s->now->snr_db;
     }
-    for (uint64_t i = 0; i < s->n_tracks && i < FIELD_LIST_MAX; ++i)
-        if (strcmp(s->tracks[i].track, a->track) == 0)
-            alert->llr = s->tracks[i].llr;
+    for (uint64_t i = 0; i < s->n_tracks && i < FIELD_LIST_MAX; ++i) {
+        if (strcmp(s->tracks[i].track, a->track) != 0)
+            continue;
+        alert->llr = s->tracks[i].llr;
+        alert->age_s = alert->time_s - s->tracks[i].first_s;
+    }
     uw_str_copy(alert->track, sizeof(alert->track), a->track);
     uw_str_copy(alert->family, sizeof(alert->family), a->family);
     uw_str_copy(alert->variant, sizeof(alert->variant), a->variant);

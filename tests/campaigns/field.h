@@ -37,7 +37,7 @@ struct field_truth {
 
 /* With what the alert rested on: the detection that raised it. */
 struct field_alert {
-    double time_s, confidence, llr;
+    double time_s, confidence, llr, age_s; /* age: of its track */
     struct uw_evidence evidence;
     double snr_db;
     char track[UW_ID_LEN];

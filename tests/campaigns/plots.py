@@ -19,7 +19,8 @@ OUTCOMES = {"right": "#2ca02c", "missed": "#7f7f7f", "merged": "#1f77b4", "doubl
 
 def save(fig, path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    fig.tight_layout(rect=(0, 0.05 if fig.legends else 0, 1, 1))
+    room = 0.55 / fig.get_figheight() if fig.legends else 0
+    fig.tight_layout(rect=(0, room, 1, 1))
     fig.savefig(path, dpi=100, metadata={"Software": None})
     plt.close(fig)
     print(f"plot: {path}", file=sys.stderr)
@@ -35,13 +36,14 @@ def grid_of(n, width=5.6, height=3.6):
     return fig, list(axes.flat[:n])
 
 
-def legend_below(fig, axes):
+def legend_below(fig, axes, columns=5):
     """One legend of all that any of them shows."""
     found = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels()):
             found.setdefault(label, handle)
-    fig.legend(found.values(), found.keys(), fontsize=8, loc="lower center", ncols=5)
+    fig.legend(found.values(), found.keys(), fontsize=8, loc="lower center",
+               ncols=columns)
 
 
 def pd_curves(plan, curves, path):
@@ -71,7 +73,7 @@ def pd_curves(plan, curves, path):
         ax.set_xlabel("SNR in the signal's bandwidth, dB")
         ax.set_ylabel("alert in time, %")
         ax.grid(alpha=0.3)
-    legend_below(fig, axes)
+    legend_below(fig, axes, 5 if len(axes) > 1 else 2)
     fig.suptitle(f"Detection of ExpressLRS in {plan}")
     save(fig, path)
 
@@ -95,7 +97,7 @@ def alert_times(plan, curves, path):
         ax.set_xlabel("SNR in the signal's bandwidth, dB")
         ax.set_ylabel("start to alert, s")
         ax.grid(alpha=0.3)
-    legend_below(fig, axes)
+    legend_below(fig, axes, 5 if len(axes) > 1 else 2)
     fig.suptitle(f"Time to alert in {plan} (of those in time; points with 5 or more)")
     save(fig, path)
 

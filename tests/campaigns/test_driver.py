@@ -11,6 +11,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import bounds  # noqa: E402
 import detection  # noqa: E402
+import report  # noqa: E402
 
 
 def test_detection_of_known_cases():
@@ -42,6 +43,7 @@ def test_intervals():
     assert abs(low - 0.2553) < 5e-5 and abs(high - 0.3662) < 5e-5
     assert abs(bounds.poisson_upper(0) - 2.9957) < 1e-4
     assert abs(bounds.poisson_upper(4) - 9.1535) < 1e-4
+    assert bounds.poisson_lower(0) == 0 and abs(bounds.poisson_lower(4) - 1.0899) < 1e-4  # Garwood
 
 
 def test_chunks():
@@ -77,6 +79,36 @@ def test_points_are_spent_where_a_curve_bends():
     assert sorted(detection.spread_out(list(range(-15, 51)))) == list(range(-15, 51))
 
 
+def track(votes, aside=None, strangers=0, alerts=1):
+    return {"votes": votes, "aside": aside or [0] * len(votes), "strangers": strangers,
+            "alerts": alerts, "confirmed": alerts > 0}
+
+
+def test_what_became_of_links():
+    def of(n, *tracks):
+        return report.outcome({"n": n, "alerts": sum(t["alerts"] for t in tracks),
+                               "tracks": list(tracks)})
+    first, second = track([9, 1]), track([0, 8], [1, 0], 2)
+    assert of(2, first, second) == "right"
+    assert of(2, first, second, track([0, 3], alerts=0)) == "right"
+    assert of(2, first) == "missed"
+    assert of(2, first, track([3, 0])) == "missed"
+    assert of(2, track([9, 5])) == "merged"
+    assert of(2, first, second, track([2, 0])) == "doubled"
+    assert of(2, first, second, track([1, 0], [7, 0])) == "aside"
+    assert of(2, first, second, track([0, 0], [1, 0], 6)) == "ghost"
+    assert of(2, first, {**second, "alerts": 2}) == "ghost"
+
+
+def test_curves():
+    rows = [{"snr_db": 0, "pd": 1.0}, {"snr_db": -1, "pd": 0.95}, {"snr_db": -2, "pd": 0.45}]
+    assert abs(report.crossing(rows, 0.9, "pd") + 1.1) < 1e-9
+    assert report.crossing(rows, 0.2, "pd") is None
+    assert report.ranges([-3, -2, 5]) == "-3 … -2, +5"
+    assert abs(report.quantile([1, 2, 3, 4], 0.5) - 2.5) < 1e-9
+    assert report.is_hopper("rc-250k-sf6") and not report.is_hopper("polled-sf7-500")
+
+
 def test_goes_on_after_a_stop(directory):
     worker = directory / "worker"
     worker.write_text("one")
@@ -105,5 +137,7 @@ if __name__ == "__main__":
     test_intervals()
     test_chunks()
     test_points_are_spent_where_a_curve_bends()
+    test_what_became_of_links()
+    test_curves()
     with tempfile.TemporaryDirectory() as name:
         test_goes_on_after_a_stop(pathlib.Path(name))
