@@ -38,6 +38,12 @@ struct uw_order_item {
     struct uw_detection *detection; /* owned; NULL: the receiver has failed here */
 };
 
+/* Live receivers are waited for lag_s; whoever sends a flood meanwhile does not get more room than
+ * this (about 1 KiB each): the earliest are then used before their turn, and counted. */
+#define UW_ORDER_MAX 65536
+/* Files are waited for without limit, but none runs further ahead of the slowest than this. */
+#define UW_TURN_S 10
+
 struct uw_order {
     struct uw_order_item *items;
     size_t n, n_room;
@@ -141,6 +147,7 @@ void uw_coverage_update(struct uw_coverage *c, const struct uw_listener *listene
 /* --- one receiver as fusion and health see it --- */
 
 struct uw_engine_rx {
+    struct uw_engine *engine;
     struct uw_engine_receiver config; /* its own copy */
     const char *name;                 /* in it */
     struct uw_rx *rx;
@@ -168,8 +175,8 @@ struct uw_engine_system {
     int64_t anchor_real_ns, anchor_mono_ns; /* the node's time goes on evenly from here */
     int64_t loop_mono_ns;                   /* of fusion's latest round */
     int64_t stood_still_ns, stood_still_at_mono_ns;
-    uint64_t feed_dropped_before, fusion_dropped_before;
-    int64_t feed_dropped_mono_ns, fusion_dropped_mono_ns;
+    uint64_t feed_dropped_before, fusion_early_before;
+    int64_t feed_dropped_mono_ns, fusion_early_mono_ns;
     struct uw_condition clock, disk, feed, fusion, load;
 };
 
@@ -195,7 +202,7 @@ struct uw_engine {
     struct uw_bus_item item;
     struct uw_diag receive_diag;
     int64_t time_ns; /* to which fusion has come */
-    uint64_t n_detections, n_late, n_refused, n_dropped;
+    uint64_t n_detections, n_late, n_refused, n_early;
     int64_t health_mono_ns, serve_mono_ns;
     struct uw_coverage coverage;
     struct uw_engine_system system;
@@ -206,12 +213,17 @@ struct uw_engine {
     pthread_mutex_t mutex;
     pthread_cond_t cond;
     bool ready, done;
+    int64_t turn_ns;  /* time_ns as files' producers know it; UW_TIME_NONE: not yet */
+    bool turn_is_off; /* nobody is held back any more */
+    pthread_cond_t turn_cond;
     int thread_error;
     struct uw_diag thread_diag;
     char feed_endpoint[UW_PATH_LEN];
 };
 
 void uw_engine_fusion_main(void *engine);
+/* For uw_rx_config.wait_turn; userdata is the struct uw_engine_rx. */
+void uw_engine_wait_turn(void *rx, int64_t time_ns);
 /* From the fusion thread, as often as it likes. */
 void uw_engine_health(struct uw_engine *engine, int64_t now_mono_ns);
 /* Real time as it was when the engine started and has gone on evenly since: the time of live

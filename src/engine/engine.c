@@ -128,6 +128,9 @@ static int make_receiver(struct uw_engine *engine, const struct uw_engine_receiv
 
     if (!r)
         return uw_err(-ENOMEM);
+    rc.wait_turn = uw_engine_wait_turn;
+    rc.userdata = r;
+    r->engine = engine;
     r->config = *config;
     r->config.source.path = r->config.path;
     r->name = r->config.name;
@@ -221,6 +224,7 @@ int uw_engine_new(const struct uw_engine_config *config, struct uw_diag *diag,
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&engine->cond, &attr);
+    pthread_cond_init(&engine->turn_cond, NULL);
     pthread_condattr_destroy(&attr);
     engine->config = *config;
     engine->publisher.message = message;
@@ -228,6 +232,7 @@ int uw_engine_new(const struct uw_engine_config *config, struct uw_diag *diag,
     engine->detection = detection;
     engine->userdata = userdata;
     engine->time_ns = UW_TIME_NONE;
+    engine->turn_ns = UW_TIME_NONE;
     engine->disk_free_bytes = -1;
     r = make_parts(engine, diag);
     if (r) {
@@ -368,6 +373,7 @@ struct uw_engine *uw_engine_free(struct uw_engine *engine) {
     uw_order_deinit(&engine->order);
     uw_publisher_deinit(&engine->publisher);
     pthread_cond_destroy(&engine->cond);
+    pthread_cond_destroy(&engine->turn_cond);
     pthread_mutex_destroy(&engine->mutex);
     free(engine);
     return NULL;

@@ -149,12 +149,46 @@ static int use(struct uw_engine *engine, const struct uw_order_item *item) {
     return uw_fuse_detection(engine->fuse, item->detection);
 }
 
+void uw_engine_wait_turn(void *userdata, int64_t time_ns) {
+    struct uw_engine_rx *rx = userdata;
+    struct uw_engine *engine = rx->engine;
+
+    pthread_mutex_lock(&engine->mutex);
+    for (;;) {
+        int64_t turn = engine->turn_ns == UW_TIME_NONE ? rx->info.start_ns : engine->turn_ns;
+        if (engine->turn_is_off || time_ns - turn <= UW_TURN_S * UW_NS_PER_S)
+            break;
+        pthread_cond_wait(&engine->turn_cond, &engine->mutex);
+    }
+    pthread_mutex_unlock(&engine->mutex);
+}
+
+/* The slowest file has come here: the others may go on. */
+static void move_turn(struct uw_engine *engine, bool off) {
+    pthread_mutex_lock(&engine->mutex);
+    engine->turn_ns = engine->time_ns;
+    engine->turn_is_off |= off;
+    pthread_cond_broadcast(&engine->turn_cond);
+    pthread_mutex_unlock(&engine->mutex);
+}
+
+/* Only with live receivers: files are held back at their end. */
+static bool is_too_much(struct uw_engine *engine) {
+    if (!engine->any_live || engine->order.n <= UW_ORDER_MAX)
+        return false;
+    if (engine->n_early++ == 0)
+        uw_log_kv(UW_LOG_WARNING, "fusion", "records are used before their turn: too many wait",
+                  uw_log_i("waiting", engine->order.n));
+    return true;
+}
+
 static int release(struct uw_engine *engine) {
     int64_t until = horizon(engine);
     const struct uw_order_item *first;
     int r = 0;
 
-    while (r == 0 && (first = uw_order_first(&engine->order)) && first->time_ns < until) {
+    while (r == 0 && (first = uw_order_first(&engine->order)) &&
+           (first->time_ns < until || is_too_much(engine))) {
         struct uw_order_item item = uw_order_pop(&engine->order);
         r = use(engine, &item);
         free(item.detection);
@@ -163,6 +197,8 @@ static int release(struct uw_engine *engine) {
         until = furthest(engine);
     if (r == 0 && until != UW_TIME_NONE)
         r = advance(engine, until);
+    if (!engine->any_live && engine->time_ns != UW_TIME_NONE)
+        move_turn(engine, false);
     return r ? r : engine->publisher.error;
 }
 
@@ -247,9 +283,11 @@ void uw_engine_fusion_main(void *userdata) {
         tell(engine, false, 0);
         r = run(engine);
     }
-    /* producers that wait for room must not wait for ever */
-    if (r)
+    /* producers that wait for room or their turn must not wait for ever */
+    if (r) {
         uw_bus_shutdown(engine->bus);
+        move_turn(engine, true);
+    }
     engine->receiver = uw_bus_receiver_free(engine->receiver);
     engine->publisher.feed = uw_feed_free(engine->publisher.feed, FEED_LINGER_MS);
     tell(engine, true, r);

@@ -314,7 +314,7 @@ static void publish(struct uw_engine *engine, int64_t now, int64_t time_ns) {
         h.receivers[i] = engine->receivers[i]->health;
     fill_blind(engine, &h);
     h.queue_fusion = (int64_t)engine->order.n;
-    h.queue_fusion_dropped = (int64_t)engine->n_dropped;
+    h.queue_fusion_early = (int64_t)engine->n_early;
     h.queue_fusion_late = (int64_t)engine->n_late;
     h.queue_feed_dropped = (int64_t)uw_feed_dropped(engine->publisher.feed);
     h.disk_free_bytes = atomic_load_explicit(&engine->disk_free_bytes, memory_order_relaxed);

@@ -106,8 +106,7 @@ static void watch_feed(struct uw_engine *engine, int64_t now) {
 
 static void watch_fusion(struct uw_engine *engine, int64_t now) {
     struct uw_engine_system *s = &engine->system;
-    bool dropped =
-        grows(engine->n_dropped, &s->fusion_dropped_before, &s->fusion_dropped_mono_ns, now);
+    bool dropped = grows(engine->n_early, &s->fusion_early_before, &s->fusion_early_mono_ns, now);
     struct uw_words w = {.headline = "Alerts were held up in this computer"};
 
     if (now - s->loop_mono_ns > STOOD_STILL_NS) {

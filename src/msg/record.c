@@ -90,7 +90,7 @@ void uw_alert_init(struct uw_alert *a) {
 void uw_health_init(struct uw_health *h) {
     *h = (struct uw_health){
         .queue_fusion = -1,
-        .queue_fusion_dropped = -1,
+        .queue_fusion_early = -1,
         .queue_fusion_late = -1,
         .queue_feed_dropped = -1,
         .disk_free_bytes = -1,

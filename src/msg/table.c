@@ -273,7 +273,7 @@ static const struct uw_field health_blind_fields[] = {
 
 static const struct uw_field health_queues_fields[] = {
     {COUNT("fusion", struct uw_health, queue_fusion)},
-    {COUNT("fusion_dropped", struct uw_health, queue_fusion_dropped)},
+    {COUNT("fusion_early", struct uw_health, queue_fusion_early)},
     {COUNT("fusion_late", struct uw_health, queue_fusion_late)},
     {COUNT("feed_dropped", struct uw_health, queue_feed_dropped)},
     END,

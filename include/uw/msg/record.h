@@ -255,7 +255,7 @@ struct uw_health {
     int n_blind;
     struct uw_health_blind blind[UW_BLIND_MAX];
     int64_t queue_fusion;         /* records waiting for fusion */
-    int64_t queue_fusion_dropped; /* that found no room */
+    int64_t queue_fusion_early; /* used before their turn for want of room */
     int64_t queue_fusion_late;    /* that came after their turn */
     int64_t queue_feed_dropped;
     int64_t disk_free_bytes; /* -1: not known */

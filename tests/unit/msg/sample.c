@@ -239,7 +239,7 @@ static void health_full(union any_record *r) {
     h->blind[0].since_ns = NS_2026 - INT64_C(3000000000);
     SET(h->blind[0].why, "rx1 is lost");
     h->queue_fusion = 3;
-    h->queue_fusion_dropped = 0;
+    h->queue_fusion_early = 0;
     h->queue_fusion_late = 1;
     h->queue_feed_dropped = 0;
     h->disk_free_bytes = INT64_C(32212254720);
