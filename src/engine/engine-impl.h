@@ -7,6 +7,8 @@
  *
  *   config.c   the configuration file
  *   engine.c   life of the whole
+ *   receiver.c one receiver
+ *   reload.c   another configuration while it runs
  *   fusion.c   the fusion thread: what comes in, in which order it is used
  *   order.c    records held until their turn
  *   publish.c  numbering, encoding, the feed and its memory for late joiners
@@ -180,6 +182,18 @@ struct uw_engine_system {
     struct uw_condition clock, disk, feed, fusion, load;
 };
 
+#define UW_OLD_DBS_MAX 8
+#define UW_PAST_MAX    64
+
+/* A receiver that was there before. */
+struct uw_past {
+    char name[UW_NAME_LEN];
+    struct uw_rx_counts counts;
+};
+
+/* In the fusion thread, between two rounds. */
+typedef void (*uw_engine_call_fn)(struct uw_engine *engine, void *userdata);
+
 struct uw_engine {
     struct uw_engine_config config;
     uw_engine_detection_fn detection;
@@ -190,6 +204,11 @@ struct uw_engine {
     int n_receivers;
     struct uw_engine_rx *receivers[UW_RX_MAX];
     bool any_live;
+    int next_rank;
+    unsigned n_past;
+    struct uw_past past[UW_PAST_MAX];
+    int n_old_dbs; /* that a receiver may still use */
+    struct uw_sigdb *old_dbs[UW_OLD_DBS_MAX];
     bool rx_started, finished;
     int64_t start_mono_ns;
 
@@ -213,6 +232,8 @@ struct uw_engine {
     pthread_mutex_t mutex;
     pthread_cond_t cond;
     bool ready, done;
+    uw_engine_call_fn call; /* NULL: none waits */
+    void *call_userdata;
     int64_t turn_ns;  /* time_ns as files' producers know it; UW_TIME_NONE: not yet */
     bool turn_is_off; /* nobody is held back any more */
     pthread_cond_t turn_cond;
@@ -221,6 +242,21 @@ struct uw_engine {
     char feed_endpoint[UW_PATH_LEN];
 };
 
+/* Borrows database and engine. */
+int uw_engine_rx_new(struct uw_engine *engine, const struct uw_engine_config *config,
+                     const struct uw_sigdb *db, int i, struct uw_diag *diag,
+                     struct uw_engine_rx **ret);
+struct uw_engine_rx *uw_engine_rx_free(struct uw_engine_rx *r);
+bool uw_engine_rx_is_same(const struct uw_engine_receiver *a, const struct uw_engine_receiver *b,
+                          bool but_frequency);
+int uw_engine_check_kinds(struct uw_engine_rx *const *receivers, int n, struct uw_diag *diag);
+/* Names and counts. */
+int uw_engine_check(const struct uw_engine_config *config, struct uw_diag *diag);
+int uw_engine_load_signatures(const struct uw_engine_config *config, struct uw_diag *diag,
+                              struct uw_sigdb **ret_db);
+/* From the engine's own thread: has the fusion thread do something, and waits for it. 0, or
+ * UW_E_AGAIN: fusion has ended. */
+int uw_engine_call(struct uw_engine *engine, uw_engine_call_fn fn, void *userdata);
 void uw_engine_fusion_main(void *engine);
 /* For uw_rx_config.wait_turn; userdata is the struct uw_engine_rx. */
 void uw_engine_wait_turn(void *rx, int64_t time_ns);
@@ -229,6 +265,9 @@ void uw_engine_health(struct uw_engine *engine, int64_t now_mono_ns);
 /* Real time as it was when the engine started and has gone on evenly since: the time of live
  * receivers. */
 int64_t uw_engine_node_time(const struct uw_engine *engine, int64_t mono_ns);
+/* Other signatures: bands that are not wanted any more are no alert. Fusion thread. */
+void uw_engine_coverage_renew(struct uw_engine *engine, const struct uw_sigdb *db,
+                              int64_t now_mono_ns);
 void uw_engine_system_init(struct uw_engine *engine);
 void uw_engine_system_step(struct uw_engine *engine, int64_t now_mono_ns);
 /* A condition of hysteresis becomes an alert, or its end. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "engine-impl.h"
@@ -13,6 +14,7 @@
 #include "uw/base/str.h"
 #include "uw/base/thread.h"
 #include "uw/base/time.h"
+#include "uw/base/util.h"
 #include "uw/sig/signature.h"
 
 /* "r20261123T201500" */
@@ -30,9 +32,7 @@ static int check_name(const char *what, const char *name, struct uw_diag *diag) 
     return uw_diag_add(diag, "%s \"%s\": 1 to 31 of A-Z a-z 0-9 _ - are needed", what, name);
 }
 
-static int check_receivers(const struct uw_engine *engine, struct uw_diag *diag) {
-    const struct uw_engine_config *c = &engine->config;
-
+static int check_receivers(const struct uw_engine_config *c, struct uw_diag *diag) {
     if (c->n_receivers < 1 || c->n_receivers > UW_RX_MAX)
         return uw_diag_add(diag, "receivers: 1 to %d are needed", UW_RX_MAX);
     for (int i = 0; i < c->n_receivers; i++) {
@@ -52,107 +52,36 @@ static int check_receivers(const struct uw_engine *engine, struct uw_diag *diag)
     return 0;
 }
 
-static int check_config(struct uw_engine *engine, struct uw_diag *diag) {
-    struct uw_engine_config *c = &engine->config;
+int uw_engine_check(const struct uw_engine_config *c, struct uw_diag *diag) {
     int r;
 
-    if (!c->run[0])
-        make_run(c->run);
     r = check_name("site", c->site, diag);
     if (r == 0)
         r = check_name("node", c->node, diag);
     if (r == 0)
         r = check_name("run", c->run, diag);
     if (r == 0)
-        r = check_receivers(engine, diag);
+        r = check_receivers(c, diag);
     if (r == 0 && !c->signature_dir[0])
         r = uw_diag_add(diag, "signatures: no directory is given");
     return r;
 }
 
-static int load_signatures(struct uw_engine *engine, struct uw_diag *diag) {
-    const struct uw_engine_config *c = &engine->config;
+int uw_engine_load_signatures(const struct uw_engine_config *c, struct uw_diag *diag,
+                              struct uw_sigdb **ret_db) {
+    UW_CLEANUP(uw_sigdb_freep) struct uw_sigdb *db = NULL;
     const char *ids[UW_SIGNATURES_MAX];
     int r;
 
-    r = uw_sigdb_load(c->signature_dir, diag, &engine->db);
-    if (r)
-        return r;
-    if (c->n_signatures == 0)
-        return 0;
+    r = uw_sigdb_load(c->signature_dir, diag, &db);
     for (int i = 0; i < c->n_signatures; i++)
         ids[i] = c->signatures[i];
-    return uw_sigdb_enable(engine->db, ids, (size_t)c->n_signatures, diag);
-}
-
-static int rank_of(const struct uw_engine_config *config, const char *name) {
-    int rank = 0;
-
-    for (int i = 0; i < config->n_receivers; i++)
-        rank += strcmp(config->receivers[i].name, name) < 0;
-    return rank;
-}
-
-static struct uw_engine_rx *free_receiver(struct uw_engine_rx *r) {
-    if (!r)
-        return NULL;
-    uw_rx_free(r->rx);
-    free(r);
-    return NULL;
-}
-
-/* fusion would wait for the recording's old times, and hold back what the live ones hear */
-static int check_kind(struct uw_engine *engine, const struct uw_engine_rx *r,
-                      struct uw_diag *diag) {
-    if (engine->n_receivers > 0 && engine->any_live != r->info.live)
-        return uw_diag_add(
-            diag, "receiver %s: recordings and live receivers cannot be in one configuration",
-            r->name);
-    engine->any_live |= r->info.live;
-    return 0;
-}
-
-static int make_receiver(struct uw_engine *engine, const struct uw_engine_receiver *config,
-                         struct uw_diag *diag, struct uw_engine_rx **ret) {
-    struct uw_engine_rx *r = calloc(1, sizeof(*r));
-    struct uw_rx_config rc = {
-        .name = config->name,
-        .db = engine->db,
-        .bus = engine->bus,
-        .endpoint = engine->config.bus_endpoint,
-        .head = engine->head,
-        .below_noise = engine->config.below_noise,
-        .block_samples = engine->config.block_samples,
-    };
-    int error;
-
-    if (!r)
-        return uw_err(-ENOMEM);
-    rc.wait_turn = uw_engine_wait_turn;
-    rc.userdata = r;
-    r->engine = engine;
-    r->config = *config;
-    r->config.source.path = r->config.path;
-    r->name = r->config.name;
-    r->rank = rank_of(&engine->config, r->name);
-    r->progress_ns = UW_TIME_NONE;
-    if (engine->config.delay_seed)
-        rc.delay_seed = engine->config.delay_seed * 977 + (unsigned)r->rank + 1;
-    error = uw_source_open(&r->config.source, diag, &rc.source);
-    if (error) {
-        free(r);
-        return error;
-    }
-    r->info = *uw_source_info(rc.source);
-    error = check_kind(engine, r, diag);
-    if (!error)
-        error = uw_rx_new(&rc, &r->rx);
-    if (error) {
-        uw_source_close(rc.source);
-        free(r);
-        return error;
-    }
-    *ret = r;
+    if (r == 0 && c->n_signatures > 0)
+        r = uw_sigdb_enable(db, ids, (size_t)c->n_signatures, diag);
+    if (r)
+        return r;
+    *ret_db = db;
+    db = NULL;
     return 0;
 }
 
@@ -191,11 +120,13 @@ static int make_fuse(struct uw_engine *engine) {
 static int make_parts(struct uw_engine *engine, struct uw_diag *diag) {
     int r;
 
-    r = check_config(engine, diag);
+    if (!engine->config.run[0])
+        make_run(engine->config.run);
+    r = uw_engine_check(&engine->config, diag);
     if (r)
         return r;
     fill_head(engine);
-    r = load_signatures(engine, diag);
+    r = uw_engine_load_signatures(&engine->config, diag, &engine->db);
     if (r)
         return r;
     r = uw_bus_new(&engine->bus);
@@ -203,9 +134,14 @@ static int make_parts(struct uw_engine *engine, struct uw_diag *diag) {
         return r;
     r = make_fuse(engine);
     for (int i = 0; r == 0 && i < engine->config.n_receivers; i++) {
-        r = make_receiver(engine, &engine->config.receivers[i], diag, &engine->receivers[i]);
+        r = uw_engine_rx_new(engine, &engine->config, engine->db, i, diag, &engine->receivers[i]);
         engine->n_receivers += r == 0;
     }
+    engine->next_rank = engine->n_receivers;
+    for (int i = 0; i < engine->n_receivers; i++)
+        engine->any_live |= engine->receivers[i]->info.live;
+    if (r == 0)
+        r = uw_engine_check_kinds(engine->receivers, engine->n_receivers, diag);
     if (r == 0)
         uw_coverage_init(&engine->coverage, engine->db);
     return r;
@@ -366,10 +302,12 @@ struct uw_engine *uw_engine_free(struct uw_engine *engine) {
         uw_engine_finish(engine, NULL, NULL);
     }
     for (int i = 0; i < engine->n_receivers; i++)
-        free_receiver(engine->receivers[i]);
+        uw_engine_rx_free(engine->receivers[i]);
     uw_fuse_free(engine->fuse);
     uw_bus_free(engine->bus);
     uw_sigdb_free(engine->db);
+    for (int i = 0; i < engine->n_old_dbs; i++)
+        uw_sigdb_free(engine->old_dbs[i]);
     uw_order_deinit(&engine->order);
     uw_publisher_deinit(&engine->publisher);
     pthread_cond_destroy(&engine->cond);
@@ -396,4 +334,68 @@ double uw_engine_fraction(const struct uw_engine *engine) {
 
 const char *uw_engine_feed_endpoint(const struct uw_engine *engine) {
     return engine->feed_endpoint[0] ? engine->feed_endpoint : NULL;
+}
+
+int uw_engine_call(struct uw_engine *engine, uw_engine_call_fn fn, void *userdata) {
+    bool done;
+
+    pthread_mutex_lock(&engine->mutex);
+    engine->call = fn;
+    engine->call_userdata = userdata;
+    while (engine->call && !engine->done)
+        pthread_cond_wait(&engine->cond, &engine->mutex);
+    done = !engine->call;
+    engine->call = NULL;
+    pthread_mutex_unlock(&engine->mutex);
+    return done ? 0 : UW_E_AGAIN;
+}
+
+void uw_engine_tick(struct uw_engine *engine) {
+    const char *dir = engine->config.state_dir;
+    struct statvfs fs;
+
+    if (dir[0] && statvfs(dir, &fs) == 0)
+        atomic_store_explicit(&engine->disk_free_bytes, (int64_t)fs.f_bavail * (int64_t)fs.f_frsize,
+                              memory_order_relaxed);
+}
+
+static bool is_old(int64_t pulse_ns, int64_t begin_ns, int64_t now, double limit_s) {
+    int64_t since = pulse_ns > begin_ns ? pulse_ns : begin_ns;
+
+    return (double)(now - since) > limit_s * (double)UW_NS_PER_S;
+}
+
+static const char *who_of(const struct uw_engine_rx *r, int64_t now, double limit_s) {
+    struct uw_rx_stats stats;
+
+    uw_rx_stats(r->rx, &stats);
+    if (!r->info.live || stats.ended)
+        return NULL;
+    if (is_old(stats.capture_pulse_ns, r->begin_mono_ns, now, limit_s))
+        return "capture";
+    return is_old(stats.producer_pulse_ns, r->begin_mono_ns, now, limit_s) ? "producer" : NULL;
+}
+
+bool uw_engine_is_alive(const struct uw_engine *engine, double limit_s,
+                        char who[UW_ENGINE_WHO_LEN]) {
+    int64_t fusion = atomic_load_explicit(&engine->fusion_pulse_ns, memory_order_relaxed);
+    int64_t feed = atomic_load_explicit(&engine->feed_pulse_ns, memory_order_relaxed);
+    int64_t now = uw_clock_mono_ns();
+
+    if (!engine->any_live && !engine->config.feed)
+        return true; /* recordings may take as long as they like */
+    uw_str_copy(who, UW_ENGINE_WHO_LEN, "fusion");
+    if (is_old(fusion, engine->start_mono_ns, now, limit_s))
+        return false;
+    uw_str_copy(who, UW_ENGINE_WHO_LEN, "feed");
+    if (engine->config.feed && is_old(feed, engine->start_mono_ns, now, limit_s))
+        return false;
+    for (int i = 0; i < engine->n_receivers; i++) {
+        const char *what = who_of(engine->receivers[i], now, limit_s);
+        snprintf(who, UW_ENGINE_WHO_LEN, "%s of %s", what ? what : "", engine->receivers[i]->name);
+        if (what)
+            return false;
+    }
+    who[0] = 0;
+    return true;
 }

@@ -226,6 +226,24 @@ static void by_the_clock(struct uw_engine *engine) {
         (void)uw_feed_serve(engine->publisher.feed, uw_publish_cached, &engine->publisher);
 }
 
+/* What the engine's own thread wants done here. */
+static void answer_call(struct uw_engine *engine) {
+    uw_engine_call_fn call;
+    void *userdata;
+
+    pthread_mutex_lock(&engine->mutex);
+    call = engine->call;
+    userdata = engine->call_userdata;
+    pthread_mutex_unlock(&engine->mutex);
+    if (!call)
+        return;
+    call(engine, userdata); /* the other thread waits */
+    pthread_mutex_lock(&engine->mutex);
+    engine->call = NULL;
+    pthread_cond_broadcast(&engine->cond);
+    pthread_mutex_unlock(&engine->mutex);
+}
+
 static int run(struct uw_engine *engine) {
     int timeout_ms = engine->any_live || engine->publisher.feed ? POLL_MS : -1;
     int r;
@@ -242,6 +260,7 @@ static int run(struct uw_engine *engine) {
             if (r)
                 return r;
         }
+        answer_call(engine);
         by_the_clock(engine);
         r = release(engine);
         if (r)

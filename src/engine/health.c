@@ -10,6 +10,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine-impl.h"
@@ -255,6 +256,26 @@ static void tell_bands(struct uw_engine *engine, int64_t now, int64_t time_ns) {
             snprintf(words.headline, sizeof(words.headline), "%s is listened to again", band->name);
         uw_engine_tell(engine, step, &condition, words.headline, words.reason, time_ns);
     }
+}
+
+void uw_engine_coverage_renew(struct uw_engine *engine, const struct uw_sigdb *db, int64_t now) {
+    struct uw_coverage *c = &engine->coverage, *before = malloc(sizeof(*before));
+    char headline[UW_TEXT_LEN];
+
+    if (before)
+        *before = *c;
+    uw_coverage_init(c, db);
+    for (int i = 0; before && i < before->n; i++) {
+        bool stays = false;
+        for (int k = 0; k < c->n; k++)
+            stays |= strcmp(c->bands[k].name, before->bands[i].name) == 0;
+        snprintf(headline, sizeof(headline), "%s need not be listened to", before->bands[i].name);
+        if (!stays && before->bands[i].condition.raised)
+            uw_fuse_condition_clear(engine->fuse, UW_ALERT_COVERAGE, before->bands[i].name,
+                                    headline, "No enabled signature uses it any more.",
+                                    uw_engine_node_time(engine, now));
+    }
+    free(before);
 }
 
 static void fill_blind(const struct uw_engine *engine, struct uw_health *h) {

@@ -363,6 +363,18 @@ int uw_rx_set_walk(struct uw_rx *rx, const struct uw_rx_walk *walk) {
     return 0;
 }
 
+void uw_rx_set_counts(struct uw_rx *rx, const struct uw_rx_counts *counts) {
+    rx->report.n_detections = counts->detections;
+    rx->report.emitter_base = counts->emitters;
+}
+
+void uw_rx_counts(const struct uw_rx *rx, struct uw_rx_counts *ret) {
+    *ret = (struct uw_rx_counts){
+        .detections = rx->report.n_detections,
+        .emitters = rx->report.emitter_base + rx->report.emitter_max,
+    };
+}
+
 int uw_rx_start(struct uw_rx *rx) {
     int r;
 

@@ -103,6 +103,35 @@ void uw_engine_stop(struct uw_engine *engine);
 int uw_engine_finish(struct uw_engine *engine, struct uw_diag *diag,
                      struct uw_engine_summary *ret_summary);
 struct uw_engine *uw_engine_free(struct uw_engine *engine);
+
+/*
+ * While it runs, for a daemon; from the thread that started it.
+ */
+
+/* Each second or so: measures the disk. */
+void uw_engine_tick(struct uw_engine *engine);
+#define UW_ENGINE_WHO_LEN 64
+/* Whether capture and producer of every live receiver, fusion and the feed have each shown a sign
+ * of life within limit_s. If not, `who` has not. True of recordings without a feed, which may take
+ * their time. */
+bool uw_engine_is_alive(const struct uw_engine *engine, double limit_s,
+                        char who[UW_ENGINE_WHO_LEN]);
+/*
+ * Goes over to another configuration without a restart: receivers are added, taken out, retuned or
+ * opened anew, signatures, alerts, health, lag and exercise changed; what is the same goes on
+ * undisturbed, and so do tracks and alerts. Site, node, bus and feed cannot be changed while it
+ * runs, nor anything in a set of recordings. Says on the feed what it has done (audit, with `actor`
+ * and `object`).
+ *
+ * 0, or on any mistake UW_E_INPUT or -errno with the reason in diag: then everything is as it was
+ * before, and the feed has an audit message that says so.
+ */
+int uw_engine_reload(struct uw_engine *engine, const struct uw_engine_config *config,
+                     const char *actor, const char *object, struct uw_diag *diag);
+/* On the feed: somebody did something. Texts are cut. 0, or UW_E_AGAIN: fusion has ended. */
+int uw_engine_audit(struct uw_engine *engine, const char *actor, const char *action,
+                    const char *object, const char *detail);
+
 /* Share of the files done, 0..1; NAN when not known. */
 double uw_engine_fraction(const struct uw_engine *engine);
 /* What the feed is bound to, after uw_engine_start(); NULL when it is off. */

@@ -72,11 +72,20 @@ struct uw_rx_stats {
     bool ended, failed;
 };
 
+/* What identifiers are made of. */
+struct uw_rx_counts {
+    uint64_t detections, emitters;
+};
+
 /* 0 or -errno; on failure the source stays with the caller. */
 int uw_rx_new(const struct uw_rx_config *config, struct uw_rx **ret_rx);
 /* From the next block on. Any thread, at any time. 0; -EOPNOTSUPP if the source cannot be tuned;
  * -EINVAL. */
 int uw_rx_set_walk(struct uw_rx *rx, const struct uw_rx_walk *walk);
+/* Before uw_rx_start(): numbers of identifiers go on from here. After uw_rx_join(): where they have
+ * come to. */
+void uw_rx_set_counts(struct uw_rx *rx, const struct uw_rx_counts *counts);
+void uw_rx_counts(const struct uw_rx *rx, struct uw_rx_counts *ret);
 int uw_rx_start(struct uw_rx *rx);
 void uw_rx_stop(struct uw_rx *rx);
 /* Waits for both threads. If the source failed, UW_E_INPUT with its text in diag. */
