@@ -16,6 +16,7 @@
  *   system.c   clock, disk, load, fusion itself
  *   coverage.c which bands are listened to, and which should be
  *   condition.c hysteresis
+ *   selftest.c before anything starts
  *   words.c    what people read about all that
  */
 
@@ -260,6 +261,15 @@ int uw_engine_call(struct uw_engine *engine, uw_engine_call_fn fn, void *userdat
 void uw_engine_fusion_main(void *engine);
 /* For uw_rx_config.wait_turn; userdata is the struct uw_engine_rx. */
 void uw_engine_wait_turn(void *rx, int64_t time_ns);
+/* --- selftest.c; each fills detail. `spoil` and `mirrored` are for tests of the tests. --- */
+
+#define UW_SELF_TEST_LEN 200
+
+bool uw_self_test_fft(double spoil, char detail[UW_SELF_TEST_LEN]);
+bool uw_self_test_lora(bool mirrored, char detail[UW_SELF_TEST_LEN]);
+bool uw_self_test_disk(const char *dir, char detail[UW_SELF_TEST_LEN]);
+bool uw_self_test_clock(int64_t real_ns, char detail[UW_SELF_TEST_LEN]);
+
 /* From the fusion thread, as often as it likes. */
 void uw_engine_health(struct uw_engine *engine, int64_t now_mono_ns);
 /* Real time as it was when the engine started and has gone on evenly since: the time of live

@@ -91,6 +91,17 @@ void uw_engine_config_init(struct uw_engine_config *config); /* defaults */
 int uw_engine_config_load(const char *path, bool need_receivers, struct uw_diag *diag,
                           struct uw_engine_config *config);
 
+/*
+ * Before anything starts: that this machine computes what it should (the FFT against a closed form,
+ * the LoRa matcher on a packet of plain mathematics), can write to the state directory and has a
+ * clock that is set. 0, or UW_E_INPUT with all that failed in diag. `say` is told each result and
+ * may be NULL.
+ */
+typedef void (*uw_engine_self_test_fn)(void *userdata, const char *name, bool good,
+                                       const char *detail);
+int uw_engine_self_test(const struct uw_engine_config *config, struct uw_diag *diag,
+                        uw_engine_self_test_fn say, void *userdata);
+
 int uw_engine_new(const struct uw_engine_config *config, struct uw_diag *diag,
                   uw_engine_message_fn message, uw_engine_detection_fn detection, void *userdata,
                   struct uw_engine **ret_engine);
