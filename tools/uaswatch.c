@@ -24,6 +24,7 @@ static const struct command commands[] = {
     {"signatures", uw_cmd_signatures, "the links that can be recognised"},
     {"synth", uw_cmd_synth, "make recordings with known content from a scenario"},
     {"score", uw_cmd_score, "compare what was on the air with what was said about it"},
+    {"calibrate", uw_cmd_calibrate, "how far a receiver's oscillator is off, from a known carrier"},
     {"bench", uw_cmd_bench, "how fast each stage and the whole chain are on this machine"},
 };
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import uw
 
-COMMANDS = ["replay", "watch", "feed", "signatures", "synth", "bench"]
+COMMANDS = ["replay", "watch", "feed", "signatures", "synth", "bench", "calibrate"]
 
 
 def test_overview():
