@@ -249,6 +249,7 @@ static void take_over(struct uw_engine *engine, void *userdata) {
     forget_gone(engine, c, uw_engine_node_time(engine, now));
     if (c->db)
         uw_engine_coverage_renew(engine, c->db, now);
+    engine->health_mono_ns = 0; /* the new list is sent at once */
 }
 
 static void wait_renewed(struct change *c) {
