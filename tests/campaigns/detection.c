@@ -149,7 +149,8 @@ static void print_tracks(const struct field_setting *s, const char *family, doub
     printf("\"candidates\":%llu,\"tracks\":[", (unsigned long long)s->n_tracks);
     for (uint64_t i = 0; i < n; ++i) {
         const struct field_track *t = &s->tracks[i];
-        bool right = family && strcmp(t->family, family) == 0 && t->first_s >= start_s;
+        bool right = family && strcmp(t->family, family) == 0 && t->first_s >= start_s &&
+                     t->votes[0] > 0 && t->votes[0] >= t->aside[0] + t->strangers;
 
         if (t->llr < PEAK_MIN)
             continue;
@@ -164,16 +165,16 @@ static double number(double x) {
     return isfinite(x) ? x : -1;
 }
 
-/* "right": it names the family of what is on the air. "evidence": nats, SNR, bursts, dwells,
- * channels, channels that are visible, grid error and offset in Hz, hop interval, age of the track
- * in s; -1: not known. */
+/* "right": it names the family of what is on the air, and was heard there. "evidence": nats, SNR,
+ * bursts, dwells, channels, channels that are visible, grid error and offset in Hz, hop interval,
+ * age of the track in s; -1: not known. */
 static void print_alerts(const struct field_setting *s, const char *family, double start_s) {
     uint64_t n = s->n_alerts < FIELD_LIST_MAX ? s->n_alerts : FIELD_LIST_MAX;
 
     printf("\"alerts\":[");
     for (uint64_t i = 0; i < n; ++i) {
         const struct field_alert *a = &s->alerts[i];
-        bool right = family && strcmp(a->family, family) == 0 && a->time_s >= start_s;
+        bool right = field_is_right(a, family, start_s);
 
         printf("%s{\"time_s\":%.4f,\"confidence\":%.6f,\"family\":\"%s\",\"variant\":\"%s\","
                "\"domain\":\"%s\",\"right\":%s,",
@@ -193,9 +194,12 @@ static void run_pd(const struct plan *plan, const struct rate *rate, double snr_
     UW_CLEANUP(uw_scenario_freep)
     struct uw_scenario *s = make(plan, rate, snr_db, seed, words->impaired);
     struct offer offer = {plan->rate_hz, s->emitters[0].start_s, rate->limit_s, 0, 0};
+    struct field_truth truth;
 
     assert(uw_synth_truth(s, 0, NULL, on_burst, &offer) == 0);
+    field_truth_of(s, 0, &truth);
     *field = (struct field){.n_settings = 1,
+                            .truth = &truth,
                             .below_noise = words->below,
                             .stop_family = words->brief ? "expresslrs" : NULL,
                             .stop_from_s = offer.start_s};
@@ -209,6 +213,7 @@ static void run_pd(const struct plan *plan, const struct rate *rate, double snr_
     print_tracks(&field->settings[0], "expresslrs", offer.start_s);
     printf("}\n");
     fflush(stdout);
+    field_truth_free(&truth);
 }
 
 /* The highest evidence of each track that met the behaviour rule. */

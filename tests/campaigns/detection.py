@@ -267,23 +267,38 @@ BASELINE_POINTS = [("FCC915", "200Hz", 3), ("FCC915", "200Hz", 0), ("FCC915", "2
                    ("FCC915", "200Hz", -9, "below"), ("FCC915", "200Hz", -13, "below")]
 
 
-def measure(worker, p, seeds, n_parallel):
-    jobs = [["pd", *p[:3], first, last, "brief", *p[3:]] for first, last in chunks(range(1, seeds + 1))]
+# several links at once: as many alerts as links
+BASELINE_LINKS = [("FCC915", "200Hz", 3, 3, "below", "r820t")]
+
+
+def lines_of(worker, jobs, n_parallel):
     with concurrent.futures.ThreadPoolExecutor(n_parallel) as pool:
-        lines = [json.loads(x) for out in pool.map(lambda j: work(worker, j), jobs)
-                 for x in out.splitlines()]
-    times = [t for t in map(in_time, lines) if t is not None]
-    return len(times), statistics.median(times) if times else None
+        return [json.loads(x) for out in pool.map(lambda j: work(worker, j), jobs)
+                for x in out.splitlines()]
+
+
+def measure(worker, p, seeds, n_parallel):
+    """How many of the seeds were detected, or counted right."""
+    if p["kind"] == "links":
+        return sum(x["alerts"] == x["n"] for x in lines_of(
+            worker, [["links", p["plan"], p["rate"], p["n"], p["snr_db"], seed, seed, *p["words"]]
+                     for seed in range(1, seeds + 1)], n_parallel)), None
+    times = [t for t in map(in_time, lines_of(
+        worker, [["pd", p["plan"], p["rate"], p["snr_db"], first, last, "brief", *p["words"]]
+                 for first, last in chunks(range(1, seeds + 1))], n_parallel)) if t is not None]
+    return len(times), round(statistics.median(times), 3) if times else None
 
 
 def do_baseline(args):
-    points = []
-    for p in BASELINE_POINTS:
-        k, median = measure(args.worker, p, args.seeds, args.jobs)
-        points.append({"plan": p[0], "rate": p[1], "snr_db": p[2], "words": list(p[3:]),
-                       "seeds": args.seeds,
-                       "detected": k, "median_s": median and round(median, 3)})
-        print(points[-1])
+    points = [{"kind": "pd", "plan": p[0], "rate": p[1], "snr_db": p[2], "words": list(p[3:]),
+               "seeds": args.seeds} for p in BASELINE_POINTS]
+    points += [{"kind": "links", "plan": p[0], "rate": p[1], "n": p[2], "snr_db": p[3],
+                "words": list(p[4:]), "seeds": args.seeds // 2} for p in BASELINE_LINKS]
+    for p in points:
+        p["right"], median = measure(args.worker, p, p["seeds"], args.jobs)
+        if p["kind"] == "pd":
+            p["median_s"] = median
+        print(p)
     text = ",\n".join("  " + json.dumps(p) for p in points)
     BASELINE.write_text('{"made_by": "tests/campaigns/detection.py baseline --worker '
                         f'build/{WORKER}",\n "points": [\n{text}\n]}}\n')
@@ -293,13 +308,13 @@ def do_check(args):
     import bounds
     faults = 0
     for p in json.loads(BASELINE.read_text())["points"]:
-        where = p["plan"], p["rate"], p["snr_db"], *p["words"]
-        k, _ = measure(args.worker, where, p["seeds"], args.jobs)
-        low, high = bounds.wilson(p["detected"], p["seeds"])
+        k, _ = measure(args.worker, p, p["seeds"], args.jobs)
+        low, high = bounds.wilson(p["right"], p["seeds"])
         moved = not low <= k / p["seeds"] <= high
         faults += moved
-        print(f"{p['plan']} {p['rate']} at {p['snr_db']:+d} dB {' '.join(p['words'])}: {k} of {p['seeds']} detected, "
-              f"baseline {p['detected']}{': MOVED' if moved else ''}")
+        links = f"{p['n']} links " if p["kind"] == "links" else ""
+        print(f"{p['plan']} {p['rate']} {links}at {p['snr_db']:+d} dB {' '.join(p['words'])}: {k} "
+              f"of {p['seeds']} right, baseline {p['right']}{': MOVED' if moved else ''}")
     if faults:
         print("If this was meant, make the baseline anew: " +
               json.loads(BASELINE.read_text())["made_by"])

@@ -18,6 +18,7 @@
 
 #define BLOCK       65536
 #define HELD_MAX    1024
+#define HEARD_MAX   256
 #define NEAR_S      0.03 /* "uaswatch score" asks for the same nearness */
 #define NEAR_HZ     10e3
 #define NEAR_WIDTHS 0.25
@@ -31,6 +32,8 @@ struct listener {
     double rate_hz;
     size_t n_held;
     struct uw_detection held[HELD_MAX];
+    size_t n_heard;
+    struct field_heard heard[HEARD_MAX]; /* a ring */
 };
 
 static double seconds_of(int64_t time_ns) {
@@ -122,6 +125,7 @@ static void on_alert(void *userdata, const struct uw_alert *a) {
     if (s->now) {
         alert->evidence = s->now->evidence;
         alert->snr_db = s->now->snr_db;
+        alert->heard = *s->heard;
     }
     for (uint64_t i = 0; i < s->n_tracks && i < FIELD_LIST_MAX; ++i) {
         if (strcmp(s->tracks[i].track, a->track) != 0)
@@ -135,14 +139,40 @@ static void on_alert(void *userdata, const struct uw_alert *a) {
     uw_str_copy(alert->domain, sizeof(alert->domain), a->domain);
 }
 
+static const struct field_heard *hear(struct listener *l, const struct uw_detection *d) {
+    size_t n = l->n_heard < HEARD_MAX ? l->n_heard : HEARD_MAX;
+    struct field_heard *h = NULL;
+
+    for (size_t i = 0; i < n && !h; ++i)
+        if (strcmp(l->heard[i].emitter, d->emitter) == 0)
+            h = &l->heard[i];
+    if (!h) {
+        h = &l->heard[l->n_heard++ % HEARD_MAX];
+        *h = (struct field_heard){.there = 0};
+        (void)uw_str_copy(h->emitter, sizeof(h->emitter), d->emitter);
+    }
+    if (!l->field->truth)
+        return h;
+    if (who(l->field->truth, seconds_of(d->t_end_ns), d->freq_hz, false) >= 0)
+        ++h->there;
+    else if (who(l->field->truth, seconds_of(d->t_end_ns), d->freq_hz, true) >= 0)
+        ++h->aside;
+    else
+        ++h->none;
+    return h;
+}
+
 static void give(struct listener *l, int64_t before_ns) {
     size_t n = 0;
 
     for (; n < l->n_held && l->held[n].t_end_ns < before_ns; ++n) {
+        const struct field_heard *heard = hear(l, &l->held[n]);
+
         for (int i = 0; i < l->field->n_settings; ++i) {
             struct field_setting *s = &l->field->settings[i];
 
             s->now = &l->held[n];
+            s->heard = heard;
             assert(uw_fuse_detection(s->fuse, &l->held[n]) == 0);
             s->now = NULL;
         }
@@ -204,16 +234,33 @@ static struct listener *listener_new(const struct uw_synth_receiver *rx, struct 
     return l;
 }
 
+/* What has been heard of an alert's emitter since: one packet of noise among those that raised it
+ * does not make it wrong. */
+static void update_heard(const struct listener *l, struct field_setting *s) {
+    size_t n = l->n_heard < HEARD_MAX ? l->n_heard : HEARD_MAX;
+
+    for (uint64_t i = 0; i < s->n_alerts && i < FIELD_LIST_MAX; ++i)
+        for (size_t k = 0; k < n; ++k)
+            if (strcmp(l->heard[k].emitter, s->alerts[i].heard.emitter) == 0)
+                s->alerts[i].heard = l->heard[k];
+}
+
 static void listener_end(struct listener *l) {
     uw_rx_report_flush(&l->report);
     give(l, INT64_MAX);
     for (int i = 0; i < l->field->n_settings; ++i) {
         struct field_setting *s = &l->field->settings[i];
 
+        update_heard(l, s);
         assert(uw_fuse_finish(s->fuse, true) == 0);
         s->fuse = uw_fuse_free(s->fuse);
     }
     free(l);
+}
+
+bool field_is_right(const struct field_alert *a, const char *family, double start_s) {
+    return family && strcmp(a->family, family) == 0 && a->time_s >= start_s && a->heard.there > 0 &&
+           a->heard.there >= a->heard.aside + a->heard.none;
 }
 
 /* The alert that the run was for. */
@@ -221,8 +268,7 @@ static bool is_over(const struct field *field) {
     const struct field_setting *s = &field->settings[0];
 
     for (uint64_t i = 0; field->stop_family && i < s->n_alerts && i < FIELD_LIST_MAX; ++i)
-        if (s->alerts[i].time_s >= field->stop_from_s &&
-            strcmp(s->alerts[i].family, field->stop_family) == 0)
+        if (field_is_right(&s->alerts[i], field->stop_family, field->stop_from_s))
             return true;
     return false;
 }

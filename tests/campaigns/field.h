@@ -35,10 +35,18 @@ struct field_truth {
     struct field_burst *bursts; /* in the order of their starts */
 };
 
+/* Whom the emitter of a detection has been: how often it was heard where a link had a burst, when
+ * one had one elsewhere, and when nobody had. */
+struct field_heard {
+    char emitter[UW_ID_LEN];
+    int there, aside, none;
+};
+
 /* With what the alert rested on: the detection that raised it. */
 struct field_alert {
     double time_s, confidence, llr, age_s; /* age: of its track */
     struct uw_evidence evidence;
+    struct field_heard heard; /* with a truth */
     double snr_db;
     char track[UW_ID_LEN];
     char family[UW_NAME_LEN], variant[UW_NAME_LEN], domain[UW_NAME_LEN];
@@ -60,7 +68,8 @@ struct field_track {
 struct field_setting {
     double false_alerts_per_hour;
     const struct field_truth *truth; /* or NULL */
-    const struct uw_detection *now;  /* what fusion is being told */
+    const struct uw_detection *now;  /* what fusion is being told ... */
+    const struct field_heard *heard; /* ... and of whom */
     struct uw_fuse *fuse;
     uint64_t n_alerts; /* ever; of which the first FIELD_LIST_MAX are kept */
     struct field_alert alerts[FIELD_LIST_MAX];
@@ -71,8 +80,8 @@ struct field_setting {
 struct field {
     /* set by the caller */
     bool below_noise;
-    const char *stop_family; /* ends at the first alert of this family ... */
-    double stop_from_s;      /* ... from this time on; NULL: never */
+    const char *stop_family; /* ends at the first right alert of this family; NULL: never */
+    double stop_from_s;
     const struct field_truth *truth;
     int n_settings;
     struct field_setting settings[FIELD_SETTINGS_MAX]; /* their rates are the caller's */
@@ -81,6 +90,10 @@ struct field {
 
 void field_run(const struct uw_scenario *scenario, int receiver, const struct uw_sigdb *db,
                struct field *field);
+
+/* The family is named, after start_s, and its emitter has been where the truth has bursts at least
+ * half of the time. A NULL family is never right. */
+bool field_is_right(const struct field_alert *alert, const char *family, double start_s);
 
 /* Bursts that reach into the receiver's band; the caller frees with field_truth_free(). */
 void field_truth_of(const struct uw_scenario *scenario, int receiver, struct field_truth *ret);
