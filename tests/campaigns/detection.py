@@ -95,15 +95,22 @@ def work(worker, args):
     return done.stdout
 
 
-def run_jobs(worker, jobs, results, n_parallel):
+def run_jobs(args, jobs, results):
     """Each job: arguments of the worker."""
     progress = Progress(len(jobs))
-    with concurrent.futures.ThreadPoolExecutor(n_parallel) as pool:
-        running = {pool.submit(work, worker, job): job for job in jobs}
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        running = {pool.submit(work, args.worker, job): job for job in jobs}
         try:
             for future in concurrent.futures.as_completed(running):
+                if future.cancelled():
+                    continue
                 results.add(future.result())
                 progress.step(" ".join(map(str, running[future][:6])))
+                if time.monotonic() > args.begun + 60 * args.minutes:
+                    for other in running:
+                        other.cancel()
+            if any(x.cancelled() for x in running):
+                sys.exit("time is up; what was done is kept")
         except (KeyboardInterrupt, RuntimeError) as e:
             pool.shutdown(wait=True, cancel_futures=True)
             sys.exit(f"stopped: {e}; what was done is kept" if str(e) else
@@ -186,7 +193,7 @@ def do_pd(args):
         if not jobs:
             return
         print(f"turn {turn + 1}: {len({tuple(j[1:3]) for j in jobs})} curves", file=sys.stderr)
-        run_jobs(args.worker, jobs, results, args.jobs)
+        run_jobs(args, jobs, results)
 
 
 # plan, rate, links, weakest dB, words: as many tracks and alerts as links
@@ -218,7 +225,7 @@ def do_links(args):
                       *below(args)]
                      for first, last in chunks(s for s in range(1, seeds + 1)
                                                if s not in done.get(key, ()))]
-    run_jobs(args.worker, jobs, results, args.jobs)
+    run_jobs(args, jobs, results)
 
 
 def scenario_jobs(args, results, levels, seconds, seeds):
@@ -232,8 +239,8 @@ def do_false_alarms(args):
     results = Results(args.results, named("false-alarms", args), args.worker, args.mix)
     receivers = sum(json.loads(work(args.worker, ["receivers", x])) for x in args.scenario)
     rounds = math.ceil(args.hours * 3600 / args.chunk_s / receivers)
-    run_jobs(args.worker, scenario_jobs(args, results, [None], args.chunk_s, range(1, rounds + 1)),
-             results, args.jobs)
+    run_jobs(args, scenario_jobs(args, results, [None], args.chunk_s, range(1, rounds + 1)),
+             results)
 
 
 def spread_out(levels):
@@ -248,8 +255,7 @@ def do_look_alikes(args):
     results = Results(args.results, named("look-alikes", args), args.worker, args.mix)
     levels = list(range(args.levels[0], args.levels[1] + 1))
     seconds = round(args.hours * 3600 / len(levels), 1)
-    run_jobs(args.worker, scenario_jobs(args, results, spread_out(levels), seconds, [1]), results,
-             args.jobs)
+    run_jobs(args, scenario_jobs(args, results, spread_out(levels), seconds, [1]), results)
 
 
 def do_report(args):
@@ -333,6 +339,8 @@ def options():
             p.add_argument("--results", type=pathlib.Path, required=True, metavar="DIR")
         if name in ("pd", "links", "false-alarms", "look-alikes"):
             p.add_argument("--mix", action="store_true", help="add to results of another build")
+            p.add_argument("--minutes", type=float, default=math.inf,
+                           help="begin no more runs after so long; what is done is kept")
             p.add_argument("--above-noise", action="store_true",
                            help="without the search below the noise")
         if name in ("pd", "links", "baseline"):
@@ -371,6 +379,7 @@ COMMANDS = {"pd": do_pd, "links": do_links, "false-alarms": do_false_alarms, "lo
 if __name__ == "__main__":
     sys.dont_write_bytecode = True
     chosen = options()
+    chosen.begun = time.monotonic()
     if not chosen.worker.is_file():
         sys.exit(f"error: {chosen.worker}: not there; build it, or name it with --worker")
     sys.exit(chosen.do(chosen))

@@ -110,12 +110,13 @@ def tail(sets, hours, threshold, path):
             ax.step(peaks, [(i + 1) / hours for i in range(len(peaks))], where="post",
                     color=colour, label=f"{name}, {hours:.1f} h")
         if fit:
-            at = [fit[0], threshold + 2]
+            last = max(threshold + 2, peaks[0])
+            at = [fit[0] + i * (last - fit[0]) / 20 for i in range(21)]
             ax.plot(at, [fit[1] * math.exp((fit[0] - x) / fit[2]) for x in at], color=colour,
                     ls="--", label="its exponential law")
     ax.axvline(threshold, color=GREY, ls=":", label="default threshold")
     ax.set_yscale("log")
-    if max((p[0] for _, p, _ in sets if p), default=0) > 60:
+    if max((p[0] for _, p, _ in sets if p), default=0) > 200:
         ax.set_xscale("log")
     ax.set_xlabel("highest evidence of a track, nats")
     ax.set_ylabel("tracks an hour with more")
@@ -138,6 +139,7 @@ def settings(rows, path):
             label="counted" if counted else "counted: none")
     ax.set_xscale("log")
     ax.set_yscale("log")
+    ax.set_ylim(min(0.01, 0.5 * x[0]), None)
     ax.set_xlabel("setting: false alerts an hour")
     ax.set_ylabel("counted an hour")
     ax.set_title("False alerts against the setting, all environments", fontsize=10)
@@ -182,15 +184,15 @@ def links(rows, path):
 
 
 def logit(p):
-    p = min(max(p, 1e-5), 1 - 1e-5)
+    p = min(max(p, 3e-4), 1 - 1e-5)
     return math.log10(p / (1 - p))
 
 
 def reliability(sets, path):
     """sets: (name, rows of (mean said, n, share right, low, high))."""
     fig, ax = plt.subplots(figsize=(5.8, 5.4))
-    marks = [0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999]
-    ends = [logit(0.003), logit(0.99999)]
+    marks = [0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999]
+    ends = [logit(0.001), logit(0.99999)]
     ax.plot(ends, ends, color=GREY, ls=":", label="as sure as right")
     ax.add_patch(plt.Rectangle((logit(0.85), logit(0.85)), logit(0.95) - logit(0.85),
                                logit(0.95) - logit(0.85), color=FILTER, alpha=0.2,

@@ -10,7 +10,7 @@ import bounds
 
 # design targets: SNR at which 90 % must be found within the time limit
 TARGETS = {"200Hz": -12.0, "100Hz": -14.5, "50Hz": -17.0, "25Hz": -20.5}
-TAIL_FROM = 3.0  # nats; the tail's law is fitted from here on
+TAIL_MIN = 20  # tracks, of whose upper half the tail's law is fitted
 TRIALS = 3600  # an hour
 THRESHOLD = math.log(TRIALS * 720)  # nats that an alert takes by default
 BINS = [0.0, 0.5, 0.85, 0.95, 0.99, 0.999, 1.0001]
@@ -193,25 +193,26 @@ def report_false_alarms(lines, draw, suffix):
 
 
 def report_tail(lines, draw, suffix):
-    """How many tracks an hour ever had more than so much evidence. Evidence that is a likelihood
-    ratio falls as an exponential of scale 1 at most, and reaches the threshold where nothing can be
-    counted."""
+    """How many tracks an hour ever had more than so much evidence. Likelihood ratios fall as an
+    exponential of scale 1 at most if their model is true; the scale that is found says how far it
+    is, and reaches the threshold where nothing can be counted."""
     hours = sum(r["seconds"] for r in lines) / 3600
     sets = []
     for name, peaks in (("all tracks", [t[0] for r in lines for t in r["tracks"]]),
                         ("that met the behaviour rule", [x for r in lines for x in r["ruled"]])):
         peaks.sort(reverse=True)
-        beyond = [p - TAIL_FROM for p in peaks if p >= TAIL_FROM]
         print(f"\nTail, {name}: {len(peaks)} in {hours:.2f} h, the highest "
               f"{number(max(peaks, default=None), '{:.1f}')} nats", end="")
-        if len(beyond) < 10:
-            print(f"; too few over {TAIL_FROM:g} nats for a law.")
+        if len(peaks) < TAIL_MIN:
+            print("; too few for a law.")
             sets.append((name, peaks, None))
             continue
+        start = statistics.median(peaks)
+        beyond = [p - start for p in peaks if p > start]
         scale, rate = statistics.fmean(beyond), len(beyond) / hours
-        sets.append((name, peaks, (TAIL_FROM, rate, scale)))
-        print(f", {len(beyond)} over {TAIL_FROM:g}, fewer by a factor e each {scale:.1f} nats; at "
-              f"{THRESHOLD:.1f} nats {rate * math.exp((TAIL_FROM - THRESHOLD) / scale):.3g} an "
+        sets.append((name, peaks, (start, rate, scale)))
+        print(f"; {len(beyond)} over {start:.1f}, fewer by a factor e each {scale:.1f} nats; at "
+              f"{THRESHOLD:.1f} nats {rate * math.exp(min(0, (start - THRESHOLD) / scale)):.3g} an "
               "hour by extrapolation.")
     ruled = sets[1][1]
     rows = []
