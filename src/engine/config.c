@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "engine-impl.h"
 #include "uw/base/log.h"
@@ -116,17 +117,29 @@ static void read_signatures(struct reader *r, const struct uw_conf_node *root) {
     uw_conf_end(r->conf, group);
 }
 
+/* A recording is read to its end; what another program gives is live. So a daemon that is told to
+ * read a "file" from a pipe does not wait for it, and nobody is held back. */
+static bool is_pipe(const char *path) {
+    struct stat st;
+
+    return strcmp(path, "-") == 0 ||
+           (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
+}
+
 static void read_receiver(struct reader *r, const struct uw_conf_node *node,
                           struct uw_engine_receiver *receiver) {
-    static const char *const types[] = {"file", "loop", NULL};
+    static const char *const types[] = {"file", "loop", "pipe", NULL};
+    static const enum uw_source_type type_of[] = {UW_SOURCE_FILE, UW_SOURCE_LOOP, UW_SOURCE_PIPE};
     static const char *const formats[] = {"cu8", "ci8", "ci16", "cf32", NULL};
-    int type = UW_SOURCE_FILE;
+    int type = 0;
 
     uw_source_params_init(&receiver->source);
     read_name(r, node, "name", true, receiver->name);
     read_path(r, node, "path", true, receiver->path);
     uw_conf_get_enum(r->conf, node, "type", true, types, &type);
-    receiver->source.type = type == 1 ? UW_SOURCE_LOOP : UW_SOURCE_FILE;
+    receiver->source.type = type_of[type];
+    if (type_of[type] == UW_SOURCE_FILE && is_pipe(receiver->path))
+        receiver->source.type = UW_SOURCE_PIPE;
     uw_conf_get_enum(r->conf, node, "format", false, formats, &receiver->source.format);
     uw_conf_get_double(r->conf, node, "rate_hz", false, UW_RATE_MIN_HZ, UW_RATE_MAX_HZ,
                        &receiver->source.rate_hz);

@@ -127,6 +127,7 @@ struct uw_source_ops {
 
 extern const struct uw_source_ops uw_source_file;
 extern const struct uw_source_ops uw_source_loop;
+extern const struct uw_source_ops uw_source_pipe;
 extern const struct uw_source_ops uw_source_rtlsdr;
 
 struct uw_source {

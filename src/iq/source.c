@@ -26,6 +26,7 @@
 static const struct uw_source_ops *const source_table[UW_SOURCE_TYPE_N] = {
     [UW_SOURCE_FILE] = &uw_source_file,
     [UW_SOURCE_LOOP] = &uw_source_loop,
+    [UW_SOURCE_PIPE] = &uw_source_pipe,
     [UW_SOURCE_RTLSDR] = &uw_source_rtlsdr,
 };
 

@@ -36,6 +36,8 @@ enum uw_source_type {
     UW_SOURCE_RTLSDR, /* a dongle, through librtlsdr */
     UW_SOURCE_RTLTCP, /* a dongle elsewhere, through a server of the rtl_tcp protocol */
     UW_SOURCE_SOAPY,  /* whatever SoapySDR has a driver for */
+    UW_SOURCE_PIPE,   /* raw samples that another program writes to a pipe or, "-", to standard
+                         input: live, it may end and come back; rate and format are required */
     UW_SOURCE_TYPE_N
 };
 
