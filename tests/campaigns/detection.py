@@ -87,8 +87,8 @@ class Progress:
             print(file=sys.stderr)
 
 
-def work(worker, args):
-    done = subprocess.run(["nice", "-n", "19", str(worker), *map(str, args)],
+def work(worker, args, nice=19):
+    done = subprocess.run(["nice", "-n", str(nice), str(worker), *map(str, args)],
                           capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, args))}: {done.stderr.strip()}")
@@ -99,7 +99,7 @@ def run_jobs(args, jobs, results):
     """Each job: arguments of the worker."""
     progress = Progress(len(jobs))
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        running = {pool.submit(work, args.worker, job): job for job in jobs}
+        running = {pool.submit(work, args.worker, job, args.nice): job for job in jobs}
         try:
             for future in concurrent.futures.as_completed(running):
                 if future.cancelled():
@@ -339,6 +339,7 @@ def options():
             p.add_argument("--results", type=pathlib.Path, required=True, metavar="DIR")
         if name in ("pd", "links", "false-alarms", "look-alikes"):
             p.add_argument("--mix", action="store_true", help="add to results of another build")
+            p.add_argument("--nice", type=int, default=19, help="of the workers (%(default)s)")
             p.add_argument("--minutes", type=float, default=math.inf,
                            help="begin no more runs after so long; what is done is kept")
             p.add_argument("--above-noise", action="store_true",
