@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"replay", uw_cmd_replay, "run recordings through the whole chain and print what was heard"},
     {"watch", uw_cmd_watch, "status line and alerts of a running uaswatchd"},
     {"feed", uw_cmd_feed, "print the message feed, one JSON object a line"},
+    {"plan", uw_cmd_plan, "which receiver listens where, and how soon each link is known"},
     {"signatures", uw_cmd_signatures, "the links that can be recognised"},
     {"synth", uw_cmd_synth, "make recordings with known content from a scenario"},
     {"score", uw_cmd_score, "compare what was on the air with what was said about it"},

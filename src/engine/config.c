@@ -117,6 +117,43 @@ static void read_signatures(struct reader *r, const struct uw_conf_node *root) {
     uw_conf_end(r->conf, group);
 }
 
+/* "" is everywhere. Whether there is such a region or channel plan is known with the signatures. */
+static void read_region(struct reader *r, const struct uw_conf_node *root,
+                        char region[UW_NAME_LEN]) {
+    const char *value = "";
+
+    if (!uw_conf_get_string(r->conf, root, "region", false, UW_NAME_LEN - 1, &value))
+        return;
+    uw_str_copy(region, UW_NAME_LEN, value);
+}
+
+/* Where a receiver that can be tuned listens. */
+static void read_walk(struct reader *r, const struct uw_conf_node *node,
+                      struct uw_engine_receiver *receiver) {
+    static const char *const plans[] = {"auto", NULL};
+    const struct uw_conf_node *list =
+        uw_conf_get_list(r->conf, node, "centres_hz", false, 1, UW_STOPS_MAX);
+    bool tunable = receiver->source.type != UW_SOURCE_FILE &&
+                   receiver->source.type != UW_SOURCE_LOOP &&
+                   receiver->source.type != UW_SOURCE_PIPE;
+    int plan = 0;
+
+    receiver->n_stops = 0;
+    receiver->plan = uw_conf_get_enum(r->conf, node, "plan", false, plans, &plan);
+    for (size_t i = 0; list && i < uw_conf_list_len(list) && i < UW_STOPS_MAX; i++)
+        if (uw_conf_list_double(r->conf, list, i, FREQ_MIN_HZ, FREQ_MAX_HZ,
+                                &receiver->centre_hz[receiver->n_stops]))
+            receiver->n_stops++;
+    receiver->dwell_s = 0.5;
+    uw_conf_get_double(r->conf, node, "dwell_s", false, 0.1, 60, &receiver->dwell_s);
+    if (!tunable && (list || receiver->plan))
+        mistake(r, node, list ? "centres_hz" : "plan", "a recording cannot be tuned");
+    if (list && receiver->plan)
+        mistake(r, node, "plan", "plan = \"auto\" chooses the centres: leave centres_hz out");
+    if (!list && uw_conf_find(node, "dwell_s"))
+        mistake(r, node, "dwell_s", "dwell_s belongs to centres_hz, which is missing");
+}
+
 /* A recording is read to its end; what another program gives is live. So a daemon that is told to
  * read a "file" from a pipe does not wait for it, and nobody is held back. */
 static bool is_pipe(const char *path) {
@@ -145,6 +182,7 @@ static void read_receiver(struct reader *r, const struct uw_conf_node *node,
                        &receiver->source.rate_hz);
     uw_conf_get_double(r->conf, node, "freq_hz", false, FREQ_MIN_HZ, FREQ_MAX_HZ,
                        &receiver->source.freq_hz);
+    read_walk(r, node, receiver);
     uw_conf_end(r->conf, node);
 }
 
@@ -238,6 +276,7 @@ static void read_root(struct reader *r, bool need_receivers) {
 
     read_name(r, root, "site", false, c->site);
     read_name(r, root, "node", false, c->node);
+    read_region(r, root, c->region);
     uw_conf_get_bool(r->conf, root, "exercise", false, &c->exercise);
     uw_conf_get_bool(r->conf, root, "below_noise", false, &c->below_noise);
     uw_conf_get_enum(r->conf, root, "log_level", false, levels, &c->log_level);

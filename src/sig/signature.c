@@ -26,6 +26,7 @@ static const char *const role_words[] = {"control",   "telemetry",  "video",
                                          "remote-id", "background", NULL};
 static const char *const modulation_words[] = {"lora", "fsk", "ofdm-zc", NULL};
 static const char *const matcher_words[] = {"link", "chirp", "droneid", NULL};
+static const char *const region_words[] = {"FCC", "EU", "AU", "IN", "TH", NULL};
 static const char *const direction_words[] = {"up", "down", "either", NULL};
 
 const char *uw_sig_role_name(enum uw_sig_role role) {
@@ -34,6 +35,10 @@ const char *uw_sig_role_name(enum uw_sig_role role) {
 
 const char *uw_sig_modulation_name(enum uw_sig_modulation modulation) {
     return modulation_words[modulation];
+}
+
+const char *uw_sig_region_name(enum uw_sig_region region) {
+    return region_words[region];
 }
 
 static void read_name(struct uw_conf *conf, const struct uw_conf_node *node, const char *key,
@@ -112,11 +117,32 @@ static void read_channels(struct uw_conf *conf, const struct uw_conf_node *node,
             d->n_channels > 1 ? start + (stop - start) * i / (d->n_channels - 1) : start;
 }
 
+static void read_regions(struct uw_conf *conf, const struct uw_conf_node *node,
+                         struct uw_sig_domain *d) {
+    const struct uw_conf_node *list =
+        uw_conf_get_list(conf, node, "regions", false, 1, UW_SIG_REGION_N);
+
+    for (size_t i = 0; list && i < uw_conf_list_len(list); ++i) {
+        const char *word = "";
+        int r = 0;
+
+        if (!uw_conf_list_string(conf, list, i, 31, &word))
+            continue;
+        while (r < UW_SIG_REGION_N && strcmp(region_words[r], word) != 0)
+            ++r;
+        if (r == UW_SIG_REGION_N)
+            uw_conf_mistake(conf, node, "regions: \"%s\" is none of FCC, EU, AU, IN, TH", word);
+        else
+            d->regions |= 1u << r;
+    }
+}
+
 static void read_domain(struct uw_conf *conf, const struct uw_conf_node *node,
                         struct uw_sig_domain *d) {
     d->sync = -1;
     read_name(conf, node, "name", true, d->name, sizeof(d->name));
     read_channels(conf, node, d);
+    read_regions(conf, node, d);
     read_int(conf, node, "sync", false, 0, UW_SIG_CHANNELS_MAX - 1, &d->sync);
     if (d->sync >= d->n_channels)
         uw_conf_mistake(conf, node, "sync: there are only %d channels", d->n_channels);

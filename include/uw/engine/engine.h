@@ -29,11 +29,17 @@ struct uw_engine;
 
 #define UW_PATH_LEN       512
 #define UW_SIGNATURES_MAX 64
+#define UW_STOPS_MAX      32
 
 struct uw_engine_receiver {
     char name[UW_NAME_LEN];
     char path[UW_PATH_LEN];
     struct uw_source_params source; /* .path is set from path by the engine */
+    /* Of sources that can be tuned. Neither: they stay at source.freq_hz. */
+    bool plan; /* the planner chooses (uw/engine/plan.h); source.freq_hz is only where it begins */
+    int n_stops; /* not 0: these centres, one after the other */
+    double centre_hz[UW_STOPS_MAX];
+    double dwell_s; /* at each of them */
 };
 
 /* When the state of the system itself is worth an alert. Times are of the wall clock. */
@@ -51,6 +57,7 @@ struct uw_engine_config {
     char node[UW_NAME_LEN];
     char run[UW_NAME_LEN]; /* "": made from the time of the start */
     bool exercise;
+    char region[UW_NAME_LEN]; /* whose channel plans are planned for; "": all */
     char signature_dir[UW_PATH_LEN];
     int n_signatures; /* 0: all */
     char signatures[UW_SIGNATURES_MAX][UW_NAME_LEN];

@@ -31,6 +31,15 @@ enum uw_sig_matcher {
     UW_SIG_MATCH_DRONEID,
     UW_SIG_MATCHER_N
 };
+/* Where the law, and with it the radio modules' setting, is one. */
+enum uw_sig_region {
+    UW_SIG_REGION_FCC,
+    UW_SIG_REGION_EU,
+    UW_SIG_REGION_AU,
+    UW_SIG_REGION_IN,
+    UW_SIG_REGION_TH,
+    UW_SIG_REGION_N
+};
 enum uw_sig_direction { UW_SIG_UP, UW_SIG_DOWN, UW_SIG_EITHER };
 
 #define UW_SIG_VARIANTS_MAX 24
@@ -58,7 +67,8 @@ struct uw_sig_domain {
     char name[32];
     int n_channels;
     double channel_hz[UW_SIG_CHANNELS_MAX];
-    int sync; /* index visited once per block of n_channels hops, or -1 */
+    int sync;         /* index visited once per block of n_channels hops, or -1 */
+    unsigned regions; /* where it is meant for, bit 1 << enum uw_sig_region each; 0: everywhere */
 };
 
 struct uw_signature {
@@ -95,5 +105,6 @@ const struct uw_signature *uw_sigdb_find(const struct uw_sigdb *db, const char *
 int uw_sigdb_enable(struct uw_sigdb *db, const char *const *ids, size_t n, struct uw_diag *diag);
 const char *uw_sig_role_name(enum uw_sig_role role);
 const char *uw_sig_modulation_name(enum uw_sig_modulation modulation);
+const char *uw_sig_region_name(enum uw_sig_region region); /* "FCC" */
 
 #endif

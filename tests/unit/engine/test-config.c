@@ -56,6 +56,7 @@ static void assert_defaults(const struct uw_engine_config *a) {
     struct uw_engine_config d;
 
     uw_engine_config_init(&d);
+    assert_string_equal(a->region, "");
     assert_string_equal(a->site, d.site);
     assert_string_equal(a->node, d.node);
     assert_int_equal(a->exercise, d.exercise);
@@ -93,7 +94,8 @@ static void test_shipped_file_shows_the_defaults(void **state) {
 
 static void test_every_key(void **state) {
     static const char text[] =
-        "site = \"north\"; node = \"n-1\"; exercise = true; log_level = \"debug\"; lag_s = 5.5;\n"
+        "region = \"EU868-3.x\"; site = \"north\"; node = \"n-1\"; exercise = true; log_level = "
+        "\"debug\"; lag_s = 5.5;\n"
         "signatures: { directory = \"/sig\"; enabled = [ \"a\", \"b\" ]; };\n"
         "receivers = ( { name = \"east\"; type = \"loop\"; path = \"/x.cu8\"; format = \"cu8\";\n"
         "  rate_hz = 2.4e6; freq_hz = 915.0e6; }, { name = \"w\"; type = \"file\"; path = \"y\"; } "
@@ -110,6 +112,7 @@ static void test_every_key(void **state) {
 
     (void)state;
     assert_int_equal(load(text, true, &diag, &c), 0);
+    assert_string_equal(c.region, "EU868-3.x");
     assert_string_equal(c.site, "north");
     assert_string_equal(c.node, "n-1");
     assert_true(c.exercise);
@@ -158,6 +161,12 @@ static void test_mistakes(void **state) {
         {"receivers = ( { " RX " rate_hz = 1.0; } );", "rate_hz"},
         {"receivers = ( { " RX " freq_hz = 2400000000; } );", "2400000000"},
         {"receivers = ( { " RX " format = \"cu9\"; } );", "format"},
+        {"receivers = ( { " RX " plan = \"auto\"; } );", "cannot be tuned"},
+        {"receivers = ( { " RX " centres_hz = [ 915.0e6 ]; } );", "cannot be tuned"},
+        {"receivers = ( { " RX " centres_hz = [ 915.0e6 ]; plan = \"auto\"; } );", "leave"},
+        {"receivers = ( { " RX " dwell_s = 0.5; } );", "centres_hz"},
+        {"receivers = ( { " RX " centres_hz = []; } );", "centres_hz"},
+        {"region = \"a name that is longer than any region\";", "region"},
         {"receivers = ( 5 );", "receivers"},
         {"bus: { endpoint = \"udp://x\"; };", "endpoint"},
         {"feed: { endpoint = \"inproc://x\"; };", "endpoint"},
