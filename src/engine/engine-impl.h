@@ -169,6 +169,7 @@ struct uw_engine_rx {
     struct uw_condition lost, degraded;
     int64_t begin_mono_ns; /* from here on samples are missed */
     uint64_t lost_before, dropped_before;
+    int64_t settled_mono_ns;               /* from here on losses count */
     int64_t lost_mono_ns, dropped_mono_ns; /* when samples were last lost; 0: never */
 };
 

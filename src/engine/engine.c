@@ -388,7 +388,8 @@ bool uw_engine_is_alive(const struct uw_engine *engine, double limit_s,
     if (is_old(fusion, engine->start_mono_ns, now, limit_s))
         return false;
     uw_str_copy(who, UW_ENGINE_WHO_LEN, "feed");
-    if (engine->config.feed && is_old(feed, engine->start_mono_ns, now, limit_s))
+    /* which speaks once a second */
+    if (engine->config.feed && is_old(feed, engine->start_mono_ns, now, limit_s + 1))
         return false;
     for (int i = 0; i < engine->n_receivers; i++) {
         const char *what = who_of(engine->receivers[i], now, limit_s);

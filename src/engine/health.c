@@ -21,6 +21,7 @@
 #define PERIOD_NS     UW_NS_PER_S
 #define LOSS_MEMORY_S 10 /* losses are mentioned for this long */
 #define CLIP_MANY     0.01
+#define SETTLE_NS     UW_NS_PER_S
 #define LOAD_RAISE_NS (2 * UW_NS_PER_S)
 
 static int64_t to_ns(double seconds) {
@@ -46,7 +47,10 @@ static void note_losses(struct uw_engine_rx *r, const struct uw_rx_stats *stats,
 
     if (stats->dropped > r->dropped_before)
         r->dropped_mono_ns = now;
-    if (by_source > r->lost_before)
+    /* what is missing because it was not there is told with its first samples, and is over */
+    if (!r->settled_mono_ns || r->health.state == UW_RX_LOST)
+        r->settled_mono_ns = now + SETTLE_NS;
+    if (by_source > r->lost_before && now > r->settled_mono_ns)
         r->lost_mono_ns = now;
     r->dropped_before = stats->dropped;
     r->lost_before = by_source;
@@ -61,8 +65,9 @@ static struct judgement judge(const struct uw_engine *engine, const struct uw_en
         return (struct judgement){UW_RX_OK, UW_RX_PROBLEM_NONE};
     if (s->state == UW_SOURCE_LOST)
         return (struct judgement){UW_RX_LOST, (enum uw_rx_problem)s->problem};
-    if (age > engine->config.health.silent_s)
-        return (struct judgement){UW_RX_LOST, UW_RX_PROBLEM_STALLED};
+    if (age > engine->config.health.silent_s) /* or just back, and still without samples */
+        return (struct judgement){
+            UW_RX_LOST, r->health.state == UW_RX_LOST ? r->health.problem : UW_RX_PROBLEM_STALLED};
     if (s->state == UW_SOURCE_DEGRADED)
         return (struct judgement){UW_RX_DEGRADED, (enum uw_rx_problem)s->problem};
     if (is_recent(r->dropped_mono_ns, now))
