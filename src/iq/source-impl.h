@@ -129,6 +129,7 @@ extern const struct uw_source_ops uw_source_file;
 extern const struct uw_source_ops uw_source_loop;
 extern const struct uw_source_ops uw_source_pipe;
 extern const struct uw_source_ops uw_source_rtlsdr;
+extern const struct uw_source_ops uw_source_rtltcp;
 
 struct uw_source {
     const struct uw_source_ops *ops;
