@@ -29,6 +29,8 @@
 
 #include "bursts-impl.h"
 #include "centres-impl.h"
+#include "cut-impl.h"
+#include "history-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 #include "uw/dsp/convert.h"
@@ -45,13 +47,9 @@
 #define BURST_MAX_S 0.3
 #define PROGRESS_S  0.025
 #define BETA_EVERY  8 /* frames between looks at the imbalance */
-#define CUTS_MAX    64
 #define HANN_POWER  0.375
 
-struct cut {
-    size_t k;
-    struct uw_fft *inverse;
-};
+#define SCRATCH_ALIGN 64
 
 struct uw_front {
     struct uw_front_config config;
@@ -64,14 +62,15 @@ struct uw_front {
     struct uw_fft *fft;
     float complex *pending; /* samples of the next frame */
     size_t n_pending;
-    float complex *history; /* n_history frames of n bins */
-    float *learn;           /* powers of the first frames; freed is never: it is made once */
-    float *power;           /* of one frame, lowest frequency first */
+    struct uw_history *history;
+    float complex *spectrum; /* of the latest frame, or of one out of the history */
+    float *power;            /* of one frame, lowest frequency first */
+    void *scratch;
+    size_t scratch_bytes;
     struct uw_centres centres;
     struct uw_centre *at; /* the one that is listened at */
     struct uw_bursts *bursts;
-    size_t n_cuts;
-    struct cut cuts[CUTS_MAX];
+    struct uw_cutter *cutter;
 
     uint64_t base_frame; /* frames before it are not in the history: start, or after a gap */
     uint64_t n_frames;   /* in the history so far */
@@ -91,7 +90,7 @@ void uw_front_config_init(struct uw_front_config *config) {
         .rate_hz = NAN,
         .format = UW_IQ_CU8,
         .cell_pfa = 1e-7,
-        .history_bytes = 24u << 20,
+        .history_bytes = 25u << 19,
         .n_centres = 1,
         .freq_hz = NAN,
     };
@@ -133,15 +132,15 @@ static size_t frame_size(double rate_hz) {
 struct uw_front *uw_front_free(struct uw_front *front) {
     if (!front)
         return NULL;
-    for (size_t i = 0; i < front->n_cuts; ++i)
-        uw_fft_free(front->cuts[i].inverse);
+    uw_cutter_free(front->cutter);
+    uw_history_free(front->history);
     uw_bursts_free(front->bursts);
     uw_centres_deinit(&front->centres);
     uw_fft_free(front->fft);
     uw_fft_dealloc(front->pending);
-    uw_fft_dealloc(front->history);
-    free(front->learn);
+    uw_fft_dealloc(front->spectrum);
     free(front->power);
+    free(front->scratch);
     free(front);
     return NULL;
 }
@@ -160,28 +159,9 @@ static void on_burst(void *userdata, const struct uw_burst *burst) {
     front->ops.burst(front->userdata, &b);
 }
 
-/* Inverse transforms for sizes 8 m without large factors, about 12 % apart, from 16 to n. */
-static int new_cuts(struct uw_front *front) {
-    size_t k = 16;
-
-    while (front->n_cuts < CUTS_MAX && k <= front->n) {
-        int r = uw_fft_new_inverse(k, &front->cuts[front->n_cuts].inverse);
-
-        if (r < 0)
-            return r;
-        front->cuts[front->n_cuts++].k = k;
-        if (k == front->n)
-            break;
-        k = 8 * uw_fft_good_size((k + k / 8) / 8 + 1);
-        if (k > front->n)
-            k = front->n;
-    }
-    return 0;
-}
-
 static int new_buffers(struct uw_front *front) {
     double frame_rate = front->config.rate_hz / (double)front->hop;
-    size_t frame_bytes = front->n * sizeof(float complex);
+    size_t frame_bytes = uw_history_frame_bytes(front->n);
     struct uw_bursts_config bursts = {
         .n_fft = front->n,
         .hop = front->hop,
@@ -205,12 +185,15 @@ static int new_buffers(struct uw_front *front) {
         bursts.max_frames = front->n_history * 3 / 4;
 
     front->pending = uw_fft_alloc(front->n);
-    front->history = uw_fft_alloc(front->n_history * front->n);
-    front->learn = calloc(front->n_learn * front->n, sizeof(float));
+    front->spectrum = uw_fft_alloc(front->n);
     front->power = calloc(front->n, sizeof(float));
-    if (!front->pending || !front->history || !front->learn || !front->power)
+    if (!front->pending || !front->spectrum || !front->power)
         return uw_err(-ENOMEM);
-    r = uw_fft_new(front->n, &front->fft);
+    r = uw_front_reserve(front, front->n_learn * front->n * sizeof(float));
+    if (r == 0)
+        r = uw_history_new(front->n, front->n_history, &front->history);
+    if (r == 0)
+        r = uw_fft_new(front->n, &front->fft);
     if (r < 0)
         return r;
     r = uw_centres_init(&front->centres, front->config.n_centres, front->config.freq_hz, front->n,
@@ -221,7 +204,7 @@ static int new_buffers(struct uw_front *front) {
     r = uw_bursts_new(&bursts, on_burst, front, &front->bursts);
     if (r < 0)
         return r;
-    return new_cuts(front);
+    return uw_cutter_new(front->history, front->n, front->config.rate_hz, &front->cutter);
 }
 
 int uw_front_new(const struct uw_front_config *config, const struct uw_front_ops *ops,
@@ -248,8 +231,28 @@ int uw_front_new(const struct uw_front_config *config, const struct uw_front_ops
     return 0;
 }
 
-static float complex *frame_at(const struct uw_front *front, uint64_t frame) {
-    return front->history + (frame % front->n_history) * front->n;
+int uw_front_reserve(struct uw_front *front, size_t bytes) {
+    void *more;
+
+    if (bytes <= front->scratch_bytes)
+        return 0;
+    more = aligned_alloc(SCRATCH_ALIGN, (bytes + SCRATCH_ALIGN - 1) & ~(size_t)(SCRATCH_ALIGN - 1));
+    if (!more)
+        return uw_err(-ENOMEM);
+    free(front->scratch);
+    front->scratch = more;
+    front->scratch_bytes = bytes;
+    return 0;
+}
+
+void *uw_front_scratch(struct uw_front *front) {
+    return front->scratch;
+}
+
+/* A frame out of the history, whole. */
+static const float complex *frame_at(const struct uw_front *front, uint64_t frame) {
+    uw_history_get(front->history, frame, 0, front->n, NULL, front->spectrum);
+    return front->spectrum;
 }
 
 static void slow_imbalance(struct uw_front *front, const float complex *x) {
@@ -305,13 +308,13 @@ static void report_progress(struct uw_front *front) {
     front->ops.progress(front->userdata, done - back);
 }
 
-static void look(struct uw_front *front, uint64_t frame) {
-    uw_hann_power(frame_at(front, frame), front->n, front->power);
+static void look(struct uw_front *front, uint64_t frame, const float complex *spectrum) {
+    uw_hann_power(spectrum, front->n, front->power);
     if (uw_floor_update(front->at->floor, front->power))
         uw_bursts_drop(front->bursts); /* what seemed to be a burst as wide as the band */
     front->n_looked = frame + 1;
     if (front->ops.frame)
-        front->ops.frame(front->userdata, frame_at(front, frame),
+        front->ops.frame(front->userdata, spectrum,
                          front->first_frame_sample + (frame - front->base_frame) * front->hop,
                          frame == front->base_frame);
     uw_bursts_frame(front->bursts, frame, front->power, uw_floor_inverse(front->at->floor));
@@ -325,23 +328,25 @@ static void finish_learning(struct uw_front *front) {
     if (front->at->learned || rows == 0)
         return;
     front->at->learned = true;
+    float *learn = front->scratch; /* nobody handles a burst now */
     for (size_t i = 0; i < rows; ++i)
-        uw_hann_power(frame_at(front, front->n_looked + i), front->n, front->learn + i * front->n);
-    uw_floor_learn(front->at->floor, front->learn, rows);
+        uw_hann_power(frame_at(front, front->n_looked + i), front->n, learn + i * front->n);
+    uw_floor_learn(front->at->floor, learn, rows);
     while (front->n_looked < front->n_frames)
-        look(front, front->n_looked);
+        look(front, front->n_looked, frame_at(front, front->n_looked));
 }
 
 static void take_frame(struct uw_front *front) {
     uint64_t frame = front->n_frames;
-    float complex *x = frame_at(front, frame);
+    float complex *x = front->spectrum;
 
     memcpy(uw_fft_buffer(front->fft), front->pending, front->n * sizeof(*x));
     uw_fft_run_to(front->fft, x);
     balance(front, frame, x);
+    uw_history_put(front->history, frame, x);
     front->n_frames = frame + 1;
     if (front->at->learned)
-        look(front, frame);
+        look(front, frame, x);
     else if (front->n_frames - front->n_looked >= front->n_learn)
         finish_learning(front);
     memmove(front->pending, front->pending + front->hop,
@@ -448,144 +453,88 @@ double uw_front_noise_density(const struct uw_front *front, double lower_hz, dou
     return sum / (double)count / (HANN_POWER * n) / front->config.rate_hz;
 }
 
-bool uw_front_parts(const struct uw_front *front, uint64_t *sample, size_t n_parts, double *parts) {
+/* What of the history is there since the last gap. */
+static struct uw_cut_range range_of(const struct uw_front *front) {
     uint64_t first = front->base_frame;
-    const size_t n = front->n;
 
     if (front->n_frames > front->n_history && front->n_frames - front->n_history > first)
         first = front->n_frames - front->n_history;
-    const uint64_t origin = front->first_frame_sample + (first - front->base_frame) * front->hop;
+    return (struct uw_cut_range){
+        .first = first,
+        .end = front->n_frames,
+        .origin = front->first_frame_sample + (first - front->base_frame) * front->hop,
+    };
+}
+
+/* Sum of squares, by partial sums that are the same on every processor. */
+UW_CLONES
+static float energy(size_t n, const float *x) {
+    float part[16] = {0};
+    float sum = 0.0f;
+    size_t i = 0;
+
+    for (; i + 16 <= n; i += 16) {
+        for (size_t k = 0; k < 16; ++k)
+            part[k] += x[i + k] * x[i + k];
+    }
+    for (; i < n; ++i)
+        part[i % 16] += x[i] * x[i];
+    for (size_t k = 0; k < 16; ++k)
+        sum += part[k];
+    return sum;
+}
+
+bool uw_front_parts(struct uw_front *front, uint64_t *sample, size_t n_parts, double *parts) {
+    const struct uw_cut_range range = range_of(front);
+    const size_t n = front->n;
     const uint64_t frame =
-        *sample > origin ? first + (*sample - origin + front->hop - 1) / front->hop : first;
-    if (frame >= front->n_frames || n_parts == 0 || n_parts > n)
+        *sample > range.origin
+            ? range.first + (*sample - range.origin + front->hop - 1) / front->hop
+            : range.first;
+
+    if (frame >= range.end || n_parts == 0 || n_parts > n)
         return false;
     const float complex *x = frame_at(front, frame);
     for (size_t i = 0; i < n_parts; ++i) {
+        const size_t lo = i * n / n_parts, hi = (i + 1) * n / n_parts;
         float sum = 0.0f;
 
-        for (size_t k = i * n / n_parts; k < (i + 1) * n / n_parts; ++k) {
-            const float complex v = x[k < n / 2 ? k + n / 2 : k - n / 2];
-
-            sum += crealf(v) * crealf(v) + cimagf(v) * cimagf(v);
-        }
+        if (lo < n / 2)
+            sum += energy(2 * ((hi < n / 2 ? hi : n / 2) - lo), (const float *)(x + n / 2 + lo));
+        if (hi > n / 2)
+            sum += energy(2 * (hi - (lo > n / 2 ? lo : n / 2)),
+                          (const float *)(x + (lo > n / 2 ? lo - n / 2 : 0)));
         parts[i] = (double)sum / ((double)n * (double)n);
     }
-    *sample = origin + (frame - first) * front->hop;
+    *sample = range.origin + (frame - range.first) * front->hop;
     return true;
 }
 
-/* Amplitude of the channel filter k bins from the channel's centre: flat, then a raised-cosine
- * slope. */
-static float filter_at(double k, double flat, double stop) {
-    double a = fabs(k);
-
-    if (a <= flat)
-        return 1.0f;
-    if (a >= stop)
-        return 0.0f;
-    return (float)(0.5 + 0.5 * cos(UW_PI * (a - flat) / (stop - flat)));
+double uw_front_cut_rate(const struct uw_front *front, double bandwidth_hz, double min_rate_hz) {
+    return uw_cutter_rate(front->cutter, bandwidth_hz, min_rate_hz);
 }
 
-static const struct cut *choose_cut(const struct uw_front *front, double bandwidth_hz,
-                                    double min_rate_hz) {
-    double bin_hz = front->config.rate_hz / (double)front->n;
-    double need = fmax(bandwidth_hz / bin_hz + 16.0, min_rate_hz / bin_hz);
+bool uw_front_cut_begin(struct uw_front *front, uint64_t start, uint64_t stop, double centre_hz,
+                        double bandwidth_hz, double min_rate_hz, struct uw_front_cut *ret_cut) {
+    const struct uw_cut_range range = range_of(front);
 
-    for (size_t i = 0; i < front->n_cuts; ++i) {
-        if ((double)front->cuts[i].k >= need - 1e-6)
-            return &front->cuts[i];
-    }
-    return &front->cuts[front->n_cuts - 1];
+    return uw_cutter_begin(front->cutter, &range, start, stop, centre_hz, bandwidth_hz, min_rate_hz,
+                           ret_cut);
 }
 
-struct channel {
-    const struct cut *cut;
-    long bin;          /* of the channel's centre */
-    double flat, stop; /* bins */
-};
-
-/* The valid part of one frame: hop * k / n samples in the inverse transform's buffer from k / 8 on.
- */
-static const float complex *cut_frame(const struct uw_front *front, const struct channel *ch,
-                                      uint64_t frame) {
-    const float complex *x = frame_at(front, frame);
-    float complex *y = uw_fft_buffer(ch->cut->inverse);
-    long n = (long)front->n;
-    long k = (long)ch->cut->k;
-    /* the mixing of frame f starts where frame f - 1 left off: f * hop * bin turns of 1 / n */
-    uint64_t turn =
-        ((frame % front->n) * front->hop) % front->n * (uint64_t)((ch->bin % n + n) % n) % front->n;
-    float angle = (float)(-2.0 * UW_PI * (double)turn / (double)n);
-    float complex gain = (cosf(angle) + I * sinf(angle)) / (float)n;
-
-    for (long i = 0; i < k; ++i) {
-        long off = i < k / 2 ? i : i - k;
-        long bin = ((ch->bin + off) % n + n) % n;
-        long away = ch->bin + off;
-        float h = k == n ? 1.0f : filter_at((double)off, ch->flat, ch->stop);
-
-        /* no bins from the other end of the band */
-        if (away >= n / 2 || away < -n / 2)
-            h = 0.0f;
-        y[i] = x[bin] * (h * gain);
-    }
-    uw_fft_run(ch->cut->inverse);
-    return y + k / 8;
+size_t uw_front_cut_read(struct uw_front *front, struct uw_front_cut *cut, float complex *out,
+                         size_t max) {
+    return uw_cutter_read(front->cutter, cut, out, max);
 }
 
 size_t uw_front_cut(struct uw_front *front, uint64_t start, uint64_t stop, double centre_hz,
                     double bandwidth_hz, double min_rate_hz, float complex *out, size_t max,
                     double *ret_start, double *ret_rate_hz) {
-    double bin_hz = front->config.rate_hz / (double)front->n;
-    struct channel ch = {.cut = choose_cut(front, bandwidth_hz, min_rate_hz)};
-    size_t k = ch.cut->k;
-    size_t per_frame = k * 3 / 4;
-    double ratio = (double)front->n / (double)k; /* input samples per output sample */
-    double rate = front->config.rate_hz / ratio;
-    uint64_t first = front->base_frame;
+    struct uw_front_cut cut;
 
-    ch.bin = lround(centre_hz / bin_hz);
-    ch.flat = 0.5 * bandwidth_hz / bin_hz;
-    ch.stop = fmin(0.5 * (double)k, ch.flat + fmax(8.0, 0.25 * ch.flat));
-    if (k < front->n && ch.flat > 0.5 * (double)k - 8.0)
-        ch.flat = 0.5 * (double)k - 8.0;
-    if (front->n_frames > front->n_history && front->n_frames - front->n_history > first)
-        first = front->n_frames - front->n_history;
-    /* time of the first valid output of frame f is that of its sample n / 8 */
-    uint64_t origin = front->first_frame_sample + (first - front->base_frame) * front->hop;
-    uint64_t valid = origin + front->n / 8;
-    if (stop <= valid || stop <= start || front->n_frames == first)
+    if (!uw_front_cut_begin(front, start, stop, centre_hz, bandwidth_hz, min_rate_hz, &cut))
         return 0;
-    if (start < valid)
-        start = valid;
-    uint64_t skipped = (start - valid) / front->hop;
-    uint64_t frame = first + skipped;
-    double in_frame = (double)((start - valid) % front->hop) / ratio;
-    size_t skip = (size_t)in_frame;
-    size_t n = 0;
-    size_t want = (size_t)((double)(stop - start) / ratio);
-
-    want = want < max ? want : max;
-    while (n < want && frame < front->n_frames) {
-        const float complex *y = cut_frame(front, &ch, frame++);
-        size_t m = per_frame - skip;
-
-        m = m < want - n ? m : want - n;
-        memcpy(out + n, y + skip, m * sizeof(*out));
-        n += m;
-        skip = 0;
-    }
-    /* what is left of the frequency after whole bins */
-    double step = -2.0 * UW_PI * (centre_hz - (double)ch.bin * bin_hz) / rate;
-    double complex turn = cexp(I * step);
-    double complex z = 1.0;
-    for (size_t i = 0; i < n; ++i, z *= turn) {
-        /* anew now and then, so that rounding does not add up */
-        if (i % 256 == 0)
-            z = cexp(I * fmod(step * (double)i, 2.0 * UW_PI));
-        out[i] *= (float complex)z;
-    }
-    *ret_start = (double)(valid + skipped * front->hop) + floor(in_frame) * ratio;
-    *ret_rate_hz = rate;
-    return n;
+    *ret_start = cut.start;
+    *ret_rate_hz = cut.rate_hz;
+    return uw_front_cut_read(front, &cut, out, max);
 }

@@ -238,6 +238,108 @@ static void test_gap(void **state) {
     listen_end(&l);
 }
 
+/* Cuts of two signals and of their sum: what the sum has more is what the history's 16 bits take
+ * away. A strong carrier elsewhere in the band must not cost a weak signal anything. */
+static void test_precision(void **state) {
+    static float complex strong[MAX], weak[MAX];
+    uint64_t random = 35;
+
+    (void)state;
+    for (size_t i = 0; i < N_CHANNELS; ++i) {
+        const struct channel *c = &channels[i];
+        const double f = c->centre_hz > 0.0 ? -1.1e6 : 1.1e6;
+        double first, rate;
+        double error = 0.0;
+        double power = 0.0;
+        size_t n = 0;
+
+        if (c->bandwidth_hz > 1e6)
+            continue; /* holds the carrier */
+        for (int part = 0; part < 3; ++part) {
+            random = 35;
+            signal_noise(x, N, part == 0 ? 0.0 : 1e-5, &random);
+            for (size_t k = 0; part != 1 && k < N; ++k)
+                x[k] += 0.9f * signal_turn(f / RATE * (double)k);
+            listen_to_x();
+            n = cut(c, 5000, 20000, &first, &rate);
+            for (size_t m = 0; m < n && part < 2; ++m)
+                (part == 0 ? strong : weak)[m] = y[m];
+            listen_end(&l);
+        }
+        assert_true(n > 0);
+        for (size_t m = 0; m < n; ++m) {
+            const double d = (double)cabsf(y[m] - strong[m] - weak[m]);
+
+            error += d * d;
+            power += (double)(cabsf(weak[m]) * cabsf(weak[m]));
+        }
+        print_message("channel %zu: %.1f dB\n", i, 10.0 * log10(power / error));
+        assert_true(10.0 * log10(power / error) > 60.0);
+    }
+}
+
+/* In pieces of any size a cut is the same as at once; what is written ends where it says. */
+static void test_read_in_pieces(void **state) {
+    static float complex whole[MAX];
+    uint64_t random = 36;
+
+    (void)state;
+    signal_noise(x, N, 0.01, &random);
+    listen_to_x();
+    for (size_t i = 0; i < N_CHANNELS; ++i) {
+        const struct channel *c = &channels[i];
+        struct uw_front_cut piece;
+        double first, rate;
+        size_t done = 0;
+        const size_t n = cut(c, 5100, 20000, &first, &rate);
+
+        for (size_t m = 0; m < n; ++m)
+            whole[m] = y[m];
+        assert_true(uw_front_cut_begin(l.front, 5100, 20000, c->centre_hz, c->bandwidth_hz,
+                                       c->min_rate_hz, &piece));
+        assert_true(piece.n == n && piece.start == first && piece.rate_hz == rate);
+        assert_true(rate == uw_front_cut_rate(l.front, c->bandwidth_hz, c->min_rate_hz));
+        while (done < n) {
+            const size_t want = 1 + signal_random(&random) % 700;
+
+            y[want] = 77.0f;
+            const size_t m = uw_front_cut_read(l.front, &piece, y, want);
+            assert_true(m == (want < n - done ? want : n - done) && y[want] == 77.0f);
+            for (size_t k = 0; k < m; ++k)
+                assert_true(cabsf(y[k] - whole[done + k]) < 1e-6f);
+            done += m;
+        }
+        assert_int_equal(uw_front_cut_read(l.front, &piece, y, 10), 0);
+        assert_false(uw_front_cut_begin(l.front, N + 5000, N + 6000, 0.0, 5e5, 0.0, &piece));
+    }
+    listen_end(&l);
+}
+
+/* Two samples a chip, without resampling, for the LoRa bandwidths that make whole bins. */
+static void test_lora_rates(void **state) {
+    (void)state;
+    listen_begin(&l, RATE, 0.0);
+    assert_true(uw_front_cut_rate(l.front, 1.2 * 125e3, 250e3) == 250e3);
+    assert_true(uw_front_cut_rate(l.front, 1.2 * 250e3, 500e3) == 500e3);
+    assert_true(uw_front_cut_rate(l.front, 1.2 * 500e3, 1e6) == 1e6);
+    listen_end(&l);
+    listen_begin(&l, 10e6, 0.0);
+    assert_true(uw_front_cut_rate(l.front, 1.2 * 812.5e3, 1.625e6) == 1.625e6);
+    listen_end(&l);
+}
+
+/* Room for whoever asked for most. */
+static void test_scratch(void **state) {
+    (void)state;
+    listen_begin(&l, RATE, 0.0);
+    assert_int_equal(uw_front_reserve(l.front, 1000), 0);
+    assert_int_equal(uw_front_reserve(l.front, 7654321), 0);
+    assert_int_equal(uw_front_reserve(l.front, 2000), 0);
+    assert_true((uintptr_t)uw_front_scratch(l.front) % 64 == 0);
+    memset(uw_front_scratch(l.front), 0x55, 7654321);
+    listen_end(&l);
+}
+
 /* Power in parts of the band, lowest frequency first. */
 static void test_parts(void **state) {
     double parts[4];
@@ -265,7 +367,9 @@ int main(void) {
         cmocka_unit_test(test_tone),           cmocka_unit_test(test_pieces_agree),
         cmocka_unit_test(test_stop_band),      cmocka_unit_test(test_impulse),
         cmocka_unit_test(test_out_of_history), cmocka_unit_test(test_gap),
-        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_parts),          cmocka_unit_test(test_precision),
+        cmocka_unit_test(test_read_in_pieces), cmocka_unit_test(test_lora_rates),
+        cmocka_unit_test(test_scratch),
     };
 
     return cmocka_run_group_tests_name("front-cut", tests, NULL, NULL);

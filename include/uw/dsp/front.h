@@ -85,7 +85,7 @@ double uw_front_noise_density(const struct uw_front *front, double lower_hz, dou
  * Power of the next frame in the history that begins at or after *sample, in n_parts about equal
  * parts of the band, lowest frequency first; *sample becomes its begin. False if there is none yet.
  */
-bool uw_front_parts(const struct uw_front *front, uint64_t *sample, size_t n_parts, double *parts);
+bool uw_front_parts(struct uw_front *front, uint64_t *sample, size_t n_parts, double *parts);
 
 /*
  * Cuts a channel out of the history: about the samples [start, stop), filtered to centre +-
@@ -98,5 +98,36 @@ bool uw_front_parts(const struct uw_front *front, uint64_t *sample, size_t n_par
 size_t uw_front_cut(struct uw_front *front, uint64_t start, uint64_t stop, double centre_hz,
                     double bandwidth_hz, double min_rate_hz, float complex *out, size_t max,
                     double *ret_start, double *ret_rate_hz);
+
+/* The same piece after piece, for who has no room for all of it. One cut at a time: reading ends
+ * when another begins. */
+struct uw_front_cut {
+    double start;   /* *ret_start of uw_front_cut() */
+    double rate_hz; /* of the samples */
+    size_t n;       /* samples that there are */
+    size_t done;    /* ... that have been read */
+    /* the front end's own */
+    size_t size, skip;
+    uint64_t frame;
+    long bin, lo, hi;
+    double step;
+};
+
+/* The rate at which such a channel comes. */
+double uw_front_cut_rate(const struct uw_front *front, double bandwidth_hz, double min_rate_hz);
+/* False if that piece is no longer, or not yet, in the history. */
+bool uw_front_cut_begin(struct uw_front *front, uint64_t start, uint64_t stop, double centre_hz,
+                        double bandwidth_hz, double min_rate_hz, struct uw_front_cut *ret_cut);
+/* At most max samples; fewer only at the end. */
+size_t uw_front_cut_read(struct uw_front *front, struct uw_front_cut *cut, float complex *out,
+                         size_t max);
+
+/*
+ * Memory for whoever handles a burst, frame or progress: what it holds is lost when the callback
+ * returns. At least as many bytes as the most that anybody has reserved; aligned for SIMD. To be
+ * reserved before the first sample. 0 or -ENOMEM.
+ */
+int uw_front_reserve(struct uw_front *front, size_t bytes);
+void *uw_front_scratch(struct uw_front *front);
 
 #endif
