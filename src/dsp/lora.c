@@ -58,6 +58,7 @@ struct uw_lora {
     float *sum;
     float *most;             /* per window */
     float complex *spectrum; /* of the latest window: 4 samples a chip */
+    float flip;              /* -1: the input's conjugate is meant */
 };
 
 struct line {
@@ -89,6 +90,7 @@ int uw_lora_new(struct uw_lora **ret_lora) {
 
     if (!lora)
         return uw_err(-ENOMEM);
+    lora->flip = 1.0f;
     for (size_t s = 0; s < N_SF; ++s) {
         size_t n = (size_t)1 << (UW_LORA_SF_MIN + s);
         int r = uw_fft_new(4 * n, &lora->fft[s]);
@@ -117,17 +119,21 @@ int uw_lora_new(struct uw_lora **ret_lora) {
     return 0;
 }
 
-/* y = x times the conjugate chirp (or the chirp), on interleaved components; the energy of x by
- * eight partial sums, so that it is the same on every processor. */
+void uw_lora_mirror(struct uw_lora *lora, bool mirror) {
+    lora->flip = mirror ? -1.0f : 1.0f;
+}
+
+/* y = x (or its conjugate) times the conjugate chirp (or the chirp), on interleaved components; the
+ * energy of x by eight partial sums, so that it is the same on every processor. */
 UW_CLONES
-static float multiply(size_t n, const float *restrict x, const float *restrict up, float sign,
-                      float *restrict y) {
+static float multiply(size_t n, const float *restrict x, float flip, const float *restrict up,
+                      float sign, float *restrict y) {
     float part[16] = {0};
     float energy = 0.0f;
 
     for (size_t i = 0; i < n; ++i) {
         float re = x[2 * i];
-        float im = x[2 * i + 1];
+        float im = flip * x[2 * i + 1];
         float c = up[2 * i];
         float s = sign * up[2 * i + 1];
 
@@ -149,8 +155,8 @@ static float dechirp(struct uw_lora *lora, int sf, const float complex *x, bool 
     size_t s = (size_t)(sf - UW_LORA_SF_MIN);
     size_t n = (size_t)2 << sf;
     float complex *y = uw_fft_buffer(lora->fft[s]);
-    float energy =
-        multiply(n, (const float *)x, (const float *)lora->up[s], down ? 1.0f : -1.0f, (float *)y);
+    float energy = multiply(n, (const float *)x, lora->flip, (const float *)lora->up[s],
+                            down ? 1.0f : -1.0f, (float *)y);
 
     /* the second half stays zero */
     uw_fft_run_to(lora->fft[s], lora->spectrum);

@@ -25,7 +25,8 @@
 #include "uw/dsp/lora.h"
 
 #define N_BANDWIDTHS   4
-#define WIDTH_MIN      0.62 /* of a burst, in bandwidths */
+#define COMMON_HZ      500e3 /* what has more is one link: looked for where that can be heard */
+#define WIDTH_MIN      0.62  /* of a burst, in bandwidths */
 #define WIDTH_MAX      1.6
 #define PIECE_S        0.32 /* longest piece looked at */
 #define MARGIN_S       0.6e-3
@@ -53,6 +54,7 @@ struct matcher {
     struct uw_matcher_env env;
     struct uw_lora *lora;
     struct uw_chips chips;
+    bool wide; /* bandwidths above COMMON_HZ are looked at */
     uint64_t next_number;
     struct known known[KNOWN_MAX];
 };
@@ -209,25 +211,46 @@ static void report_background(void *userdata, const struct uw_packet *p) {
     m->env.emit(m->env.userdata, &f);
 }
 
+/* Whether a link with more than COMMON_HZ can be heard at this centre, or at any. */
+static bool is_wide(const struct matcher *m, bool anywhere) {
+    const struct uw_sigdb *db = m->env.config->db;
+
+    for (size_t i = 0; i < uw_sigdb_len(db); ++i) {
+        const struct uw_signature *s = uw_sigdb_at(db, i);
+
+        for (int v = 0; s->enabled && v < s->n_variants; ++v) {
+            if (s->variants[v].modulation == UW_SIG_LORA &&
+                s->variants[v].bandwidth_hz > COMMON_HZ &&
+                (anywhere || s->matcher != UW_SIG_MATCH_LINK || uw_link_in_band(s, m->env.config)))
+                return true;
+        }
+    }
+    return false;
+}
+
 static void matcher_retune(void *matcher, double shift_hz) {
     struct matcher *m = matcher;
 
+    m->wide = is_wide(m, false);
     for (size_t i = 0; i < KNOWN_MAX; ++i)
         m->known[i].offset_hz -= shift_hz;
 }
 
 static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     UW_CLEANUP(matcher_freep) struct matcher *m = calloc(1, sizeof(*m));
-    double widest = fmin(bandwidths[N_BANDWIDTHS - 1], env->config->rate_hz);
+    double widest;
     int r;
 
     if (!m)
         return uw_err(-ENOMEM);
     m->env = *env;
+    m->wide = is_wide(m, false);
+    widest = is_wide(m, env->config->n_centres > 1) ? bandwidths[N_BANDWIDTHS - 1] : COMMON_HZ;
+    widest = fmin(widest, env->config->rate_hz);
     r = uw_lora_new(&m->lora);
     if (r < 0)
         return r;
-    r = uw_chips_init(&m->chips, PIECE_S * widest, uw_front_n_fft(env->front));
+    r = uw_chips_init_shared(&m->chips, PIECE_S * widest, env->front);
     if (r < 0)
         return r;
     uw_links_on_orphan(m->env.links, report_background, m);
@@ -290,8 +313,8 @@ static struct candidate find_preamble(struct matcher *m, const struct piece *pie
 
         for (int down = 0; down < 2 && n > 0; ++down) {
             size_t at;
-            double score = uw_lora_preamble(
-                m->lora, sf, down ? m->chips.mirrored : m->chips.samples, from + n, from, &at);
+            uw_lora_mirror(m->lora, down != 0);
+            double score = uw_lora_preamble(m->lora, sf, m->chips.samples, from + n, from, &at);
 
             if (score > best.score)
                 best = (struct candidate){.score = score, .sf = sf, .down = down != 0, .at = at};
@@ -352,11 +375,11 @@ static void search_piece(struct matcher *m, const struct uw_burst *b, const stru
                          struct candidate c) {
     while (c.score > 0.0) {
         struct uw_lora_packet lp;
-        const float complex *x = c.down ? m->chips.mirrored : m->chips.samples;
         size_t symbol = (size_t)2 << c.sf;
         size_t next = c.at + 8 * symbol;
 
-        if (uw_lora_measure(m->lora, c.sf, x, piece->n, c.at, &lp)) {
+        uw_lora_mirror(m->lora, c.down);
+        if (uw_lora_measure(m->lora, c.sf, m->chips.samples, piece->n, c.at, &lp)) {
             take_packet(m, b, piece, &c, &lp);
             if (lp.stop > (double)next)
                 next = (size_t)lp.stop;
@@ -378,7 +401,7 @@ static bool matcher_burst(void *matcher, const struct uw_burst *b) {
         double bw = bandwidths[i];
         struct candidate c;
 
-        if (width < WIDTH_MIN * bw || width > WIDTH_MAX * bw ||
+        if (width < WIDTH_MIN * bw || width > WIDTH_MAX * bw || (bw > COMMON_HZ && !m->wide) ||
             m->env.config->rate_hz < 1.05 * bw || !cut_piece(m, b, bw, &piece))
             continue;
         c = find_preamble(m, &piece, 0);

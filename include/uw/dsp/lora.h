@@ -35,6 +35,9 @@ struct uw_lora_packet {
 int uw_lora_new(struct uw_lora **ret_lora);
 struct uw_lora *uw_lora_free(struct uw_lora *lora);
 
+/* From here on the input is taken for its conjugate: packets in the other chirp direction. */
+void uw_lora_mirror(struct uw_lora *lora, bool mirror);
+
 /*
  * How well a preamble of this spreading factor is heard anywhere in x[from, n): the largest share
  * of energy, over any RUN successive symbols, in one dechirped line; 0 if it does not pass the
