@@ -22,7 +22,9 @@
 #include "uw/dsp/fft.h"
 
 #define LENGTHS_MAX  16
-#define PIECE_S      0.31
+#define CUT_WIDTH    1.2 /* lengths' bandwidths */
+#define CUT_RATE     1.3 /* ... of the cut */
+#define WINDOW_MIN   8192
 #define MARGIN_S     0.5e-3
 #define EDGE_S       70e-6 /* looked at on each side of each end */
 #define GUARD_S      12e-6 /* ... this far from it */
@@ -55,9 +57,11 @@ struct matcher {
     struct snippet last, now;
     size_t n_lengths;
     struct length lengths[LENGTHS_MAX];
-    size_t max;
-    float complex *cut;
-    double *sum; /* of power up to each sample */
+    double longest_s;
+    /* a window that slides over the piece; both in the front end's scratch memory */
+    size_t max, base, have;
+    float complex *cut; /* samples base .. base + have of the piece */
+    double *sum;        /* of power up to each of them, and to the end */
 };
 
 static void matcher_free(void *matcher) {
@@ -66,8 +70,6 @@ static void matcher_free(void *matcher) {
     if (!m)
         return;
     uw_fft_free(m->fft);
-    uw_fft_dealloc(m->cut);
-    free(m->sum);
     free(m);
 }
 
@@ -115,24 +117,48 @@ static void matcher_retune(void *matcher, double shift_hz) {
     m->last.length = NULL; /* of the old list */
 }
 
+static double cut_rate(const struct matcher *m, const struct length *l) {
+    double bandwidth = CUT_WIDTH * l->bandwidth_hz;
+
+    return uw_front_cut_rate(m->env.front, bandwidth, CUT_RATE * bandwidth);
+}
+
+/* Samples before a box that are looked at. */
+static size_t look_back(double rate_hz) {
+    return (size_t)(EDGE_S * rate_hz) + (size_t)(GUARD_S * rate_hz) + 1;
+}
+
+/* Samples from the first place of a box of n samples on that are looked at: it moves by its length,
+ * and a rival's lies around it. */
+static size_t look_ahead(const struct matcher *m, size_t n, double rate_hz) {
+    size_t longest = (size_t)(m->longest_s * rate_hz + 0.5);
+
+    return n + (n > longest ? n : longest) + look_back(rate_hz);
+}
+
 static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     UW_CLEANUP(matcher_freep) struct matcher *m = calloc(1, sizeof(*m));
-    double widest = 0.0;
+    int r;
 
     if (!m)
         return uw_err(-ENOMEM);
     m->env = *env;
     /* room for what any centre may ask for */
     choose_lengths(m, env->config->n_centres > 1);
+    m->max = WINDOW_MIN;
     for (size_t i = 0; i < m->n_lengths; ++i)
-        widest = fmax(widest, m->lengths[i].bandwidth_hz);
+        m->longest_s = fmax(m->longest_s, m->lengths[i].airtime_s);
+    for (size_t i = 0; i < m->n_lengths; ++i) {
+        double rate = cut_rate(m, &m->lengths[i]);
+        size_t n = (size_t)(m->lengths[i].airtime_s * rate + 0.5);
+        size_t room = 2 * (look_back(rate) + look_ahead(m, n, rate));
+
+        m->max = room > m->max ? room : m->max;
+    }
     choose_lengths(m, false);
-    m->max = (size_t)(PIECE_S * fmin(3.0 * widest + 100e3, 1.1 * env->config->rate_hz)) + 4096;
-    m->cut = uw_fft_alloc(m->max);
-    m->sum = calloc(m->max + 1, sizeof(double));
-    if (!m->cut || !m->sum)
-        return uw_err(-ENOMEM);
-    int r = uw_fft_new(SNIPPET_MAX, &m->fft);
+    r = uw_front_reserve(env->front, m->max * sizeof(*m->cut) + (m->max + 1) * sizeof(*m->sum));
+    if (r == 0)
+        r = uw_fft_new(SNIPPET_MAX, &m->fft);
     if (r < 0)
         return r;
     *ret_matcher = m;
@@ -144,32 +170,64 @@ struct piece {
     double centre_hz, rate_hz, first; /* first: input sample of sample 0 */
     double noise;                     /* power in the cut */
     size_t n;
+    struct uw_front_cut cut;
 };
 
 static bool cut_piece(struct matcher *m, const struct uw_burst *b, const struct length *l,
                       struct piece *ret) {
     double rate = m->env.config->rate_hz;
-    double bandwidth = 1.2 * l->bandwidth_hz;
+    double bandwidth = CUT_WIDTH * l->bandwidth_hz;
     uint64_t margin = (uint64_t)(MARGIN_S * rate) + uw_front_n_fft(m->env.front);
     uint64_t start = b->start > margin ? b->start - margin : 0;
 
-    ret->n = uw_front_cut(m->env.front, start, b->stop + margin, b->centre_hz, bandwidth,
-                          1.3 * bandwidth, m->cut, m->max, &ret->first, &ret->rate_hz);
+    if (!uw_front_cut_begin(m->env.front, start, b->stop + margin, b->centre_hz, bandwidth,
+                            CUT_RATE * bandwidth, &ret->cut))
+        return false;
+    ret->n = ret->cut.n;
+    ret->first = ret->cut.start;
+    ret->rate_hz = ret->cut.rate_hz;
     ret->centre_hz = b->centre_hz;
     ret->noise = bandwidth * uw_front_noise_density(m->env.front, b->centre_hz - 0.5 * bandwidth,
                                                     b->centre_hz + 0.5 * bandwidth);
+    m->sum = uw_front_scratch(m->env.front);
+    m->cut = (float complex *)(m->sum + m->max + 1);
+    m->base = 0;
+    m->have = 0;
     m->sum[0] = 0.0;
-    for (size_t i = 0; i < ret->n; ++i) {
+    return ret->noise > 0.0;
+}
+
+/* Moves the window so that it holds the samples [from, to), as far as there are any. */
+static void reach(struct matcher *m, struct piece *piece, size_t from, size_t to) {
+    size_t drop = from - m->base;
+
+    if (to <= m->base + m->have || m->base + m->have == piece->n)
+        return;
+    m->have -= drop;
+    m->base = from;
+    memmove(m->cut, m->cut + drop, m->have * sizeof(*m->cut));
+    memmove(m->sum, m->sum + drop, (m->have + 1) * sizeof(*m->sum));
+    size_t i = m->have;
+    m->have += uw_front_cut_read(m->env.front, &piece->cut, m->cut + i, m->max - i);
+    for (; i < m->have; ++i) {
         double re = (double)crealf(m->cut[i]);
         double im = (double)cimagf(m->cut[i]);
 
         m->sum[i + 1] = m->sum[i] + re * re + im * im;
     }
-    return ret->n > 0 && ret->noise > 0.0;
+}
+
+/* Samples from i on, and the energy in some. */
+static const float complex *samples_at(const struct matcher *m, size_t i) {
+    return m->cut + (i - m->base);
+}
+
+static double energy(const struct matcher *m, size_t from, size_t to) {
+    return m->sum[to - m->base] - m->sum[from - m->base];
 }
 
 static double mean_power(const struct matcher *m, size_t from, size_t to) {
-    return (m->sum[to] - m->sum[from]) / (double)(to - from);
+    return energy(m, from, to) / (double)(to - from);
 }
 
 /* Whether a packet of n samples lies exactly at i. */
@@ -191,7 +249,7 @@ static bool is_packet(const struct matcher *m, const struct piece *piece, size_t
 /* Energy in a box of n samples at i against a level half-way between noise and signal: largest when
  * the box has the packet's own length and place. */
 static double box_score(const struct matcher *m, size_t i, size_t n, double level) {
-    return m->sum[i + n] - m->sum[i] - (double)n * level;
+    return energy(m, i, i + n) - (double)n * level;
 }
 
 /* Whether another length explains the energy around i better than n does. */
@@ -216,11 +274,12 @@ static bool has_rival(const struct matcher *m, const struct piece *piece, const 
 
 static double mean_frequency(const struct matcher *m, const struct piece *piece, size_t i, size_t n,
                              double signal_share) {
+    const float complex *x = samples_at(m, i);
     double re = 0.0;
     double im = 0.0;
 
-    for (size_t k = i; k + 1 < i + n; ++k) {
-        float complex z = m->cut[k + 1] * conjf(m->cut[k]);
+    for (size_t k = 0; k + 1 < n; ++k) {
+        float complex z = x[k + 1] * conjf(x[k]);
 
         re += (double)crealf(z);
         im += (double)cimagf(z);
@@ -273,8 +332,8 @@ static int compare_packets(struct matcher *m, const struct piece *piece, const s
     m->now.n = n < SNIPPET_MAX ? n : SNIPPET_MAX;
     m->now.start = start;
     m->now.share = share;
-    m->now.energy = m->sum[i + m->now.n] - m->sum[i];
-    memcpy(m->now.samples, m->cut + i, m->now.n * sizeof(m->cut[0]));
+    m->now.energy = energy(m, i, i + m->now.n);
+    memcpy(m->now.samples, samples_at(m, i), m->now.n * sizeof(m->now.samples[0]));
     if (m->last.length == l && start - m->last.start < 2.7 * l->airtime_s * rate) {
         double most = 0.0;
 
@@ -313,16 +372,19 @@ static void take_packet(struct matcher *m, const struct uw_burst *b, const struc
 }
 
 /* The positions where the box holds most power, box by box. */
-static void search_piece(struct matcher *m, const struct uw_burst *b, const struct piece *piece,
+static void search_piece(struct matcher *m, const struct uw_burst *b, struct piece *piece,
                          const struct length *l) {
     size_t n = (size_t)(l->airtime_s * piece->rate_hz + 0.5);
+    size_t back = look_back(piece->rate_hz);
+    size_t ahead = look_ahead(m, n, piece->rate_hz);
 
     for (size_t i = 0; i + n < piece->n;) {
         size_t best = i;
         size_t last = i + n < piece->n - n ? i + n : piece->n - n;
 
+        reach(m, piece, i > back ? i - back : 0, i + ahead);
         for (size_t k = i; k <= last; ++k) {
-            if (m->sum[k + n] - m->sum[k] > m->sum[best + n] - m->sum[best])
+            if (energy(m, k, k + n) > energy(m, best, best + n))
                 best = k;
         }
         if (best == last && last + n < piece->n && best > i) {
