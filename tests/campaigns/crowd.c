@@ -79,7 +79,7 @@ void run_links(const struct plan *plan, const struct rate *rate, int n, double s
     }
     levels_draw(s, snr_db, &state);
     s->duration_s = 2 * rate->limit_s + 2;
-    field_truth_of(s, 0, &truth);
+    field_truth_of(s, 0, false, &truth);
     *field = (struct field){.n_settings = 1, .below_noise = words->below, .truth = &truth};
     setting->false_alerts_per_hour = DEFAULT_RATE;
     field_run(s, 0, db, field);

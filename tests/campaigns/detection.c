@@ -15,9 +15,10 @@
  * A run of "pd" draws everything from its seed: start 0.3 to 0.8 s after the recording's, hop
  * phase, receiver +-60 ppm, transmitter +-20 ppm and the aircraft's telemetry likewise, noise. The
  * time to alert counts from the transmitter's start. "brief" ends a run at its first right alert;
- * "below" looks below the noise, too; "impaired" adds 1 % lost samples that nobody reports (2.5 ms
- * each quarter of a second), gain steps within +-6 dB each second or so, and a tone of the
- * receiver's own at -20 dBFS (10 dB over the whole noise).
+ * "below" looks below the noise, too; "impaired" adds 1 % lost samples (2.5 ms each quarter of a
+ * second), which the receiver reports as live ones do, gain steps within +-6 dB each second or so,
+ * and a tone of its own at -20 dBFS (10 dB over the whole noise); with "untold" it does not report
+ * them.
  */
 
 #undef NDEBUG
@@ -113,7 +114,7 @@ struct uw_synth_emitter *link_of(struct uw_scenario *s, const struct plan *plan,
 }
 
 static struct uw_scenario *make(const struct plan *plan, const struct rate *rate, double snr_db,
-                                uint64_t seed, bool impaired) {
+                                uint64_t seed, int impaired) {
     uint64_t state = seed * 1000003;
     struct uw_scenario *s = scenario_of(plan, seed, &state);
 
@@ -197,18 +198,19 @@ static void run_pd(const struct plan *plan, const struct rate *rate, double snr_
     struct field_truth truth;
 
     assert(uw_synth_truth(s, 0, NULL, on_burst, &offer) == 0);
-    field_truth_of(s, 0, &truth);
+    field_truth_of(s, 0, words->impaired == IMPAIRED, &truth);
     *field = (struct field){.n_settings = 1,
                             .truth = &truth,
+                            .tells_losses = words->impaired == IMPAIRED,
                             .below_noise = words->below,
                             .stop_family = words->brief ? "expresslrs" : NULL,
                             .stop_from_s = offer.start_s};
     field->settings[0].false_alerts_per_hour = DEFAULT_RATE;
     field_run(s, 0, db, field);
-    printf("{\"kind\":\"pd\",\"plan\":\"%s\",\"rate\":\"%s\",\"snr_db\":%g,\"impaired\":%s,"
+    printf("{\"kind\":\"pd\",\"plan\":\"%s\",\"rate\":\"%s\",\"snr_db\":%g,\"impaired\":%d,"
            "\"seed\":%llu,\"limit_s\":%g,\"packets\":%d,\"on_air_s\":%.4f,",
-           plan->domain, rate->name, snr_db, words->impaired ? "true" : "false",
-           (unsigned long long)seed, rate->limit_s, offer.packets, offer.on_air_s);
+           plan->domain, rate->name, snr_db, words->impaired, (unsigned long long)seed,
+           rate->limit_s, offer.packets, offer.on_air_s);
     print_alerts(&field->settings[0], "expresslrs", offer.start_s);
     print_tracks(&field->settings[0], "expresslrs", offer.start_s);
     printf("}\n");
@@ -275,7 +277,9 @@ static bool read_words(int n, char **args, struct words *ret) {
         if (strcmp(args[i], "brief") == 0)
             ret->brief = true;
         else if (strcmp(args[i], "impaired") == 0)
-            ret->impaired = true;
+            ret->impaired = IMPAIRED;
+        else if (strcmp(args[i], "untold") == 0)
+            ret->impaired = UNTOLD;
         else if (strcmp(args[i], "below") == 0)
             ret->below = true;
         else if (strcmp(args[i], "gemini") == 0)
@@ -404,12 +408,13 @@ int main(int argc, char **argv) {
     else if (argc == 2 && strcmp(argv[1], "list") == 0)
         status = do_list();
     if (status == 2)
-        fprintf(stderr,
-                "usage: detection pd PLAN RATE SNR_DB FIRST LAST [brief] [impaired] [below]\n"
-                "       detection links PLAN RATE N SNR_DB FIRST LAST [WORD]...\n"
-                "       detection scenario FILE SECONDS SEED [LEVEL_DB] [below]\n"
-                "       detection receivers FILE\n"
-                "       detection list\n");
+        fprintf(
+            stderr,
+            "usage: detection pd PLAN RATE SNR_DB FIRST LAST [brief] [impaired|untold] [below]\n"
+            "       detection links PLAN RATE N SNR_DB FIRST LAST [WORD]...\n"
+            "       detection scenario FILE SECONDS SEED [LEVEL_DB] [below]\n"
+            "       detection receivers FILE\n"
+            "       detection list\n");
     uw_sigdb_free(db);
     free(field);
     return status;

@@ -32,6 +32,7 @@ BASELINE = HERE / "baseline.json"
 WORKER = "tests/campaigns/detection"
 CHUNK = 10  # seeds a job
 COARSE_DB = 3
+IMPAIRED = [[], ["impaired"], ["untold"]]
 TUNERS = ["ideal", "r820t", "zero-if"]  # as the worker numbers them
 
 
@@ -176,7 +177,7 @@ def do_pd(args):
     if not curves:
         sys.exit("error: no such plan and rate; detection list names them")
     results = Results(args.results, named("pd", args), args.worker, args.mix)
-    flags = ["brief"] + ["impaired"] * args.impaired + below(args)
+    flags = ["brief"] + IMPAIRED[args.impaired] + below(args)
     top, bottom = args.snr
     for turn in range(100):
         points, done = {}, {}
@@ -356,7 +357,10 @@ def options():
         if name == "pd":
             p.add_argument("--snr", type=int, nargs=2, default=(6, -26), metavar=("FROM", "TO"),
                            help="dB, downwards (6 -26)")
-            p.add_argument("--impaired", action="store_true")
+            p.add_argument("--impaired", action="store_const", const=1, default=0,
+                           help="lost samples, gain steps, a birdie")
+            p.add_argument("--untold", action="store_const", const=2, dest="impaired",
+                           help="the same; the receiver does not know what it has lost")
         if name == "report":
             p.add_argument("--plots", type=pathlib.Path, metavar="DIR", help="(RESULTS/plots)")
             p.add_argument("--no-plots", action="store_true")

@@ -273,6 +273,33 @@ static bool is_over(const struct field *field) {
     return false;
 }
 
+/* Sample of the file before which the loss i lies. */
+static double loss_place(const struct uw_synth_receiver *rx, int i) {
+    double place = floor(rx->losses[i].at_s * rx->rate_hz);
+
+    for (int k = 0; k < i; ++k)
+        place -= (double)rx->losses[k].samples;
+    return place;
+}
+
+/* `count` samples, the first of which is number n of the file, and what was lost among them. */
+static void push(struct uw_detector *detector, const struct uw_synth_receiver *rx, bool tells,
+                 uint64_t n, const void *block, size_t count) {
+    const char *bytes = block;
+    size_t size = uw_iq_format_size(rx->format), done = 0;
+
+    for (int i = 0; tells && i < rx->n_losses; ++i) {
+        double place = loss_place(rx, i) - (double)n;
+
+        if (place < 0 || place >= (double)count)
+            continue;
+        uw_detector_push(detector, bytes + done * size, (size_t)place - done);
+        uw_detector_gap(detector, rx->losses[i].samples);
+        done = (size_t)place;
+    }
+    uw_detector_push(detector, bytes + done * size, count - done);
+}
+
 void field_run(const struct uw_scenario *scenario, int receiver, const struct uw_sigdb *db,
                struct field *field) {
     static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
@@ -296,7 +323,7 @@ void field_run(const struct uw_scenario *scenario, int receiver, const struct uw
     assert(uw_detector_new(&config, &ops, l, &detector) == 0);
     while (got == BLOCK && !is_over(field)) {
         assert(uw_synth_read(synth, block, BLOCK, &got) == 0);
-        uw_detector_push(detector, block, got);
+        push(detector, rx, field->tells_losses, n, block, got);
         n += got;
     }
     uw_detector_flush(detector);
@@ -309,8 +336,19 @@ void field_run(const struct uw_scenario *scenario, int receiver, const struct uw
 
 struct collect {
     struct field_truth *truth;
-    double rate_hz;
+    const struct uw_synth_receiver *rx;
+    bool tells_losses;
 };
+
+/* Seconds as the receiver counts them at a sample of the file. */
+static double time_at(const struct collect *c, double sample) {
+    double lost = 0;
+
+    for (int i = 0; c->tells_losses && i < c->rx->n_losses; ++i)
+        if (sample >= loss_place(c->rx, i))
+            lost += (double)c->rx->losses[i].samples;
+    return (sample + lost) / c->rx->rate_hz;
+}
 
 static bool on_burst(const struct uw_synth_burst *b, void *userdata) {
     struct collect *c = userdata;
@@ -324,17 +362,19 @@ static bool on_burst(const struct uw_synth_burst *b, void *userdata) {
         t->bursts = realloc(t->bursts, t->room * sizeof(*t->bursts));
         assert(t->bursts);
     }
-    t->longest_s = fmax(t->longest_s, b->count / c->rate_hz);
-    t->bursts[t->n++] = (struct field_burst){.start_s = b->start / c->rate_hz,
-                                             .stop_s = (b->start + b->count) / c->rate_hz,
+    double start_s = time_at(c, b->start), stop_s = time_at(c, b->start + b->count);
+    t->longest_s = fmax(t->longest_s, stop_s - start_s);
+    t->bursts[t->n++] = (struct field_burst){.start_s = start_s,
+                                             .stop_s = stop_s,
                                              .low_hz = b->lower_hz,
                                              .high_hz = b->upper_hz,
                                              .emitter = b->emitter};
     return true;
 }
 
-void field_truth_of(const struct uw_scenario *scenario, int receiver, struct field_truth *ret) {
-    struct collect c = {ret, scenario->receivers[receiver].rate_hz};
+void field_truth_of(const struct uw_scenario *scenario, int receiver, bool tells_losses,
+                    struct field_truth *ret) {
+    struct collect c = {ret, &scenario->receivers[receiver], tells_losses};
 
     *ret = (struct field_truth){.n = 0};
     assert(uw_synth_truth(scenario, receiver, NULL, on_burst, &c) == 0);

@@ -80,6 +80,7 @@ struct field_setting {
 struct field {
     /* set by the caller */
     bool below_noise;
+    bool tells_losses;       /* the receiver knows what its `losses` took, as live ones do */
     const char *stop_family; /* ends at the first right alert of this family; NULL: never */
     double stop_from_s;
     const struct field_truth *truth;
@@ -95,8 +96,10 @@ void field_run(const struct uw_scenario *scenario, int receiver, const struct uw
  * half of the time. A NULL family is never right. */
 bool field_is_right(const struct field_alert *alert, const char *family, double start_s);
 
-/* Bursts that reach into the receiver's band; the caller frees with field_truth_free(). */
-void field_truth_of(const struct uw_scenario *scenario, int receiver, struct field_truth *ret);
+/* Bursts that reach into the receiver's band, in the time that a receiver which tells its losses
+ * (or does not) gives them; the caller frees with field_truth_free(). */
+void field_truth_of(const struct uw_scenario *scenario, int receiver, bool tells_losses,
+                    struct field_truth *ret);
 void field_truth_free(struct field_truth *truth);
 
 #endif

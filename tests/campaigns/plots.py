@@ -12,7 +12,8 @@ matplotlib.use("Agg")
 from matplotlib import colors  # noqa: E402 (the backend comes first)
 from matplotlib import pyplot as plt  # noqa: E402
 
-MEASURED, FILTER, ENERGY, GREY, IMPAIRED = "#1f77b4", "#2ca02c", "#d62728", "#777777", "#ff7f0e"
+MEASURED, FILTER, ENERGY, GREY = "#1f77b4", "#2ca02c", "#d62728", "#777777"
+IMPAIRED, UNTOLD = "#ff7f0e", "#9467bd"
 OUTCOMES = {"right": "#2ca02c", "missed": "#7f7f7f", "merged": "#1f77b4", "doubled": "#ff7f0e",
             "aside": "#9467bd", "ghost": "#d62728"}
 
@@ -55,7 +56,8 @@ def pd_curves(plan, curves, path):
         ax.plot(c["grid"], [100 * x for x in c["energy"]], color=ENERGY, lw=1.2, ls="--",
                 label="ideal radiometer")
         for rows, colour, shift, name in ((c["rows"], MEASURED, 0, "measured, 95 % interval"),
-                                          (c["impaired"], IMPAIRED, 0.12, "impaired receiver")):
+                                          (c["impaired"], IMPAIRED, 0.12, "impaired receiver"),
+                                          (c["untold"], UNTOLD, 0.24, "... losses untold")):
             if rows:
                 pd = [100 * r["pd"] for r in rows]
                 errors = [[max(0, 100 * (r["pd"] - r["low"])) for r in rows],
@@ -67,7 +69,7 @@ def pd_curves(plan, curves, path):
                     label="target")
         ax.set_title(f"{c['rate']}: alert within {c['limit_s']:g} s", fontsize=10)
         ax.set_ylim(-3, 103)
-        bent = [r["snr_db"] for r in c["rows"] + c["impaired"] if 0 < r["pd"] < 1] or [0]
+        bent = [r["snr_db"] for r in c["rows"] + c["impaired"] + c["untold"] if 0 < r["pd"] < 1] or [0]
         left = min([x for x, y in zip(c["grid"], c["filter"]) if y > 0.01] or [-30])
         ax.set_xlim(left - 1, max(bent) + 5)
         ax.set_xlabel("SNR in the signal's bandwidth, dB")
@@ -81,8 +83,9 @@ def pd_curves(plan, curves, path):
 def alert_times(plan, curves, path):
     fig, axes = grid_of(len(curves))
     for ax, c in zip(axes, curves):
-        for rows, colour, name in ((c["rows"], MEASURED, ""), (c["impaired"], IMPAIRED,
-                                                               ", impaired receiver")):
+        for rows, colour, name in ((c["rows"], MEASURED, ""),
+                                   (c["impaired"], IMPAIRED, ", impaired receiver"),
+                                   (c["untold"], UNTOLD, ", losses untold")):
             rows = [r for r in rows if r["k"] >= 5]
             if not rows:
                 continue

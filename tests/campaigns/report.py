@@ -105,11 +105,11 @@ def curves_of(lines, infos):
     order = list(infos)
     for key in sorted(groups, key=order.index):
         info = infos[key]
-        parts = {x: curve_of([r for r in groups[key] if r["impaired"] == x], info)
-                 for x in (False, True)}
-        air = [a for rows in parts.values() for r in rows for a in r["air"]][:200]
+        parts = [curve_of([r for r in groups[key] if r["impaired"] == x], info)
+                 for x in range(3)]
+        air = [a for rows in parts for r in rows for a in r["air"]][:200]
         grid = [x / 2 for x in range(-90, 13)]
-        curve = {**info, "rows": parts[False], "impaired": parts[True], "grid": grid,
+        curve = {**info, "rows": parts[0], "impaired": parts[1], "untold": parts[2], "grid": grid,
                  "filter": [bound(air, x, info, True) for x in grid],
                  "energy": [bound(air, x, info, False) for x in grid],
                  "target": TARGETS.get(info["rate"]) if info["plan"] != "ISM2G4" else None}
@@ -117,6 +117,7 @@ def curves_of(lines, infos):
                 zip(grid, curve["filter"], curve["energy"])][::-1]
         curve["ends"] = {"clean": crossing(curve["rows"], 0.9, "pd"),
                          "impaired": crossing(curve["impaired"], 0.9, "pd"),
+                         "untold": crossing(curve["untold"], 0.9, "pd"),
                          "filter": crossing(fine, 0.9, "filter"),
                          "energy": crossing(fine, 0.9, "energy")}
         yield curve
@@ -130,15 +131,16 @@ def report_pd(lines, infos, draw, suffix):
     for c in curves:
         e = c["ends"]
         loss = None if e["clean"] is None or e["impaired"] is None else e["impaired"] - e["clean"]
-        worst = [r for part in (c["rows"], c["impaired"]) for r in part]
+        worst = [r for part in (c["rows"], c["impaired"], c["untold"]) for r in part]
         rows.append([c["plan"], c["rate"], f"{c['limit_s']:g} s", number(e["clean"], "{:+.1f}"),
                      number(c["target"], "{:+.1f}"), number(e["impaired"], "{:+.1f}"),
-                     number(loss, "{:.1f}"), number(e["energy"], "{:+.1f}"),
+                     number(loss, "{:.1f}"), number(e["untold"], "{:+.1f}"), number(e["energy"], "{:+.1f}"),
                      number(e["filter"], "{:+.1f}"), sum(r["n"] for r in worst),
                      sum(r["false"] for r in worst),
                      f"{sum(r['rate_wrong'] for r in worst)} / "
                      f"{sum(r['plan_wrong'] for r in worst)}"])
     table(["plan", "rate", "within", "90 % at", "target", "impaired: 90 % at", "loss dB",
+           "untold: 90 % at",
            "radiometer", "matched filter", "runs", "false alerts", "rate / plan named wrong"], rows)
     plans = list(dict.fromkeys(c["plan"] for c in curves))
     for plan in plans:
@@ -149,7 +151,8 @@ def report_pd(lines, infos, draw, suffix):
             print(f"\n![detection in {plan}]({draw.name(f'pd-{plan}{suffix}.png')})\n"
                   f"\n![time to alert in {plan}]({draw.name(f'time-{plan}{suffix}.png')})")
     for c in curves:
-        for part, name in (("rows", ""), ("impaired", ", impaired")):
+        for part, name in (("rows", ""), ("impaired", ", impaired"),
+                           ("untold", ", impaired, losses untold")):
             if c[part]:
                 print_curve(c, c[part], name)
 

@@ -11,9 +11,13 @@
 
 #define DEFAULT_RATE (1.0 / 720) /* false alerts an hour: one in thirty days */
 
+#define IMPAIRED 1 /* and the receiver says what it has lost */
+#define UNTOLD   2 /* and it does not know */
+
 /* Words behind the arguments. */
 struct words {
-    bool brief, impaired, below, gemini;
+    bool brief, below, gemini;
+    int impaired; /* 0, IMPAIRED, UNTOLD */
     enum uw_synth_tuner tuner;
     double level_db; /* NAN: as the scenario says */
 };
