@@ -194,6 +194,7 @@ static int take_receiver(struct calibrate *cal) {
             continue;
         cal->source = receiver->source;
         cal->source.path = receiver->path;
+        cal->source.device = receiver->device;
         return 0;
     }
     return uw_diag_add(&cal->diag, "%s: there is no receiver \"%s\"", cal->config, cal->receiver);

@@ -163,24 +163,61 @@ static bool is_pipe(const char *path) {
            (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
 }
 
+static void refuse_keys(struct reader *r, const struct uw_conf_node *node, const char *const *keys,
+                        const char *why) {
+    for (; *keys; keys++)
+        if (uw_conf_find(node, *keys))
+            mistake(r, node, *keys, "%s %s", *keys, why);
+}
+
+static void read_recording(struct reader *r, const struct uw_conf_node *node,
+                           struct uw_engine_receiver *receiver) {
+    static const char *const formats[] = {"cu8", "ci8", "ci16", "cf32", NULL};
+    static const char *const others[] = {"device", "gain_db", "ppm", "bias_tee", NULL};
+
+    read_path(r, node, "path", true, receiver->path);
+    if (receiver->source.type == UW_SOURCE_FILE && is_pipe(receiver->path))
+        receiver->source.type = UW_SOURCE_PIPE;
+    uw_conf_get_enum(r->conf, node, "format", false, formats, &receiver->source.format);
+    refuse_keys(r, node, others, "belongs to a device: this is a recording");
+}
+
+static void read_device(struct reader *r, const struct uw_conf_node *node,
+                        struct uw_engine_receiver *receiver) {
+    static const char *const others[] = {"path", "format", NULL};
+    const char *device = "";
+
+    /* librtlsdr's only dongle need not be named */
+    uw_conf_get_string(r->conf, node, "device", receiver->source.type != UW_SOURCE_RTLSDR,
+                       UW_PATH_LEN - 1, &device);
+    uw_str_copy(receiver->device, sizeof(receiver->device), device);
+    uw_conf_get_double(r->conf, node, "gain_db", false, -20, 120, &receiver->source.gain_db);
+    uw_conf_get_double(r->conf, node, "ppm", false, -1000, 1000, &receiver->source.ppm);
+    uw_conf_get_bool(r->conf, node, "bias_tee", false, &receiver->source.bias_tee);
+    refuse_keys(r, node, others, "belongs to a recording: this is a device");
+}
+
 static void read_receiver(struct reader *r, const struct uw_conf_node *node,
                           struct uw_engine_receiver *receiver) {
-    static const char *const types[] = {"file", "loop", "pipe", NULL};
-    static const enum uw_source_type type_of[] = {UW_SOURCE_FILE, UW_SOURCE_LOOP, UW_SOURCE_PIPE};
-    static const char *const formats[] = {"cu8", "ci8", "ci16", "cf32", NULL};
+    static const char *const types[] = {"file", "loop", "pipe", "rtlsdr", "rtl_tcp", "soapy", NULL};
+    static const enum uw_source_type type_of[] = {UW_SOURCE_FILE,   UW_SOURCE_LOOP,
+                                                  UW_SOURCE_PIPE,   UW_SOURCE_RTLSDR,
+                                                  UW_SOURCE_RTLTCP, UW_SOURCE_SOAPY};
+    bool is_device;
     int type = 0;
 
     uw_source_params_init(&receiver->source);
     read_name(r, node, "name", true, receiver->name);
-    read_path(r, node, "path", true, receiver->path);
     uw_conf_get_enum(r->conf, node, "type", true, types, &type);
     receiver->source.type = type_of[type];
-    if (type_of[type] == UW_SOURCE_FILE && is_pipe(receiver->path))
-        receiver->source.type = UW_SOURCE_PIPE;
-    uw_conf_get_enum(r->conf, node, "format", false, formats, &receiver->source.format);
-    uw_conf_get_double(r->conf, node, "rate_hz", false, UW_RATE_MIN_HZ, UW_RATE_MAX_HZ,
+    is_device = type >= 3;
+    if (is_device)
+        read_device(r, node, receiver);
+    else
+        read_recording(r, node, receiver);
+    uw_conf_get_double(r->conf, node, "rate_hz", is_device, UW_RATE_MIN_HZ, UW_RATE_MAX_HZ,
                        &receiver->source.rate_hz);
-    uw_conf_get_double(r->conf, node, "freq_hz", false, FREQ_MIN_HZ, FREQ_MAX_HZ,
+    uw_conf_get_double(r->conf, node, "freq_hz", is_device, FREQ_MIN_HZ, FREQ_MAX_HZ,
                        &receiver->source.freq_hz);
     read_walk(r, node, receiver);
     uw_conf_end(r->conf, node);

@@ -47,6 +47,7 @@ int uw_engine_rx_new(struct uw_engine *engine, const struct uw_engine_config *co
     r->engine = engine;
     r->config = config->receivers[i];
     r->config.source.path = r->config.path;
+    r->config.source.device = r->config.device;
     r->name = rc.name = r->config.name;
     r->rank = rank_of(config, r->name);
     r->progress_ns = UW_TIME_NONE;
@@ -87,6 +88,7 @@ bool uw_engine_rx_is_same(const struct uw_engine_receiver *a, const struct uw_en
     struct uw_engine_receiver x = *a, y = *b;
 
     x.source.path = y.source.path = NULL;
+    x.source.device = y.source.device = NULL;
     x.source.start_ns = y.source.start_ns = UW_TIME_NONE;
     if (but_frequency)
         x.source.freq_hz = y.source.freq_hz = NAN;

@@ -34,7 +34,8 @@ struct uw_engine;
 struct uw_engine_receiver {
     char name[UW_NAME_LEN];
     char path[UW_PATH_LEN];
-    struct uw_source_params source; /* .path is set from path by the engine */
+    char device[UW_PATH_LEN];
+    struct uw_source_params source; /* .path and .device are set from these by the engine */
     /* Of sources that can be tuned. Neither: they stay at source.freq_hz. */
     bool plan; /* the planner chooses (uw/engine/plan.h); source.freq_hz is only where it begins */
     int n_stops; /* not 0: these centres, one after the other */

@@ -98,8 +98,10 @@ static void test_every_key(void **state) {
         "\"debug\"; lag_s = 5.5;\n"
         "signatures: { directory = \"/sig\"; enabled = [ \"a\", \"b\" ]; };\n"
         "receivers = ( { name = \"east\"; type = \"loop\"; path = \"/x.cu8\"; format = \"cu8\";\n"
-        "  rate_hz = 2.4e6; freq_hz = 915.0e6; }, { name = \"w\"; type = \"file\"; path = \"y\"; } "
-        ");\n"
+        "  rate_hz = 2.4e6; freq_hz = 915.0e6; }, { name = \"w\"; type = \"file\"; path = \"y\"; "
+        "}, "
+        "{ name = \"d\"; type = \"rtl_tcp\"; device = \"h:1\"; rate_hz = 1.0e6; freq_hz = 868.0e6;"
+        " gain_db = 20.7; ppm = -3.5; bias_tee = true; centres_hz = [ 868.0e6 ]; } );\n"
         "bus: { endpoint = \"ipc:///run/x\"; };\n"
         "feed: { enabled = false; endpoint = \"tcp://127.0.0.1:1\"; };\n"
         "alerts: { false_alerts_per_hour = 1.0; trials_per_hour = 100.0; coast_s = 4.0;\n"
@@ -121,7 +123,11 @@ static void test_every_key(void **state) {
     assert_string_equal(c.signature_dir, "/sig");
     assert_int_equal(c.n_signatures, 2);
     assert_string_equal(c.signatures[1], "b");
-    assert_int_equal(c.n_receivers, 2);
+    assert_int_equal(c.n_receivers, 3);
+    assert_int_equal(c.receivers[2].source.type, UW_SOURCE_RTLTCP);
+    assert_string_equal(c.receivers[2].device, "h:1");
+    assert_true(c.receivers[2].source.gain_db == 20.7 && c.receivers[2].source.ppm == -3.5);
+    assert_true(c.receivers[2].source.bias_tee && isnan(c.receivers[0].source.gain_db));
     assert_string_equal(c.receivers[0].name, "east");
     assert_string_equal(c.receivers[0].path, "/x.cu8");
     assert_int_equal(c.receivers[0].source.type, UW_SOURCE_LOOP);
@@ -143,7 +149,8 @@ static void test_every_key(void **state) {
     assert_true(c.health.disk_free_bytes == 1e9);
 }
 
-#define RX "name = \"a\"; type = \"file\"; path = \"x\";"
+#define DEVICE "name = \"a\"; type = \"rtl_tcp\"; device = \"h\";"
+#define RX     "name = \"a\"; type = \"file\"; path = \"x\";"
 
 static void test_mistakes(void **state) {
     static const struct {
@@ -168,6 +175,14 @@ static void test_mistakes(void **state) {
         {"receivers = ( { " RX " centres_hz = []; } );", "centres_hz"},
         {"region = \"a name that is longer than any region\";", "region"},
         {"receivers = ( 5 );", "receivers"},
+        {"receivers = ( { " RX " device = \"x\"; } );", "this is a recording"},
+        {"receivers = ( { " DEVICE " path = \"x\"; rate_hz = 1.0e6; freq_hz = 1.0e9; } );",
+         "this is a device"},
+        {"receivers = ( { " DEVICE " rate_hz = 1.0e6; } );", "freq_hz"},
+        {"receivers = ( { " DEVICE " freq_hz = 1.0e9; } );", "rate_hz"},
+        {"receivers = ( { " DEVICE " ppm = 1001.0; } );", "ppm"},
+        {"receivers = ( { name = \"a\"; type = \"soapy\"; rate_hz = 1.0e6; freq_hz = 1.0e9; } );",
+         "device"},
         {"bus: { endpoint = \"udp://x\"; };", "endpoint"},
         {"feed: { endpoint = \"inproc://x\"; };", "endpoint"},
         {"feed: { enabled = 1; };", "enabled"},
