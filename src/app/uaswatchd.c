@@ -288,12 +288,13 @@ static int self_test(const struct uw_engine_config *config, struct uw_diag *diag
     return fflush(stdout) == 0 && r == 0 ? EXIT_DONE : EXIT_INPUT;
 }
 
-/* The whole set-up but for starting: it also finds signatures that do not exist and recordings that
- * cannot be read. */
-static int check(const struct arguments *args, int r, struct uw_diag *diag) {
+/* Everything that a start would find, at once. */
+static int check(const struct arguments *args, struct uw_diag *diag) {
+    int r = uw_engine_config_check(args->config, diag);
+
     if (r != 0) {
         if (diag->n == 0)
-            uw_diag_add(diag, "%s: %s", args->config, strerror(-r));
+            uw_diag_add(diag, "%s: %s", args->config, strerror(r < 0 ? -r : EIO));
         uw_diag_print(diag, stderr);
         return EXIT_INPUT;
     }
@@ -310,11 +311,11 @@ int main(int argc, char **argv) {
 
     if (parse_arguments(argc, argv, &args, &status))
         return status;
+    if (args.check)
+        return check(&args, &diag);
     r = load(&args, &diag, &config);
     if (r == 0)
         uw_log_set_level((enum uw_log_level)config.log_level);
-    if (args.check)
-        return check(&args, r, &diag);
     if (r != 0 && args.self_test && !args.config_given)
         uw_engine_config_init(&config); /* a machine can be tested before it is set up */
     else if (r != 0)

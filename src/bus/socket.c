@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <zmq.h>
 
@@ -105,6 +106,13 @@ static int attach(void *socket, const struct uw_socket_params *params, const cha
     if (params->bind && endpoint->ipc_path && chmod(endpoint->ipc_path, 0660) < 0)
         return uw_diag_add(diag, "%s: %s: %s", params->what, given, zmq_strerror(errno));
     return 0;
+}
+
+int uw_bus_check_endpoint(const char *what, const char *endpoint, struct uw_diag *diag) {
+    bool ipc = endpoint && strncmp(endpoint, "ipc:", 4) == 0;
+    struct uw_endpoint parsed;
+
+    return uw_endpoint_parse(what, endpoint, !ipc, diag, &parsed);
 }
 
 int uw_socket_open(struct uw_bus *bus, const struct uw_socket_params *params, const char *endpoint,

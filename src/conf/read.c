@@ -307,6 +307,12 @@ size_t uw_conf_list_len(const struct uw_conf_node *list) {
     return list ? (size_t)config_setting_length(uw_conf_setting(list)) : 0;
 }
 
+const struct uw_conf_node *uw_conf_list_at(const struct uw_conf_node *list, size_t i) {
+    if (i >= uw_conf_list_len(list))
+        return NULL;
+    return (const struct uw_conf_node *)config_setting_get_elem(uw_conf_setting(list), (unsigned)i);
+}
+
 const struct uw_conf_node *uw_conf_list_group(struct uw_conf *conf, const struct uw_conf_node *list,
                                               size_t i) {
     struct place at;

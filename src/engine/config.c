@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "engine-impl.h"
+#include "uw/base/build-info.h"
 #include "uw/base/log.h"
 #include "uw/base/str.h"
 #include "uw/base/util.h"
@@ -338,8 +340,8 @@ static void find_directory(const char *path, char directory[UW_PATH_LEN]) {
     directory[len] = 0;
 }
 
-int uw_engine_config_load(const char *path, bool need_receivers, struct uw_diag *diag,
-                          struct uw_engine_config *config) {
+static int load(const char *path, bool need_receivers, bool check, struct uw_diag *diag,
+                struct uw_engine_config *config) {
     UW_CLEANUP(uw_conf_freep) struct uw_conf *conf = NULL;
     struct uw_engine_config read = *config;
     struct reader reader = {.config = &read};
@@ -351,8 +353,30 @@ int uw_engine_config_load(const char *path, bool need_receivers, struct uw_diag 
     reader.conf = conf;
     find_directory(path, reader.directory);
     read_root(&reader, need_receivers);
-    if (uw_conf_failed(conf))
+    if (check) {
+        uw_find_signatures(path, read.signature_dir, sizeof(read.signature_dir));
+        uw_engine_check_file(conf, &read, diag);
+    }
+    /* mistakes in signature files are not the configuration's */
+    if (uw_conf_failed(conf) || (check && diag->n > 0))
         return UW_E_INPUT;
     *config = read;
     return 0;
+}
+
+int uw_engine_config_load(const char *path, bool need_receivers, struct uw_diag *diag,
+                          struct uw_engine_config *config) {
+    return load(path, need_receivers, false, diag, config);
+}
+
+int uw_engine_config_check(const char *path, struct uw_diag *diag) {
+    struct uw_engine_config *config = malloc(sizeof(*config));
+    int r;
+
+    if (!config)
+        return uw_err(-ENOMEM);
+    uw_engine_config_init(config);
+    r = load(path, true, true, diag, config);
+    free(config);
+    return r;
 }

@@ -7,6 +7,7 @@
  *
  *   config.c   the configuration file
  *   engine.c   life of the whole
+ *   check.c    what --check-config finds beyond the form
  *   receiver.c one receiver
  *   reload.c   another configuration while it runs
  *   fusion.c   the fusion thread: what comes in, in which order it is used
@@ -262,6 +263,13 @@ int uw_engine_call(struct uw_engine *engine, uw_engine_call_fn fn, void *userdat
 void uw_engine_fusion_main(void *engine);
 /* For uw_rx_config.wait_turn; userdata is the struct uw_engine_rx. */
 void uw_engine_wait_turn(void *rx, int64_t time_ns);
+/* --- check.c: beyond the form --- */
+
+struct uw_conf;
+
+void uw_engine_check_file(struct uw_conf *conf, const struct uw_engine_config *config,
+                          struct uw_diag *diag);
+
 /* --- selftest.c; each fills detail. `spoil` and `mirrored` are for tests of the tests. --- */
 
 #define UW_SELF_TEST_LEN 200

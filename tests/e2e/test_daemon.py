@@ -53,13 +53,26 @@ def test_check_config(conf, tmp_path):
     done = subprocess.run([str(uw.UASWATCHD), "-c", str(conf), "--check-config"],
                           capture_output=True, check=False, timeout=20)
     assert (done.returncode, done.stdout.decode()) == (0, f"{conf}: OK\n")
+    (tmp_path / "signatures").mkdir()
+    good = (uw.SOURCE / "config/signatures/expresslrs-900.conf").read_text()
+    (tmp_path / "signatures/one.conf").write_text(good.replace('"control"', '"contrail"'))
+    (tmp_path / "signatures/two.conf").write_text(good.replace("drone = true", "drone = 7"))
     bad = tmp_path / "bad.conf"
-    bad.write_text(conf.read_text().replace('"roof"', "7") + 'colour = "red";\n')
+    bad.write_text(conf.read_text().replace('"roof"', "7").replace(
+        "receivers = (", """receivers = (
+    { name = "yard"; type = "file"; path = "nowhere.cu8"; },""") + """colour = "red";
+state_directory = "/nonexistent";
+alerts = { coast_s = "long"; };
+""")
     done = subprocess.run([str(uw.UASWATCHD), "-c", str(bad), "--check-config"],
                           capture_output=True, check=False, timeout=20)
     text = done.stderr.decode()
     assert done.returncode == 1 and done.stdout == b""
-    assert "bad.conf:3" in text and "colour" in text and len(text.splitlines()) == 2
+    where = ["bad.conf:3: node", "bad.conf:6: path", "bad.conf:7: type", "bad.conf:9: colour",
+             "bad.conf:10: state_directory", "bad.conf:11: coast_s", "one.conf:13: role",
+             "two.conf:14: drone"]
+    for words in where:
+        assert words in text, (words, text)
 
 
 def test_command_line():

@@ -40,6 +40,10 @@ struct uw_bus *uw_bus_free(struct uw_bus *bus);
 /* Wakes whoever waits in a receiver or sender: they return -UW_BUS_ETERM. From any thread. */
 void uw_bus_shutdown(struct uw_bus *bus);
 
+/* Whether it can be bound, as far as its text says: `what` names it in the diag. 0, UW_E_INPUT or
+ * UW_E_REFUSED. Whether somebody has it is not looked at. */
+int uw_bus_check_endpoint(const char *what, const char *endpoint, struct uw_diag *diag);
+
 /* Producer's end. 0, -errno, or UW_E_INPUT / UW_E_REFUSED with text in diag. */
 int uw_bus_sender_new(struct uw_bus *bus, const char *endpoint, struct uw_diag *diag,
                       struct uw_bus_sender **ret);

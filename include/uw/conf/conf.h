@@ -65,6 +65,8 @@ const struct uw_conf_node *uw_conf_get_group(struct uw_conf *conf, const struct 
 const struct uw_conf_node *uw_conf_get_list(struct uw_conf *conf, const struct uw_conf_node *node,
                                             const char *key, bool required, size_t min, size_t max);
 size_t uw_conf_list_len(const struct uw_conf_node *list);
+/* Element i, of whatever type, to hang a mistake on; or NULL. */
+const struct uw_conf_node *uw_conf_list_at(const struct uw_conf_node *list, size_t i);
 /* Element i of a list of groups; a mistake and NULL if it is no group. */
 const struct uw_conf_node *uw_conf_list_group(struct uw_conf *conf, const struct uw_conf_node *list,
                                               size_t i);

@@ -99,6 +99,11 @@ void uw_engine_config_init(struct uw_engine_config *config); /* defaults */
 int uw_engine_config_load(const char *path, bool need_receivers, struct uw_diag *diag,
                           struct uw_engine_config *config);
 
+/* As a daemon would load it, and everything else that a start would find wrong: signature files and
+ * names, recordings, endpoints, the state directory. All mistakes at once, with file and line; no
+ * device, port or pipe is touched. 0, -errno or UW_E_INPUT. */
+int uw_engine_config_check(const char *path, struct uw_diag *diag);
+
 /*
  * Before anything starts: that this machine computes what it should (the FFT against a closed form,
  * the LoRa matcher on a packet of plain mathematics), can write to the state directory and has a

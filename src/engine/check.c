@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What can be wrong with a configuration beyond its form: everything that a start would find, but
+ * all of it at once, each at its line, and without touching a device, a port or a pipe
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine-impl.h"
+#include "uw/base/build-info.h"
+#include "uw/base/util.h"
+#include "uw/conf/conf.h"
+
+#define RUN_LEN 16 /* "r20261123T201500" */
+
+struct check {
+    struct uw_conf *conf;
+    const struct uw_engine_config *config;
+    const struct uw_conf_node *root;
+    struct uw_diag *diag;
+};
+
+/* The key's place, or its group's. */
+static const struct uw_conf_node *place(const struct uw_conf_node *group, const char *key) {
+    const struct uw_conf_node *node = group ? uw_conf_find(group, key) : NULL;
+
+    return node ? node : group;
+}
+
+static void pass_on(struct check *c, const struct uw_conf_node *node, const struct uw_diag *found) {
+    for (int i = 0; i < found->n; i++)
+        uw_conf_mistake(c->conf, node, "%s", found->text[i]);
+}
+
+static void check_enabled(struct check *c, const struct uw_sigdb *db) {
+    const struct uw_conf_node *group = uw_conf_find(c->root, "signatures");
+    const struct uw_conf_node *list = group ? uw_conf_find(group, "enabled") : NULL;
+
+    for (int i = 0; i < c->config->n_signatures; i++) {
+        const struct uw_conf_node *at = list ? uw_conf_list_at(list, (size_t)i) : NULL;
+        if (!uw_sigdb_find(db, c->config->signatures[i]))
+            uw_conf_mistake(c->conf, at ? at : place(c->root, "signatures"),
+                            "there is no signature \"%s\" in %s", c->config->signatures[i],
+                            c->config->signature_dir);
+    }
+}
+
+/* Mistakes inside the files carry their own names and lines. */
+static void check_signatures(struct check *c) {
+    UW_CLEANUP(uw_sigdb_freep) struct uw_sigdb *db = NULL;
+    int before = c->diag->n;
+    int r = uw_sigdb_load(c->config->signature_dir, c->diag, &db);
+
+    if (r == 0)
+        check_enabled(c, db);
+    else if (c->diag->n == before)
+        uw_conf_mistake(c->conf, place(c->root, "signatures"), "%s: %s", c->config->signature_dir,
+                        strerror(r < 0 ? -r : EIO));
+}
+
+/* A recording is opened as a start would; the device of a live receiver may be away for now, and a
+ * pipe would be taken from who reads it. */
+static void check_source(struct check *c, const struct uw_conf_node *node,
+                         const struct uw_engine_receiver *receiver) {
+    struct uw_source_params params = receiver->source;
+    struct uw_source *source = NULL;
+    struct uw_diag found = {0};
+    struct stat st;
+
+    params.path = receiver->path;
+    if (params.type == UW_SOURCE_PIPE && strcmp(receiver->path, "-") != 0 &&
+        (stat(receiver->path, &st) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+        uw_diag_add(&found, "%s: is no pipe", receiver->path);
+    if ((params.type == UW_SOURCE_FILE || params.type == UW_SOURCE_LOOP) && receiver->path[0] &&
+        uw_source_open(&params, &found, &source) == 0)
+        uw_source_close(source);
+    pass_on(c, place(node, "path"), &found);
+}
+
+static bool is_live(const struct uw_engine_receiver *receiver) {
+    return receiver->source.type != UW_SOURCE_FILE;
+}
+
+static void check_receiver(struct check *c, const struct uw_conf_node *node,
+                           const struct uw_engine_receiver *receiver) {
+    if (strlen(receiver->name) + RUN_LEN > UW_RX_NAMES_LEN)
+        uw_conf_mistake(c->conf, place(node, "name"),
+                        "\"%s\": longer than %d characters, which identifiers leave for it",
+                        receiver->name, UW_RX_NAMES_LEN - RUN_LEN);
+    if (is_live(receiver) != is_live(&c->config->receivers[0]))
+        uw_conf_mistake(c->conf, place(node, "type"),
+                        "recordings and live receivers cannot be in one configuration; \"loop\" "
+                        "plays a recording as if it were live");
+    check_source(c, node, receiver);
+}
+
+static void check_receivers(struct check *c) {
+    const struct uw_conf_node *list = uw_conf_find(c->root, "receivers");
+
+    for (int i = 0; list && i < c->config->n_receivers; i++) {
+        const struct uw_conf_node *node = uw_conf_list_at(list, (size_t)i);
+        if (node)
+            check_receiver(c, node, &c->config->receivers[i]);
+    }
+}
+
+static void check_endpoint(struct check *c, const char *key, const char *endpoint) {
+    const struct uw_conf_node *group = uw_conf_find(c->root, key);
+    struct uw_diag found = {0};
+
+    if (uw_bus_check_endpoint(key, endpoint, &found))
+        pass_on(c, place(group ? group : c->root, "endpoint"), &found);
+}
+
+static void check_state(struct check *c) {
+    const char *dir = c->config->state_dir;
+
+    if (dir[0] && access(dir, W_OK | X_OK) < 0)
+        uw_conf_mistake(c->conf, place(c->root, "state_directory"), "%s: %s", dir, strerror(errno));
+}
+
+void uw_engine_check_file(struct uw_conf *conf, const struct uw_engine_config *config,
+                          struct uw_diag *diag) {
+    struct check c = {.conf = conf, .config = config, .root = uw_conf_root(conf), .diag = diag};
+
+    check_state(&c);
+    check_receivers(&c);
+    check_endpoint(&c, "bus", config->bus_endpoint);
+    if (config->feed)
+        check_endpoint(&c, "feed", config->feed_endpoint);
+    check_signatures(&c);
+}
