@@ -54,8 +54,9 @@ class Results:
 
     @staticmethod
     def check_build(path, worker, mix):
-        """Figures of two builds are not figures of one detector."""
-        digest = hashlib.sha256(worker.read_bytes()).hexdigest()
+        """Figures of two builds, or of two databases, are not figures of one detector."""
+        parts = [worker, *sorted((SOURCE / "config" / "signatures").glob("*.conf"))]
+        digest = hashlib.sha256(b"".join(x.read_bytes() for x in parts)).hexdigest()
         known = json.loads(path.read_text())["worker"] if path.exists() else digest
         if known != digest and not mix:
             sys.exit(f"error: {path.parent} holds results of another build: "
