@@ -16,6 +16,7 @@
 #define GRACE_S   2.0 /* a stream that has begun may take so long until it flows */
 #define SILENT_S  1.0 /* nothing for so long is a stall */
 #define LOSS_S    5.0 /* losses are mentioned for so long */
+#define LOSS_MUCH 1e-3
 #define CLIP_MANY 0.01
 #define DRIFT_PPM 150.0 /* the worst dongles are off by 100 */
 
@@ -87,14 +88,16 @@ static void judge_quality(const struct uw_live *live, const struct view *v,
     int64_t lost_ns = atomic_load_explicit(&live->losing_ns, memory_order_relaxed);
     double share = atomic_load_explicit(&live->loss_share, memory_order_relaxed);
     char text[UW_SOURCE_ADVICE_LEN];
+    bool losing = lost_ns && age_s(v->now_ns, lost_ns) < LOSS_S;
+    bool clips = atomic_load_explicit(&live->clip_ratio, memory_order_relaxed) > CLIP_MANY;
 
-    if (lost_ns && age_s(v->now_ns, lost_ns) < LOSS_S) {
+    if (losing && (share > LOSS_MUCH || !clips)) {
         snprintf(text, sizeof(text),
                  "Samples are being lost (%.2g %%): use a USB port of its own, a better cable, or "
                  "a host with less to do.",
                  fmax(share * 100, 0.01));
         say(h, UW_SOURCE_DEGRADED, UW_SOURCE_PROBLEM_LOSING, text);
-    } else if (atomic_load_explicit(&live->clip_ratio, memory_order_relaxed) > CLIP_MANY) {
+    } else if (clips) {
         say(h, UW_SOURCE_DEGRADED, UW_SOURCE_PROBLEM_CLIPPING,
             isnan(live->fixed_gain_db)
                 ? "A signal is too strong even at low gain: move the antenna or add a filter."

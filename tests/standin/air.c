@@ -26,7 +26,8 @@
 #define REACH     8 /* taps on each side, in samples of the lower rate */
 #define TAPS_MAX  1024
 #define PIECE     4096    /* samples made at once */
-#define DEAF_DBFS (-45.0) /* noise of a tuner that hears nothing, at STANDIN_GAIN */
+#define FALL_DB   10.0    /* of the noise, without the amplifier at the antenna */
+#define BACK_DBFS (-45.0) /* noise of what follows the mixer */
 #define ADC_LSB   0.3     /* noise of the converter itself, in steps */
 
 enum format { CU8, CI8, CI16, CF32, FORMATS };
@@ -243,25 +244,32 @@ static unsigned char convert(float v) {
     return (unsigned char)(y < 0 ? 0 : y > 255 ? 255 : lrintf(y));
 }
 
-static void hear_piece(const struct standin_hearing *h, unsigned char *buf, size_t n) {
-    float complex x[PIECE] = {0};
-    const float gain = (float)amplitude(h->gain_db - STANDIN_GAIN);
-    const bool plain = air.data && !h->deaf && gain == 1;
-
-    if (h->deaf)
-        add_noise(x, n, amplitude(DEAF_DBFS), h->random);
-    else if (air.data)
+static void hear_air(const struct standin_hearing *h, float complex *x, size_t n) {
+    if (air.data)
         hear_recording(h, x, n);
     else
         add_noise(x, n, air.noise * sqrt(h->rate_hz / 2.4e6), h->random);
-    for (int i = 0; i < air.n_tones && !h->deaf; i++)
+    for (int i = 0; i < air.n_tones; i++)
         add_tone(h, &air.tones[i], x, n);
-    if (h->clip_dbfs > STANDIN_NO_POWER && !h->deaf)
+    if (h->clip_dbfs > STANDIN_NO_POWER)
         add_carrier(x, n, TAU * fmod(h->start_s * 1e5, 1), TAU * 1e5 / h->rate_hz,
                     amplitude(h->clip_dbfs));
+}
+
+static void hear_piece(const struct standin_hearing *h, unsigned char *buf, size_t n) {
+    float complex x[PIECE] = {0};
+    const float gain = (float)amplitude(h->gain_db - STANDIN_GAIN);
+    const bool deaf = h->cut_off || h->unlocked;
+
+    if (!deaf)
+        hear_air(h, x, n);
+    else if (!h->unlocked)
+        add_noise(x, n, air.noise * sqrt(h->rate_hz / 2.4e6) * amplitude(-FALL_DB), h->random);
     for (size_t i = 0; i < n; i++)
         x[i] *= gain;
-    if (!plain) /* a recording has had a converter's noise once */
+    if (h->unlocked)
+        add_noise(x, n, amplitude(BACK_DBFS), h->random);
+    if (!air.data || deaf || gain != 1) /* a recording has had a converter's noise once */
         add_noise(x, n, ADC_LSB / 127.5 * M_SQRT2, h->random >> 3);
     for (size_t i = 0; i < n; i++) {
         buf[2 * i] = convert(crealf(x[i]));

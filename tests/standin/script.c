@@ -31,9 +31,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "api.h"
 #include "standin.h"
 
 #define EVENTS 4096
+#define LOOK_S 0.02 /* at the script, while waiting */
 
 struct event {
     double at;  /* below 0: now */
@@ -46,7 +48,9 @@ static struct {
     double start_s, speed;
     const char *path;
     off_t read_to;
-    double looked_s;
+    double (*now_s)(void *userdata); /* NULL: the system's clock */
+    void (*wait)(void *userdata, double until_s);
+    void *userdata;
     int n_events;
     struct event events[EVENTS];
 } script;
@@ -58,12 +62,38 @@ static double clock_s(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+void standin_use_clock(double (*now_s)(void *userdata),
+                       void (*wait)(void *userdata, double until_s), void *userdata) {
+    script.now_s = now_s;
+    script.wait = wait;
+    script.userdata = userdata;
+}
+
 double standin_now(void) {
+    if (script.now_s)
+        return script.now_s(script.userdata);
     return (clock_s() - script.start_s) * script.speed;
 }
 
-double standin_speed(void) {
-    return script.speed;
+void standin_wait(struct standin *all, double seconds) {
+    double until = standin_now() + (seconds < LOOK_S ? seconds : LOOK_S);
+    double ns = seconds / script.speed * 1e9;
+    struct timespec t;
+
+    if (script.wait) {
+        standin_unlock();
+        script.wait(script.userdata, until);
+        pthread_mutex_lock(&all->mutex);
+    } else {
+        clock_gettime(CLOCK_REALTIME, &t); /* of a condition made without attributes */
+        t.tv_nsec += ns < LOOK_S * 1e9 ? (long)ns : (long)(LOOK_S * 1e9);
+        if (t.tv_nsec >= 1000000000L) {
+            t.tv_sec++;
+            t.tv_nsec -= 1000000000L;
+        }
+        pthread_cond_timedwait(&all->cond, &all->mutex, &t);
+    }
+    standin_script_run(all);
 }
 
 void standin_script_init(void) {
@@ -74,7 +104,6 @@ void standin_script_init(void) {
         script.speed = 1;
     script.start_s = clock_s();
     script.path = getenv("UW_STANDIN_SCRIPT");
-    script.looked_s = -1;
 }
 
 static void parse_line(char *line) {
@@ -214,10 +243,7 @@ static void happen(struct standin *all, const struct event *e, int d) {
 void standin_script_run(struct standin *all) {
     double now = standin_now();
 
-    if (script.looked_s < 0 || (now - script.looked_s) / script.speed > 0.01) {
-        read_more();
-        script.looked_s = now;
-    }
+    read_more();
     for (int i = 0; i < script.n_events; i++) {
         struct event *e = &script.events[i];
 

@@ -16,10 +16,10 @@
  *   UW_STANDIN_AIR      PATH:FORMAT:RATE:FREQ of a recording without header (cu8, ci8, ci16, cf32),
  *                       heard over and over; without it noise, and ...
  *   UW_STANDIN_TONES    FREQ:DBFS[:ON_S:PERIOD_S],...: carriers, pulsed if so said
- *   UW_STANDIN_NOISE    power of that noise in dBFS per 2.4 MHz; default -30
- *   UW_STANDIN_SPEED    times faster than the clock; default 1
- *   UW_STANDIN_SCRIPT   file of faults, see script.c
- *   UW_STANDIN_LOG      file to which each set call is added: "SERIAL what value"
+ *   UW_STANDIN_NOISE    power of that noise in dBFS per 2.4 MHz; default -30; with a recording it
+ * says how loud the recording's noise is, for the time without an antenna UW_STANDIN_SPEED    times
+ * faster than the clock; default 1 UW_STANDIN_SCRIPT   file of faults, see script.c UW_STANDIN_LOG
+ * file to which each set call is added: "SERIAL what value"
  *
  * Levels are at a gain of STANDIN_GAIN dB, at which a recording in cu8 comes out as it is.
  *
@@ -107,7 +107,9 @@ void standin_log(const struct rtlsdr_dev *dev, const char *format, ...)
 
 /* --- script.c --- */
 double standin_now(void); /* seconds of signal since the first use */
-double standin_speed(void);
+/* Waits for up to so many seconds of signal, and not long before it looks at the script. The mutex
+ * is held, and given up meanwhile. */
+void standin_wait(struct standin *all, double seconds);
 void standin_script_init(void);
 void standin_script_run(struct standin *all); /* what is due */
 
@@ -115,7 +117,8 @@ void standin_script_run(struct standin *all); /* what is due */
 struct standin_hearing {
     double start_s; /* time on the air of the first sample */
     double rate_hz, freq_hz, gain_db;
-    bool deaf; /* no antenna, or no lock */
+    bool cut_off;  /* no antenna, nor its amplifier: FALL_DB less noise, nothing else */
+    bool unlocked; /* only what the stages behind the mixer add, whatever the gain */
     double clip_dbfs;
     unsigned random;
 };

@@ -11,7 +11,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "api.h"
 #include "standin.h"
@@ -22,28 +21,12 @@
 #define RUNNING   2
 #define BUF_NUM   15
 #define BUF_LEN   (16 * 32 * 512)
-#define SETTLE_S  0.002     /* no signal after a retune until the loop has settled */
-#define LOOK_NS   20000000L /* at the script, while waiting */
-#define LOSS_STEP 256       /* samples: USB packets are 512 bytes */
+#define SETTLE_S  0.002 /* no signal after a retune until the loop has settled */
+#define LOSS_STEP 256   /* samples: USB packets are 512 bytes */
 
 static uint32_t draw(struct rtlsdr_dev *dev) {
     dev->random = dev->random * 1664525u + 1013904223u;
     return dev->random >> 8;
-}
-
-/* Waits for up to `s` seconds of signal, or LOOK_NS. The mutex is held, and given up meanwhile. */
-static void wait_a_little(struct standin *all, double s) {
-    double ns = s / standin_speed() * 1e9;
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t); /* the clock of a condition made without attributes */
-    t.tv_nsec += ns < (double)LOOK_NS ? (long)ns : LOOK_NS;
-    if (t.tv_nsec >= 1000000000L) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000L;
-    }
-    pthread_cond_timedwait(&all->cond, &all->mutex, &t);
-    standin_script_run(all);
 }
 
 static const struct standin_setting *setting_at(const struct rtlsdr_dev *dev, uint64_t sample,
@@ -77,7 +60,8 @@ static void make(struct rtlsdr_dev *dev, unsigned char *buf, size_t n) {
             .rate_hz = rate,
             .freq_hz = s->freq_hz,
             .gain_db = s->gain_db,
-            .deaf = !s->locked || dev->device->antenna_off || s->freq_hz == 0,
+            .cut_off = dev->device->antenna_off,
+            .unlocked = !s->locked || s->freq_hz == 0,
             .clip_dbfs = dev->device->clip_dbfs,
             .random = draw(dev),
         };
@@ -85,7 +69,7 @@ static void make(struct rtlsdr_dev *dev, unsigned char *buf, size_t n) {
         size_t part = n;
 
         if (dev->next < settled && s->from > 0) {
-            h.deaf = true;
+            h.unlocked = true;
             until = until < settled ? until : settled;
         }
         if (until - dev->next < part)
@@ -121,7 +105,7 @@ static bool transfer_is_there(struct standin *all, struct rtlsdr_dev *dev, size_
     uint64_t most = (uint64_t)n * num;
 
     if (d->stalled || standin_now() < d->hiccup_until) {
-        wait_a_little(all, 1);
+        standin_wait(all, 1);
         if (d->stalled) /* nobody empties the device meanwhile */
             dev->next = standin_sample_now(dev);
         return false;
@@ -130,7 +114,7 @@ static bool transfer_is_there(struct standin *all, struct rtlsdr_dev *dev, size_
         dev->next = now - most;
     if (now >= dev->next + n)
         return true;
-    wait_a_little(all, (double)(dev->next + n - now) / standin_true_rate(dev));
+    standin_wait(all, (double)(dev->next + n - now) / standin_true_rate(dev));
     return false;
 }
 
