@@ -2,11 +2,11 @@
 /*
  * How long it takes until a link is known: the distribution of include/uw/engine/plan.h, hop by hop
  *
- * For one receiver the state is (m, k, e): visible channels left in the block, dwells heard, and
- * packets heard beyond one a dwell, the latter two as far as the rule for an alert asks. A hop
- * moves it by drawing without replacement. The link's place in its block and the walk's phase when
- * it begins are averaged over: all places, with phases spread evenly between them by the golden
- * ratio.
+ * For receivers that stay there is a closed form (plan-joint.c). For one that walks the state is
+ * (m, k, e): visible channels left in the block, dwells heard, and packets heard beyond one a
+ * dwell, the latter two as far as the rule for an alert asks. A hop moves it by drawing without
+ * replacement. The link's place in its block and the walk's phase when it begins are averaged over:
+ * all places, with phases spread evenly between them by the golden ratio.
  */
 #include <errno.h>
 #include <math.h>
@@ -25,6 +25,7 @@
 #define SPARE      3    /* packets more than dwells: src/sig/links.c */
 #define CYCLES     8.0  /* ... and at least of walks */
 #define STILL_S    60.0 /* what the bins reach over for what does not hop */
+#define HOPS_MAX   1024 /* of receivers that stay: by then every channel has come many times */
 #define GOLDEN     0.6180339887498949
 #define CRUMBS     1e-9 /* s, of rounding at the edges of windows */
 
@@ -57,6 +58,7 @@ typedef double state[UW_SIG_CHANNELS_MAX + 1][K_MAX + 1][SPARE + 1];
 struct work {
     struct table one;        /* of the receiver at hand */
     double unknown[2][BINS]; /* by nobody: detection, alert */
+    double hops[HOPS_MAX + 1];
     state now, next;
 };
 
@@ -369,30 +371,106 @@ static void sum_up(const double *unknown, double bin_s, double *ret_mean, double
     *ret_worst = i < BINS ? ((double)i + 1.0) * bin_s : INFINITY;
 }
 
-static bool same_view(const struct view *a, const struct view *b) {
-    return a->cycle_s == 0.0 && b->cycle_s == 0.0 && a->n == b->n &&
-           a->most_visible == b->most_visible && a->sync_visible == b->sync_visible;
+/* Dwells that it takes if each is heard whole, and how much of the last. */
+static int dwells_needed(const struct shape *s, int k, int spare, double *ret_offset_s) {
+    int needed = 1 + spare - (k - 1) * (s->n_packets - 1);
+
+    for (; needed > s->n_packets; k++)
+        needed = 1 + spare - k * (s->n_packets - 1);
+    *ret_offset_s = ((needed > 1 ? needed : 1) - 1) * s->period_s + s->airtime_s;
+    return k;
 }
 
-static void follow_all(const struct uw_plan_config *config, const struct uw_plan *plan,
-                       const struct uw_plan_link *link, const struct shape *s, struct work *w) {
+/* Whether all of a's channels are b's, too; of equals the first counts. */
+static bool adds_nothing(const bool *a, const bool *b, int n, bool a_first) {
+    bool same = true;
+
+    for (int c = 0; c < n; c++) {
+        if (a[c] && !b[c])
+            return false;
+        same &= a[c] == b[c];
+    }
+    return !(same && a_first);
+}
+
+/* Receivers that stay, together. */
+static struct uw_plan_joint stayers(const struct uw_plan_config *config, const struct uw_plan *plan,
+                                    const struct uw_plan_link *link, const struct shape *s) {
+    struct uw_plan_joint joint = {.n_channels = s->n_channels, .sync = s->sync};
+    bool flags[UW_RX_MAX][UW_SIG_CHANNELS_MAX] = {{false}};
+    uint32_t useful = 0;
+
+    for (int r = 0; r < plan->n_receivers; r++)
+        if (plan->walks[r].n == 1 &&
+            see(&config->receivers[r], plan->walks[r].stops[0].centre_hz, link, flags[r]) > 0)
+            useful |= 1u << r;
+    for (int r = 0; r < plan->n_receivers; r++)
+        for (int o = 0; o < plan->n_receivers; o++)
+            if (o != r && (useful >> r & 1u) && (useful >> o & 1u) &&
+                adds_nothing(flags[r], flags[o], s->n_channels, r < o))
+                useful &= ~(1u << r);
+    for (int c = 0; c < s->n_channels; c++) {
+        uint32_t who = 0;
+        int i = 0;
+
+        for (int r = 0; r < plan->n_receivers; r++)
+            who |= (useful >> r & 1u) && flags[r][c] ? 1u << r : 0;
+        if (s->sync && c == link->domain->sync) {
+            joint.sync_receivers = who;
+            continue;
+        }
+        while (i < joint.n_cells && joint.cells[i].receivers != who)
+            i++;
+        if (who && i == joint.n_cells)
+            joint.cells[joint.n_cells++].receivers = who;
+        if (who)
+            joint.cells[i].n++;
+    }
+    return joint;
+}
+
+static int stay(const struct uw_plan_joint *all, const struct shape *s, struct work *w) {
+    struct uw_plan_joint joint = *all;
+
+    for (int what = 0; what < 2; what++) {
+        double offset_s;
+        int n_hops, r;
+
+        joint.k = what == 0 ? dwells_needed(s, s->k_detection, 0, &offset_s)
+                            : dwells_needed(s, s->k_alert, s->spare, &offset_s);
+        n_hops = (int)fmin(BINS * w->one.bin_s / s->hop_s + 1.0, HOPS_MAX);
+        r = uw_plan_joint(&joint, w->hops, n_hops);
+        if (r)
+            return r;
+        for (size_t i = 0; i < BINS; i++) {
+            double t = ((double)i + 0.5) * w->one.bin_s - offset_s;
+            double h = t < 0.0 ? 0.0 : fmin(floor(t / s->hop_s) + 1.0, n_hops);
+
+            w->unknown[what][i] *= w->hops[(int)h];
+        }
+    }
+    return 0;
+}
+
+static int follow_all(const struct uw_plan_config *config, const struct uw_plan *plan,
+                      const struct uw_plan_link *link, const struct shape *s, struct work *w) {
     bool hops = uw_plan_hops(link->signature, link->variant);
-    struct view last = {0};
+    struct uw_plan_joint joint = stayers(config, plan, link, s);
 
     for (size_t i = 0; i < BINS; i++)
         w->unknown[0][i] = w->unknown[1][i] = 1.0;
     for (int r = 0; r < plan->n_receivers; r++) {
         struct view v = view_of(config, plan, r, link);
 
-        if (v.most_visible == 0)
+        if (v.most_visible == 0 || (hops && v.cycle_s == 0.0))
             continue;
-        if (!hops)
-            find_still(config, plan, r, link, &v, &w->one);
-        else if (!same_view(&v, &last))
+        if (hops)
             follow(s, &v, w);
-        last = v;
+        else
+            find_still(config, plan, r, link, &v, &w->one);
         combine(w);
     }
+    return hops && (joint.n_cells > 0 || joint.sync_receivers) ? stay(&joint, s, w) : 0;
 }
 
 int uw_plan_wait(const struct uw_plan_config *config, const struct uw_plan *plan,
@@ -402,6 +480,7 @@ int uw_plan_wait(const struct uw_plan_config *config, const struct uw_plan *plan
     double cycle_s;
     double rate = rate_of(config, plan, link, hops ? s.hop_s : 1.0, &cycle_s);
     struct work *w;
+    int r;
 
     if (!(rate > 0.0))
         return 0;
@@ -409,9 +488,9 @@ int uw_plan_wait(const struct uw_plan_config *config, const struct uw_plan *plan
     if (!w)
         return uw_err(-ENOMEM);
     w->one.bin_s = (hops ? fmax(SPAN * s.k_alert / rate, CYCLES * cycle_s) : STILL_S) / BINS;
-    follow_all(config, plan, link, &s, w);
+    r = follow_all(config, plan, link, &s, w);
     sum_up(w->unknown[0], w->one.bin_s, &link->detection_mean_s, &link->detection_worst_s);
     sum_up(w->unknown[1], w->one.bin_s, &link->alert_mean_s, &link->alert_worst_s);
     free(w);
-    return 0;
+    return r;
 }

@@ -24,14 +24,17 @@
  * all.
  *
  * The waiting time. With m visible channels left among the r hops left of a block, the next hop is
- * visible with probability m / r: drawing without replacement. The planner follows the distribution
- * of (m, dwells heard, packets heard) from hop to hop, for each place in the block that the link
- * may begin at, and gets the probability S(t) that it is still unknown at t. If several centres of
- * a walk see different channels of one plan, hops are taken as independent, each visible with
- * (visible channels) / N. Receivers are independent: S = product of S_r. The expected time is the
- * integral of S, the worst one where S falls to 1 %. In the simplest case, one receiver that stares
- * at V of N channels and hops drawn independently, dwell number k comes after k N / V hops in the
- * mean, with probability of still being unknown after h hops
+ * visible with probability m / r: drawing without replacement. For a receiver that walks the
+ * planner follows the distribution of (m, dwells heard, packets heard) from hop to hop, for each
+ * place in the block that the link may begin at and many phases of the walk, and gets the
+ * probability S(t) that the link is still unknown at t. If several centres of a walk see different
+ * channels of one plan, hops are taken as independent, each visible with (visible channels) / N.
+ * Receivers that stay are taken together, as what one hears another does not (closed form in
+ * src/engine/plan-joint.c); receivers that walk are independent of them and of each other: S is the
+ * product. The expected time is the integral of S, the worst one where S falls to 1 %. In the
+ * simplest case, one receiver that stares at V of N channels and hops drawn independently, dwell
+ * number k comes after k N / V hops in the mean, with probability of still being unknown after h
+ * hops
  *
  *     S(h) = sum over i < k of  C(h, i) (V / N)^i (1 - V / N)^(h - i)
  *
