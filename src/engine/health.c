@@ -50,7 +50,8 @@ static void note_losses(struct uw_engine_rx *r, const struct uw_rx_stats *stats,
     /* what is missing because it was not there is told with its first samples, and is over */
     if (!r->settled_mono_ns || r->health.state == UW_RX_LOST)
         r->settled_mono_ns = now + SETTLE_NS;
-    if (by_source > r->lost_before && now > r->settled_mono_ns)
+    /* a device's own health tells losses from what a retune or a change of gain takes */
+    if (by_source > r->lost_before && now > r->settled_mono_ns && !r->info.tunable)
         r->lost_mono_ns = now;
     r->dropped_before = stats->dropped;
     r->lost_before = by_source;

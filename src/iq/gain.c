@@ -8,6 +8,9 @@
  * whole band. So the floor is kept in a range, and clipping lowers the gain as long as the floor
  * stays above FLOOR_LEAST, where rounding costs 1.5 dB.
  *
+ * The floor of a window is too high when a burst fills it; the least of three seconds is not, and
+ * the gain is never lowered for less. A floor that is low cannot be a mistake.
+ *
  * A step changes the level of everything, so steps are rare: in the first seconds as often as it
  * takes, then at least MOVE_WINDOWS apart, never while a burst is on the air: not before two
  * windows without a slice more than QUIET_DB above the floor. What does not pause for QUIET_WINDOWS
@@ -19,6 +22,7 @@
 #include "judge-impl.h"
 
 #include <math.h>
+#include <string.h>
 
 #define RANGE_LOW     (-36.0)
 #define RANGE_HIGH    (-27.0)
@@ -63,16 +67,29 @@ static int step_up(const struct uw_gain *g, double db) {
 }
 
 /* Which step would be right, if it could be taken at once. */
-static int wish(struct uw_gain *g, const struct uw_judge_window *w) {
-    double now = g->steps_db[g->step];
+static int wish(const struct uw_gain *g, double floor_dbfs) {
+    const double middle = (RANGE_LOW + RANGE_HIGH) / 2, now = g->steps_db[g->step];
 
-    if (g->clips >= CLIPS_MANY && g->step > 0 && w->floor_dbfs - CLIP_STEP_DB > FLOOR_LEAST)
+    if (g->clips >= CLIPS_MANY && g->step > 0 && floor_dbfs - CLIP_STEP_DB > FLOOR_LEAST)
         return step_down(g, now - CLIP_STEP_DB);
-    if (w->floor_dbfs > RANGE_HIGH && g->step > 0)
-        return step_down(g, now - (w->floor_dbfs - (RANGE_LOW + RANGE_HIGH) / 2));
-    if (w->floor_dbfs < RANGE_LOW && g->no_rise == 0 && g->clips == 0)
-        return step_up(g, now + fmin((RANGE_LOW + RANGE_HIGH) / 2 - w->floor_dbfs, RISE_STEP_DB));
+    if (floor_dbfs > RANGE_HIGH && g->step > 0 && g->n_floors == UW_GAIN_WINDOWS)
+        return step_down(g, now - (floor_dbfs - middle));
+    if (floor_dbfs < RANGE_LOW && g->no_rise == 0 && g->clips == 0)
+        return step_up(g, now + fmin(middle - floor_dbfs, RISE_STEP_DB));
     return g->step;
+}
+
+/* The least floor since the gain has changed, of the latest windows. */
+static double follow_floor(struct uw_gain *g, double floor_dbfs) {
+    double least = floor_dbfs;
+
+    if (g->n_floors < UW_GAIN_WINDOWS)
+        g->n_floors++;
+    memmove(g->floors + 1, g->floors, (UW_GAIN_WINDOWS - 1) * sizeof(g->floors[0]));
+    g->floors[0] = floor_dbfs;
+    for (int i = 1; i < g->n_floors; i++)
+        least = fmin(least, g->floors[i]);
+    return least;
 }
 
 static bool may_move(const struct uw_gain *g, bool clips) {
@@ -96,6 +113,7 @@ static void count(struct uw_gain *g, const struct uw_judge_window *w) {
 
 bool uw_gain_window(struct uw_gain *g, const struct uw_judge_window *w, double *ret_db) {
     bool clips, quiet = w->peak_db < QUIET_DB && g->peak_before < QUIET_DB;
+    double floor_dbfs;
     int step;
 
     g->peak_before = w->peak_db;
@@ -103,7 +121,10 @@ bool uw_gain_window(struct uw_gain *g, const struct uw_judge_window *w, double *
         return false;
     count(g, w);
     clips = g->clips >= CLIPS_MANY;
-    step = wish(g, w);
+    floor_dbfs = follow_floor(g, w->floor_dbfs);
+    /* a window that a burst fills has no peaks either */
+    quiet = quiet && w->floor_dbfs < floor_dbfs + QUIET_DB / 2;
+    step = wish(g, floor_dbfs);
     if (step == g->step) {
         g->wait = 0;
         return false;
@@ -120,6 +141,7 @@ bool uw_gain_window(struct uw_gain *g, const struct uw_judge_window *w, double *
     g->step = step;
     g->age = 0;
     g->wait = 0;
+    g->n_floors = 0;
     *ret_db = g->steps_db[step];
     return true;
 }

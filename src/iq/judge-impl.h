@@ -50,16 +50,19 @@ void uw_judge_restart(struct uw_judge *judge);
 size_t uw_judge_feed(struct uw_judge *judge, const void *samples, size_t n, bool *ret_full,
                      struct uw_judge_window *ret_window);
 
-#define UW_GAINS_MAX 128
+#define UW_GAINS_MAX    128
+#define UW_GAIN_WINDOWS 30
 
 struct uw_gain {
     int n;
     double steps_db[UW_GAINS_MAX]; /* ascending */
     int step;
-    int age;        /* windows since the last move */
-    int windows;    /* since the beginning */
-    int clips;      /* windows that clipped, of late */
-    int wait;       /* windows for which a quiet moment has been waited for */
+    int age;                        /* windows since the last move */
+    int windows;                    /* since the beginning */
+    int clips;                      /* windows that clipped, of late */
+    int wait;                       /* windows for which a quiet moment has been waited for */
+    int n_floors;                   /* windows since the gain changed, UW_GAIN_WINDOWS at most */
+    double floors[UW_GAIN_WINDOWS]; /* theirs, latest first */
     int no_rise;    /* windows for which the gain is not raised, because it clipped */
     int rise_pause; /* ... the next time */
     double peak_before;

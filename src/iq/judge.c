@@ -39,6 +39,7 @@ void uw_judge_restart(struct uw_judge *judge) {
 /* Integers throughout: a slice of 8 bit samples fits 64 bits with room to spare. */
 UW_CLONES static void sum_u8(const unsigned char *x, size_t n, int offset, struct sums *s) {
     int64_t i_sum = 0, q_sum = 0, square = 0;
+    const int low = offset ? -253 : -255; /* some make signed samples that end at -127 */
     uint32_t clipped = 0;
 
     for (size_t k = 0; k < n; k++) {
@@ -48,7 +49,7 @@ UW_CLONES static void sum_u8(const unsigned char *x, size_t n, int offset, struc
         i_sum += i;
         q_sum += q;
         square += i * i + q * q;
-        clipped += (uint32_t)((i == 255) | (i == -255) | (q == 255) | (q == -255));
+        clipped += (uint32_t)((i == 255) | (i <= low) | (q == 255) | (q <= low));
     }
     s->i = (double)i_sum / 255;
     s->q = (double)q_sum / 255;

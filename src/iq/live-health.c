@@ -44,7 +44,7 @@ static bool judge_flow(const struct uw_live *live, const struct view *v,
     double silent = age_s(v->now_ns, atomic_load_explicit(&live->came_ns, memory_order_relaxed));
 
     if (v->trouble != UW_SOURCE_PROBLEM_NONE) {
-        bool early = !began && v->begun_ns == 0 && v->trouble == UW_SOURCE_PROBLEM_STALLED &&
+        bool early = !began && v->trouble == UW_SOURCE_PROBLEM_STALLED &&
                      age_s(v->now_ns, live->base_ns) < GRACE_S;
 
         say(h, early ? UW_SOURCE_DEGRADED : UW_SOURCE_LOST, v->trouble, v->advice);

@@ -98,10 +98,11 @@ static int find_by_serial(struct uw_live *live, const struct rtlsdr *d, uint32_t
                                "No dongle %.24s is found, but %u may not be looked at: install the "
                                "udev rule, or add the user to the group plugdev.",
                                d->want, n_closed);
-    return uw_live_trouble(live, UW_SOURCE_PROBLEM_ABSENT,
-                           "The dongle %.24s is not there (%u others are): plug it in, look at its "
-                           "cable and hub.",
-                           d->want, n);
+    return uw_live_trouble(
+        live, UW_SOURCE_PROBLEM_ABSENT,
+        "The dongle %.24s is not there (others: %u): plug it in, look at its cable "
+        "and hub.",
+        d->want, n);
 }
 
 static int find(struct uw_live *live, const struct rtlsdr *d, uint32_t *ret_index) {

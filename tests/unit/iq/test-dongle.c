@@ -144,7 +144,7 @@ static void test_choice(void **state) {
         const char *device, *words;
     } bad[] = {
         {"00000001", "2 dongles have the serial number 00000001"},
-        {"south", "dongle south is not there (3 others are)"},
+        {"south", "dongle south is not there (others: 3)"},
         {"", "There are 3 dongles"},
         {"#7", "There is no dongle #7"},
         {"#x", "There is no dongle #x"},
