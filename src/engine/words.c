@@ -17,8 +17,9 @@ static const struct {
     [UW_RX_PROBLEM_ABSENT] = {"Its device is not there, or another program has it.",
                               "Check its plug, cable and power."},
     [UW_RX_PROBLEM_STALLED] = {"No samples arrive.", "Check the device, its cable and the host."},
-    [UW_RX_PROBLEM_LOSING] = {"Samples are being lost on the way from the device.",
-                              "The USB port or the network is too slow: use another port."},
+    [UW_RX_PROBLEM_LOSING] =
+        {"Samples are being lost on the way from the device.",
+         "What brings them is too slow: use another USB port, no hub, a quicker network."},
     [UW_RX_PROBLEM_CLIPPING] = {"Strong signals overload it.",
                                 "Lower the gain or put a filter before it."},
     [UW_RX_PROBLEM_DEAF] = {"The noise of an open antenna is missing.",
