@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""uaswatchd on dongles that are not there: heard, pulled out, back on another port."""
+import json
+import os
+import subprocess
+import time
+
+import pytest
+import uw
+
+STANDIN = os.environ["UW_STANDIN_DIR"]
+CONF = """
+site = "arena";
+node = "roof";
+feed = {{ enabled = true; endpoint = "{endpoint}"; }};
+signatures = {{ directory = "{signatures}"; }};
+receivers = (
+    {{ name = "mast"; type = "rtlsdr"; device = "north"; rate_hz = 2.4e6; freq_hz = 915.0e6; {more} }}
+);
+"""
+
+
+@pytest.fixture(scope="module")
+def air(tmp_path_factory):
+    """A link in a recording, as the stand-in wants to be told of it."""
+    meta = uw.synth(tmp_path_factory.mktemp("iq"), uw.elrs(duration=4))
+    return f"{meta.with_suffix('.sigmf-data')}:cu8:2400000:915000000"
+
+
+@pytest.fixture
+def place(tmp_path, air):
+    class Place:
+        endpoint = "ipc://%s" % (tmp_path / "feed")
+        script = tmp_path / "script"
+        running = []
+
+        def conf(self, more=""):
+            path = tmp_path / "uaswatch.conf"
+            path.write_text(CONF.format(endpoint=self.endpoint, more=more,
+                                        signatures=uw.SOURCE / "config" / "signatures"))
+            return path
+
+        def start(self, *args):
+            env = {**os.environ, "LD_LIBRARY_PATH": STANDIN, "UW_STANDIN_AIR": air,
+                   "UW_STANDIN_DEVICES": "00000001,00000001,north",
+                   "UW_STANDIN_SCRIPT": str(self.script)}
+            self.running.append(uw.Process(args, tmp_path / f"out{len(self.running)}.txt", env))
+            return self.running[-1]
+
+        def say(self, what):
+            with self.script.open("a") as f:
+                f.write(f"now 2 {what}\n")
+            return time.monotonic()
+
+    made = Place()
+    made.script.touch()
+    yield made
+    for process in made.running:
+        process.kill()
+
+
+def wait(feed, what, matches, timeout, since=0):
+    """The first message that matches, and how many lines there are now."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        lines = [json.loads(line) for line in feed.text().splitlines(keepends=True)
+                 if line.endswith("\n")]
+        for number, m in enumerate(lines[since:], since):
+            if matches(m):
+                return m, number + 1
+        time.sleep(0.02)
+    raise AssertionError(f"{what} not seen within {timeout} s:\n{feed.text()[-3000:]}")
+
+
+def health(state, problem=None):
+    def matches(m):
+        return m["type"] == "health" and m["receivers"][0]["state"] == state and \
+            m["receivers"][0].get("problem") == problem
+    return matches
+
+
+def alert(kind, event):
+    return lambda m: m["type"] == "alert" and m["kind"] == kind and m["event"] == event
+
+
+def test_pulled_out_and_back(place):
+    daemon = place.start(uw.UASWATCHD, "-c", place.conf())
+    feed = place.start(uw.UASWATCH, "feed", "--endpoint", place.endpoint)
+    wait(feed, "ok", health("ok"), 10)
+    drone, since = wait(feed, "the drone", alert("uas", "raised"), 10)
+    assert drone["family"] == "expresslrs"
+
+    began = place.say("unplug")
+    lost, at = wait(feed, "the loss", health("lost", "absent"), 5, since)
+    assert time.monotonic() - began < 2
+    assert "north" in lost["receivers"][0]["advice"] and lost["blind"]
+    told, _ = wait(feed, "an alert", alert("receiver", "raised"), 3, since)
+    assert time.monotonic() - began < 4
+    assert told["receiver"] == "mast" and told["advice"]
+
+    place.say("plug 0")  # another port: it is the first now
+    back, at = wait(feed, "it is back", health("ok"), 10, at)
+    assert back["receivers"][0]["reopened"] == 1
+    wait(feed, "the end", alert("receiver", "cleared"), 6, since)
+    status, seconds = daemon.stop()
+    assert status == 0 and seconds < 2, daemon.text()
+    for m in uw.parse(feed.text()):
+        assert not list(uw.validator(m["type"]).iter_errors(m)), m
+
+
+def test_starts_without_it(place):
+    place.script.write_text("0 2 unplug\n")
+    daemon = place.start(uw.UASWATCHD, "-c", place.conf())
+    feed = place.start(uw.UASWATCH, "feed", "--endpoint", place.endpoint)
+    lost, at = wait(feed, "the lack", health("lost", "absent"), 5)
+    assert "not there" in lost["receivers"][0]["advice"]
+    place.say("plug")
+    wait(feed, "it has come", health("ok"), 10, at)
+    wait(feed, "the drone", alert("uas", "raised"), 10, at)
+    assert daemon.stop()[0] == 0
+
+
+def test_wrong_rate_is_refused(place):
+    path = place.conf()
+    path.write_text(path.read_text().replace("2.4e6", "4.0e6"))
+    done = subprocess.run([str(uw.UASWATCHD), "-c", str(path)], capture_output=True, check=False,
+                          timeout=20, env={**os.environ, "LD_LIBRARY_PATH": STANDIN})
+    assert done.returncode == 1
+    assert b"rate_hz must be" in done.stderr
