@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "uw/base/util.h"
+
 /* Rounds by truncating a value that is known to be positive, which vectorises where lrintf() does
  * not. */
 static inline int quantise(float x, float scale, float offset, float top) {
@@ -16,14 +18,14 @@ static inline int quantise(float x, float scale, float offset, float top) {
     return (int)y;
 }
 
-static void write_cu8(const float *re, const float *im, size_t n, unsigned char *out) {
+static UW_CLONES void write_cu8(const float *re, const float *im, size_t n, unsigned char *out) {
     for (size_t k = 0; k < n; k++) {
         out[2 * k] = (unsigned char)quantise(re[k], 127.5f, 128.0f, 255.0f);
         out[2 * k + 1] = (unsigned char)quantise(im[k], 127.5f, 128.0f, 255.0f);
     }
 }
 
-static void write_ci8(const float *re, const float *im, size_t n, signed char *out) {
+static UW_CLONES void write_ci8(const float *re, const float *im, size_t n, signed char *out) {
     for (size_t k = 0; k < n; k++) {
         out[2 * k] = (signed char)(quantise(re[k], 127.5f, 128.5f, 255.0f) - 128);
         out[2 * k + 1] = (signed char)(quantise(im[k], 127.5f, 128.5f, 255.0f) - 128);
