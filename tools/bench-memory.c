@@ -79,6 +79,7 @@ int uw_bench_memory_child(const struct uw_bench *bench, const char *what) {
         return UW_EXIT_USAGE;
     }
     uw_bench_engine_config(bench, path, rate_hz, freq_hz, config);
+    config->below_noise = true;
     config->feed = true;
     uw_str_copy(config->feed_endpoint, sizeof(config->feed_endpoint), "tcp://127.0.0.1:*");
     if (copies == 2) {

@@ -13,6 +13,7 @@
 #include "bench-impl.h"
 #include "uw/base/build-info.h"
 #include "uw/base/err.h"
+#include "uw/base/util.h"
 
 static int compare(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -111,9 +112,9 @@ static int print_json(const struct uw_bench *bench, const struct uw_bench_report
     processor(cpu, sizeof(cpu));
     for (int i = 0; i < report->n_results; i++)
         json_array_append_new(results, result_json(&report->results[i]));
-    root = json_pack("{s:s, s:s, s:s, s:i, s:i, s:b, s:o}", "type", "bench", "version",
-                     uw_version(), "processor", cpu, "core", bench->core, "repetitions",
-                     bench->repeat, "quick", (int)bench->quick, "inputs", results);
+    root = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:o}", "type", "bench", "version",
+                     uw_version(), "processor", cpu, "kernels", uw_kernels(), "core", bench->core,
+                     "repetitions", bench->repeat, "quick", (int)bench->quick, "inputs", results);
     if (!root)
         return uw_err(-ENOMEM);
     text = json_dumps(others_json(report, root), JSON_COMPACT | JSON_REAL_PRECISION(6));
@@ -147,8 +148,8 @@ int uw_bench_print(const struct uw_bench *bench, const struct uw_bench_report *r
     if (bench->json)
         return print_json(bench, report);
     processor(cpu, sizeof(cpu));
-    printf("uaswatch %s on %s, core %d, median of %d\n", uw_version(), cpu, bench->core,
-           bench->repeat);
+    printf("uaswatch %s on %s, core %d, kernels for %s, median of %d\n", uw_version(), cpu,
+           bench->core, uw_kernels(), bench->repeat);
     for (int i = 0; i < report->n_results; i++)
         print_result(&report->results[i]);
     printf("\n");

@@ -47,6 +47,7 @@ struct work {
     float complex *frames; /* ROWS spectra */
     float *powers;         /* of these */
     const char *signature; /* the one that is on, or NULL: all */
+    bool below_noise;
 };
 
 typedef int (*stage_fn)(struct work *w, struct timed *ret);
@@ -199,7 +200,8 @@ static int run_detector(struct work *w, struct timed *t) {
                                                .progress = ignore_progress};
     struct uw_detector_config config = {.rate_hz = w->input->place->rate_hz,
                                         .freq_hz = w->input->place->freq_hz,
-                                        .format = UW_IQ_CU8};
+                                        .format = UW_IQ_CU8,
+                                        .below_noise = w->below_noise};
     UW_CLEANUP(uw_sigdb_freep) struct uw_sigdb *db = NULL;
     struct uw_detector *detector = NULL;
     int r = uw_sigdb_load(w->bench->signatures, w->bench->diag, &db);
@@ -228,6 +230,7 @@ static int run_chain(struct work *w, struct timed *t) {
         return uw_err(-ENOMEM);
     uw_bench_engine_config(w->bench, w->input->path, w->input->place->rate_hz,
                            w->input->place->freq_hz, config);
+    config->below_noise = w->below_noise;
     r = uw_engine_new(config, w->bench->diag, NULL, NULL, NULL, &engine);
     free(config);
     if (r != 0)
@@ -292,9 +295,14 @@ static int repeat_once(struct work *w) {
         r = measure(w, name, run_detector);
     }
     w->signature = NULL;
-    if (r == 0)
-        r = measure(w, "detector", run_detector);
-    return r == 0 ? measure(w, "chain", run_chain) : r;
+    for (int below = 0; below < 2 && r == 0; below++) {
+        w->below_noise = below == 1;
+        r = measure(w, below ? "detector+below" : "detector", run_detector);
+        if (r == 0)
+            r = measure(w, below ? "chain+below" : "chain", run_chain);
+    }
+    w->below_noise = false;
+    return r;
 }
 
 /* Spectra and powers of the first frames of the input. */

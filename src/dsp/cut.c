@@ -244,16 +244,17 @@ static const float complex *run_frame(const struct uw_cutter *c, const struct uw
     return c->samples + k / 8;
 }
 
+/* The products by twos: as one complex product gcc 12 makes fused operations of it on processors
+ * that have them, whatever -ffp-contract says. */
 UW_CLONES
 static void rotate(size_t n, const float *restrict y, const float *restrict turn, float re,
                    float im, float *restrict out) {
-    for (size_t i = 0; i < n; ++i) {
-        float zr = turn[2 * i] * re - turn[2 * i + 1] * im;
-        float zi = turn[2 * i] * im + turn[2 * i + 1] * re;
-
-        out[2 * i] = y[2 * i] * zr - y[2 * i + 1] * zi;
-        out[2 * i + 1] = y[2 * i] * zi + y[2 * i + 1] * zr;
-    }
+    for (size_t i = 0; i < n; ++i)
+        out[2 * i] = y[2 * i] * (turn[2 * i] * re - turn[2 * i + 1] * im) -
+                     y[2 * i + 1] * (turn[2 * i] * im + turn[2 * i + 1] * re);
+    for (size_t i = 0; i < n; ++i)
+        out[2 * i + 1] = y[2 * i] * (turn[2 * i] * im + turn[2 * i + 1] * re) +
+                         y[2 * i + 1] * (turn[2 * i] * re - turn[2 * i + 1] * im);
 }
 
 size_t uw_cutter_read(struct uw_cutter *c, struct uw_front_cut *cut, float complex *out,

@@ -23,6 +23,7 @@ def test_head(result):
     assert result["quick"] is True
     assert result["repetitions"] == 1
     assert result["version"] and result["processor"]
+    assert result["kernels"] in ("x86-64-v4", "x86-64-v3", "plain")
     assert result["core"] >= 0
 
 
@@ -36,7 +37,7 @@ def test_inputs_and_stages(result):
         assert given["samples"] > 0
         stages = {s["stage"]: s for s in given["stages"]}
         assert list(stages) == FIXED + sorted("detector:" + s for s in signatures) + \
-            ["detector", "chain"]
+            ["detector", "chain", "detector+below", "chain+below"]
         for stage in stages.values():
             check_spread(stage["msps"])
             check_spread(stage["cpu_msps"])
@@ -67,6 +68,7 @@ def test_table():
     for word in FIXED + ["detector", "chain", "MiB a receiver", "of FFT"]:
         assert word in done
     assert "busy-915" not in done
+    assert "kernels for " in done.splitlines()[0]
     assert max(map(len, done.splitlines())) <= 110
 
 

@@ -14,13 +14,18 @@
 #define UW_PI 3.14159265358979323846
 
 /* On a kernel in plain C: compiled for several instruction sets, the best one is taken when the
- * program starts. The plain form is what the tests check and what sanitizers and other compilers
- * build. */
+ * program starts. The plain form is the reference that tests/dsp/test-kernels.c holds the others
+ * against. Sanitizers, other compilers and -DUW_PLAIN have the plain form alone. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__) &&   \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define UW_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(UW_PLAIN)
+#define UW_CLONES     __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define UW_HAS_CLONES 1
 #else
 #define UW_CLONES
+#define UW_HAS_CLONES 0
 #endif
+
+/* The form of the kernels that this processor gets: "x86-64-v4", "x86-64-v3" or "plain". */
+const char *uw_kernels(void);
 
 #endif
