@@ -159,8 +159,9 @@ static void print_alert_details(struct uw_view *view, const struct uw_alert *a,
     char text[2 * UW_TEXT_LEN], clock[UW_CLOCK_LEN], age[UW_DURATION_LEN];
 
     if (a->first_seen_ns != UW_TIME_NONE) {
-        snprintf(text, sizeof(text), "%s (heard for %s)",
+        snprintf(text, sizeof(text), "%s (%sfor %s)",
                  uw_text_clock(a->first_seen_ns, now_real_ns, clock),
+                 a->kind == UW_ALERT_UAS ? "heard " : "",
                  uw_text_duration(a->head.time_ns - a->first_seen_ns, age));
         print_detail(view, "since", text);
     }
@@ -201,8 +202,11 @@ static void alert_ended(struct uw_view *view, const struct uw_alert *a, int64_t 
 
     if (a->first_seen_ns != UW_TIME_NONE && a->last_seen_ns != UW_TIME_NONE)
         uw_text_duration(a->last_seen_ns - a->first_seen_ns, age);
-    snprintf(text, sizeof(text), "%s%s%s%s%s%s", a->headline, age[0] ? " (was heard for " : "", age,
-             age[0] ? ")" : "", a->reason[0] ? ": " : "", a->reason);
+    snprintf(text, sizeof(text), "%s%s%s%s%s%s", a->headline,
+             !age[0]                   ? ""
+             : a->kind == UW_ALERT_UAS ? " (was heard for "
+                                       : " (after ",
+             age, age[0] ? ")" : "", a->reason[0] ? ": " : "", a->reason);
     print_event(view, now_real_ns, UW_BOLD, "OVER", text);
 }
 
@@ -333,6 +337,14 @@ static bool hears(const struct uw_health_receiver *rx) {
            (isnan(rx->last_sample_age_s) || rx->last_sample_age_s < STALE_S);
 }
 
+/* The latest alert about the system itself. */
+static const struct uw_alert *find_trouble(const struct uw_view *view) {
+    for (int i = view->n_alerts - 1; i >= 0; i--)
+        if (view->alerts[i].last.kind != UW_ALERT_UAS)
+            return &view->alerts[i].last;
+    return NULL;
+}
+
 static enum condition condition_of(const struct uw_view *view, int *ret_hearing) {
     const struct uw_health *h = &view->health;
     bool good = true;
@@ -348,11 +360,14 @@ static enum condition condition_of(const struct uw_view *view, int *ret_hearing)
         return COND_WAITING;
     if (*ret_hearing == 0)
         return COND_DEAF;
-    return good && h->n_blind == 0 ? COND_OK : COND_PARTLY;
+    return good && h->n_blind == 0 && !find_trouble(view) ? COND_OK : COND_PARTLY;
 }
 
 /* The first thing that is wrong, with what can be done. */
-static void describe_trouble(const struct uw_health *h, char *text, size_t size) {
+static void describe_trouble(const struct uw_view *view, char *text, size_t size) {
+    const struct uw_alert *trouble = find_trouble(view);
+    const struct uw_health *h = &view->health;
+
     for (int i = 0; i < h->n_receivers; i++) {
         const struct uw_health_receiver *rx = &h->receivers[i];
 
@@ -366,6 +381,8 @@ static void describe_trouble(const struct uw_health *h, char *text, size_t size)
     if (h->n_blind > 0)
         snprintf(text, size, "; blind in %s%s%s", h->blind[0].band, h->blind[0].why[0] ? ": " : "",
                  h->blind[0].why);
+    else if (trouble)
+        snprintf(text, size, "; %s", trouble->headline);
 }
 
 static void describe_alerts(const struct uw_view *view, char *text, size_t size) {
@@ -403,7 +420,7 @@ static const char *describe(const struct uw_view *view, int64_t now_mono_ns, cha
         snprintf(text, size, "for the node at %s", view->config.endpoint);
         return "WAITING";
     }
-    describe_trouble(&view->health, trouble, sizeof(trouble));
+    describe_trouble(view, trouble, sizeof(trouble));
     describe_alerts(view, alerts, sizeof(alerts));
     snprintf(text, size, "%d of %d receiver%s listening; %s%s", hearing, view->health.n_receivers,
              view->health.n_receivers == 1 ? "" : "s", alerts, trouble);

@@ -273,6 +273,33 @@ static void test_receiver_lost(void **state) {
     expect(x, "DEGRADED  1 of 1 receiver listening");
 }
 
+/* The line is not green while the node says that something is wrong with itself. */
+static void test_system_alert(void **state) {
+    struct fixture *x = *state;
+    struct uw_alert a;
+    char *json;
+
+    live(x, 3);
+    looked(x);
+    fill_alert(x, &a, UW_ALERT_RAISED, UW_ALERT_ACTIVE);
+    a.kind = UW_ALERT_SYSTEM;
+    snprintf(a.headline, sizeof(a.headline), "The clock was changed");
+    assert_int_equal(uw_alert_encode(&a, &json), 0);
+    give(x, json);
+    live(x, 1);
+    expect(x, "SYSTEM    warning: The clock was changed");
+    expect(x, "DEGRADED  1 of 1 receiver listening; no drone link heard; The clock was changed");
+    expect_not(x, "heard for");
+    looked(x);
+    fill_alert(x, &a, UW_ALERT_CLEARED, UW_ALERT_ENDED);
+    a.kind = UW_ALERT_SYSTEM;
+    assert_int_equal(uw_alert_encode(&a, &json), 0);
+    give(x, json);
+    live(x, 1);
+    expect(x, "OVER      ExpressLRS control link (after 4 s)");
+    expect(x, "OK        1 of 1 receiver listening");
+}
+
 static void test_garbage(void **state) {
     struct fixture *x = *state;
 
@@ -286,9 +313,10 @@ static void test_garbage(void **state) {
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(test_quiet),  CASE(test_silence),       CASE(test_never_there),
-        CASE(test_alert),  CASE(test_terminal),      CASE(test_repeated),
-        CASE(test_missed), CASE(test_receiver_lost), CASE(test_garbage),
+        CASE(test_quiet),        CASE(test_silence),       CASE(test_never_there),
+        CASE(test_alert),        CASE(test_terminal),      CASE(test_repeated),
+        CASE(test_missed),       CASE(test_receiver_lost), CASE(test_garbage),
+        CASE(test_system_alert),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
