@@ -13,6 +13,7 @@
 #include "uw/base/build-info.h"
 #include "uw/base/util.h"
 #include "uw/conf/conf.h"
+#include "uw/engine/plan.h"
 
 #define RUN_LEN 16 /* "r20261123T201500" */
 
@@ -56,6 +57,8 @@ static void check_signatures(struct check *c) {
 
     if (r == 0)
         check_enabled(c, db);
+    if (r == 0 && !uw_plan_knows_region(db, c->config->region))
+        uw_conf_mistake(c->conf, place(c->root, "region"), UW_NO_REGION, c->config->region);
     else if (c->diag->n == before)
         uw_conf_mistake(c->conf, place(c->root, "signatures"), "%s: %s", c->config->signature_dir,
                         strerror(r < 0 ? -r : EIO));

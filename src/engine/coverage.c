@@ -18,6 +18,8 @@
 
 /* The edges of a receiver's band are lost in its filter. */
 #define USABLE 0.9
+/* The planner's walks come back within UW_PLAN_CYCLE_S and a little. */
+#define UNHEARD_NS (3 * UW_NS_PER_S)
 
 static void name_band(struct uw_band *band, const char *domain) {
     /* from integers, so that no locale changes the point */
@@ -58,6 +60,10 @@ static void keep(struct uw_coverage *c, const struct uw_coverage *before) {
             if (strcmp(c->bands[i].name, before->bands[k].name) == 0) {
                 c->bands[i].since_ns = before->bands[k].since_ns;
                 c->bands[i].condition = before->bands[k].condition;
+                c->bands[i].heard_mono_ns = before->bands[k].heard_mono_ns;
+                c->bands[i].listened_ns = before->bands[k].listened_ns;
+                c->bands[i].was_blind_ns = before->bands[k].was_blind_ns;
+                c->bands[i].blind_ns = before->bands[k].blind_ns;
             }
 }
 
@@ -73,19 +79,51 @@ void uw_coverage_init(struct uw_coverage *c, const struct uw_sigdb *db) {
     keep(c, &before);
 }
 
-static bool covers(const struct uw_listener *l, const struct uw_band *band) {
-    double half = l->rate_hz / 2 * USABLE;
+static bool reaches(double freq_hz, double rate_hz, const struct uw_band *band) {
+    double half = rate_hz / 2 * USABLE;
 
-    if (!isfinite(l->freq_hz) || !isfinite(half))
+    if (!isfinite(freq_hz) || !isfinite(half))
         return false;
     for (int i = 0; i < band->n_channels; i++)
-        if (fabs(band->channel_hz[i] - l->freq_hz) <= half)
+        if (fabs(band->channel_hz[i] - freq_hz) <= half)
             return true;
     return false;
 }
 
-static void look(struct uw_band *band, const struct uw_listener *listeners, int n,
-                 int64_t time_ns) {
+static bool covers(const struct uw_listener *l, const struct uw_band *band) {
+    if (!l->walk || l->walk->n == 0)
+        return reaches(l->freq_hz, l->rate_hz, band);
+    for (int i = 0; i < l->walk->n; i++)
+        if (reaches(l->walk->centre_hz[i], l->rate_hz, band))
+            return true;
+    return false;
+}
+
+void uw_coverage_heard(struct uw_coverage *c, double freq_hz, double rate_hz, int64_t listened_ns,
+                       int64_t mono_ns) {
+    for (int i = 0; i < c->n; i++) {
+        if (!reaches(freq_hz, rate_hz, &c->bands[i]))
+            continue;
+        c->bands[i].heard_mono_ns = mono_ns;
+        c->bands[i].listened_ns += listened_ns > 0 ? listened_ns : 0;
+    }
+}
+
+/* Nobody has been there for longer than any walk stays away. */
+static bool is_unheard(const struct uw_band *band, int64_t mono_ns) {
+    return mono_ns && band->heard_mono_ns && mono_ns - band->heard_mono_ns > UNHEARD_NS;
+}
+
+static void see_again(struct uw_band *band, int64_t time_ns) {
+    if (band->since_ns == UW_TIME_NONE)
+        return;
+    band->was_blind_ns = time_ns > band->since_ns ? time_ns - band->since_ns : 0;
+    band->blind_ns += band->was_blind_ns;
+    band->since_ns = UW_TIME_NONE;
+}
+
+static void look(struct uw_band *band, const struct uw_listener *listeners, int n, int64_t time_ns,
+                 int64_t mono_ns) {
     const struct uw_listener *missing = NULL;
 
     band->wanted = band->covered = false;
@@ -96,18 +134,23 @@ static void look(struct uw_band *band, const struct uw_listener *listeners, int 
         band->covered |= listeners[i].hears;
         missing = listeners[i].hears ? missing : &listeners[i];
     }
+    band->covered &= !is_unheard(band, mono_ns);
     if (!band->wanted || band->covered) {
-        band->since_ns = UW_TIME_NONE;
+        see_again(band, time_ns);
         return;
     }
     if (band->since_ns == UW_TIME_NONE)
-        band->since_ns = time_ns;
-    snprintf(band->why, sizeof(band->why), "Receiver %s is lost: %.180s", missing->name,
-             missing->why_not ? missing->why_not : "");
+        band->since_ns =
+            mono_ns && band->heard_mono_ns ? time_ns - (mono_ns - band->heard_mono_ns) : time_ns;
+    if (missing)
+        snprintf(band->why, sizeof(band->why), "Receiver %s is lost: %.180s", missing->name,
+                 missing->why_not ? missing->why_not : "");
+    else
+        snprintf(band->why, sizeof(band->why), "No samples come from this band.");
 }
 
 void uw_coverage_update(struct uw_coverage *c, const struct uw_listener *listeners, int n,
                         int64_t time_ns) {
     for (int i = 0; i < c->n; i++)
-        look(&c->bands[i], listeners, n, time_ns);
+        look(&c->bands[i], listeners, n, time_ns, c->mono_ns);
 }

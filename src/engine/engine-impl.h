@@ -128,9 +128,15 @@ struct uw_band {
     int64_t since_ns; /* of blindness, node time; UW_TIME_NONE: not blind */
     char why[UW_TEXT_LEN];
     struct uw_condition condition;
+    /* from the samples that have come, whatever the plan says */
+    int64_t heard_mono_ns; /* when somebody last listened there; 0: never yet */
+    int64_t listened_ns;   /* in all, of all receivers */
+    int64_t was_blind_ns;  /* the latest time that nobody did */
+    int64_t blind_ns;      /* in all, up to then */
 };
 
 struct uw_coverage {
+    int64_t mono_ns; /* now; 0: samples are not counted, states decide alone */
     int n;
     struct uw_band bands[UW_BANDS_MAX];
 };
@@ -138,7 +144,8 @@ struct uw_coverage {
 /* Somebody who listens, or should. */
 struct uw_listener {
     const char *name;
-    double freq_hz, rate_hz; /* NAN: not known: covers nothing */
+    double freq_hz, rate_hz;       /* NAN: not known: covers nothing */
+    const struct uw_rx_walk *walk; /* NULL, or n 0: it is at freq_hz */
     bool hears;
     const char *why_not; /* a reason, when it does not */
 };
@@ -147,6 +154,9 @@ struct uw_listener {
 void uw_coverage_init(struct uw_coverage *c, const struct uw_sigdb *db);
 void uw_coverage_update(struct uw_coverage *c, const struct uw_listener *listeners, int n,
                         int64_t time_ns);
+/* Samples of this much time have come from a receiver at the centre. */
+void uw_coverage_heard(struct uw_coverage *c, double freq_hz, double rate_hz, int64_t listened_ns,
+                       int64_t mono_ns);
 
 /* --- one receiver as fusion and health see it --- */
 
@@ -164,6 +174,7 @@ struct uw_engine_rx {
     int64_t heard_mono_ns;
     uint64_t number;
     struct uw_quality quality;
+    struct uw_rx_walk walk; /* where it is to listen; n 0: not told yet */
 
     /* health, in the fusion thread */
     struct uw_health_receiver health;
@@ -227,6 +238,8 @@ struct uw_engine {
     uint64_t n_detections, n_late, n_refused, n_early;
     int64_t health_mono_ns, serve_mono_ns;
     struct uw_coverage coverage;
+    const struct uw_sigdb *plan_db; /* is changed here before the old one is freed */
+    uint32_t planned_for;           /* receivers that were alive when the plan was made, as bits */
     struct uw_engine_system system;
 
     /* between the threads */
@@ -278,6 +291,16 @@ bool uw_self_test_fft(double spoil, char detail[UW_SELF_TEST_LEN]);
 bool uw_self_test_lora(bool mirrored, char detail[UW_SELF_TEST_LEN]);
 bool uw_self_test_disk(const char *dir, char detail[UW_SELF_TEST_LEN]);
 bool uw_self_test_clock(int64_t real_ns, char detail[UW_SELF_TEST_LEN]);
+
+#define UW_NO_REGION                                                                               \
+    "region \"%s\": FCC, EU, AU, IN, TH, or the name of a channel plan (uaswatch signatures)"
+
+/* --- walks.c; in the fusion thread, or before it is started --- */
+
+/* Makes the plan with the receivers that are alive, and sends them to their places. */
+void uw_engine_replan(struct uw_engine *engine);
+/* ... if one is lost or has come back since. */
+void uw_engine_keep_plan(struct uw_engine *engine);
 
 /* From the fusion thread, as often as it likes. */
 void uw_engine_health(struct uw_engine *engine, int64_t now_mono_ns);

@@ -15,6 +15,7 @@
 #include "uw/base/thread.h"
 #include "uw/base/time.h"
 #include "uw/base/util.h"
+#include "uw/engine/plan.h"
 #include "uw/sig/signature.h"
 
 /* "r20261123T201500" */
@@ -142,8 +143,13 @@ static int make_parts(struct uw_engine *engine, struct uw_diag *diag) {
         engine->any_live |= engine->receivers[i]->info.live;
     if (r == 0)
         r = uw_engine_check_kinds(engine->receivers, engine->n_receivers, diag);
-    if (r == 0)
+    if (r == 0 && !uw_plan_knows_region(engine->db, engine->config.region))
+        r = uw_diag_add(diag, UW_NO_REGION, engine->config.region);
+    if (r == 0) {
         uw_coverage_init(&engine->coverage, engine->db);
+        engine->plan_db = engine->db;
+        uw_engine_replan(engine);
+    }
     return r;
 }
 

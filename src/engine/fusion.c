@@ -12,6 +12,7 @@
  * records is published between them.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,21 @@ static int take_detection(struct uw_engine *engine, const struct uw_detection *d
     return hold(engine, &item);
 }
 
+/* Blind time is counted from what has come in, not from what was planned. */
+static void account(struct uw_engine *engine, struct uw_engine_rx *rx,
+                    const struct uw_progress *p) {
+    double lost = (double)(p->quality.lost_samples - rx->quality.lost_samples);
+    int64_t since = p->time_ns - rx->progress_ns;
+
+    rx->heard_mono_ns = uw_clock_mono_ns();
+    if (rx->progress_ns == UW_TIME_NONE || rx->health.state == UW_RX_LOST)
+        return;
+    since -= (int64_t)(fmax(lost, 0.0) / rx->info.rate_hz * 1e9);
+    if (since > 0)
+        uw_coverage_heard(&engine->coverage, p->tuning.centre_hz, rx->info.rate_hz, since,
+                          rx->heard_mono_ns);
+}
+
 static int take_progress(struct uw_engine *engine, const struct uw_progress *p) {
     struct uw_engine_rx *rx = find_receiver(engine, p->receiver);
 
@@ -72,10 +88,10 @@ static int take_progress(struct uw_engine *engine, const struct uw_progress *p) 
         refuse(engine, "progress of a receiver that is not configured or has ended");
         return 0;
     }
+    if (engine->any_live)
+        account(engine, rx, p);
     if (p->time_ns > rx->progress_ns)
         rx->progress_ns = p->time_ns;
-    if (engine->any_live)
-        rx->heard_mono_ns = uw_clock_mono_ns();
     rx->stale = false;
     rx->quality = p->quality;
     rx->ended = p->end;

@@ -215,7 +215,7 @@ int uw_engine_tell_failed(struct uw_engine *engine, const char *receiver, int64_
     return 0;
 }
 
-static void update_coverage(struct uw_engine *engine, int64_t time_ns) {
+static void update_coverage(struct uw_engine *engine, int64_t now, int64_t time_ns) {
     struct uw_listener listeners[UW_RX_MAX];
 
     for (int i = 0; i < engine->n_receivers; i++) {
@@ -224,10 +224,12 @@ static void update_coverage(struct uw_engine *engine, int64_t time_ns) {
             .name = r->name,
             .freq_hz = r->health.freq_hz,
             .rate_hz = r->info.rate_hz,
+            .walk = &r->walk,
             .hears = r->health.state != UW_RX_LOST,
             .why_not = uw_words_reason(r->health.problem),
         };
     }
+    engine->coverage.mono_ns = now;
     uw_coverage_update(&engine->coverage, listeners, engine->n_receivers, time_ns);
 }
 
@@ -237,6 +239,7 @@ static void tell_bands(struct uw_engine *engine, int64_t now, int64_t time_ns) {
     for (int i = 0; i < engine->coverage.n; i++) {
         struct uw_band *band = &engine->coverage.bands[i];
         struct uw_health_blind blind = {.since_ns = band->since_ns};
+        char over[UW_TEXT_LEN]; /* what is said at the end */
         struct uw_words words = {0};
         struct uw_fuse_condition condition;
         enum uw_condition_step step =
@@ -257,10 +260,14 @@ static void tell_bands(struct uw_engine *engine, int64_t now, int64_t time_ns) {
             .advice = words.advice,
             .since_ns = band->since_ns,
         };
-        snprintf(words.reason, sizeof(words.reason), "A receiver hears this band again.");
+        snprintf(
+            over, sizeof(over),
+            "A receiver hears this band again. Nobody did for %lld s, since the start for %lld "
+            "s in all.",
+            llround((double)band->was_blind_ns / 1e9), llround((double)band->blind_ns / 1e9));
         if (step == UW_CONDITION_OVER)
             snprintf(words.headline, sizeof(words.headline), "%s is listened to again", band->name);
-        uw_engine_tell(engine, step, &condition, words.headline, words.reason, time_ns);
+        uw_engine_tell(engine, step, &condition, words.headline, over, time_ns);
     }
 }
 
@@ -357,10 +364,11 @@ void uw_engine_health(struct uw_engine *engine, int64_t now) {
     for (int i = 0; i < engine->n_receivers; i++)
         changed |= look_at(engine, engine->receivers[i], now, time_ns);
     if (engine->any_live) {
-        update_coverage(engine, time_ns);
+        update_coverage(engine, now, time_ns);
         for (int i = 0; i < engine->n_receivers; i++)
             tell_receiver(engine, engine->receivers[i], now, time_ns);
         tell_bands(engine, now, time_ns);
+        uw_engine_keep_plan(engine);
         tell_load(engine, now, time_ns);
         uw_engine_system_step(engine, now);
     }

@@ -20,6 +20,7 @@
 #include "uw/base/log.h"
 #include "uw/base/str.h"
 #include "uw/base/time.h"
+#include "uw/engine/plan.h"
 #include "uw/sig/detector.h"
 
 #define RENEW_MS 5000
@@ -91,6 +92,8 @@ static int prepare_signatures(struct change *c) {
 
     if (r)
         return r;
+    if (!uw_plan_knows_region(c->db, c->config->region))
+        return uw_diag_add(c->diag, UW_NO_REGION, c->config->region);
     if (is_same_db(c->engine->db, c->db))
         c->db = uw_sigdb_free(c->db);
     c->renew = c->db || c->config->below_noise != c->engine->config.below_noise;
@@ -225,6 +228,27 @@ static void inherit(struct change *c, struct uw_engine_rx *new) {
         }
 }
 
+static const struct uw_engine_receiver *find_config(const struct uw_engine_config *config,
+                                                    const char *name) {
+    for (int i = 0; i < config->n_receivers; i++)
+        if (strcmp(config->receivers[i].name, name) == 0)
+            return &config->receivers[i];
+    return NULL;
+}
+
+/* Those whose frequency alone is another, and all whom that concerns. */
+static void plan_anew(struct uw_engine *engine, const struct change *c) {
+    for (int i = 0; i < c->n; i++) {
+        const struct uw_engine_receiver *config = find_config(c->config, c->list[i]->name);
+
+        if (c->is_retuned[i] && config)
+            c->list[i]->config.source.freq_hz = config->source.freq_hz;
+    }
+    if (c->db)
+        engine->plan_db = c->db;
+    uw_engine_replan(engine);
+}
+
 /* In the fusion thread. */
 static void take_over(struct uw_engine *engine, void *userdata) {
     struct change *c = userdata;
@@ -249,6 +273,7 @@ static void take_over(struct uw_engine *engine, void *userdata) {
     forget_gone(engine, c, uw_engine_node_time(engine, now));
     if (c->db)
         uw_engine_coverage_renew(engine, c->db, now);
+    plan_anew(engine, c);
     engine->health_mono_ns = 0; /* the new list is sent at once */
 }
 
@@ -286,32 +311,12 @@ static void exchange_detectors(struct change *c) {
         uw_sigdb_free(c->engine->old_dbs[--c->engine->n_old_dbs]);
 }
 
-static const struct uw_engine_receiver *find_config(const struct uw_engine_config *config,
-                                                    const char *name) {
-    for (int i = 0; i < config->n_receivers; i++)
-        if (strcmp(config->receivers[i].name, name) == 0)
-            return &config->receivers[i];
-    return NULL;
-}
-
-static void retune(struct change *c, int i) {
-    struct uw_engine_rx *r = c->list[i];
-    const struct uw_engine_receiver *config = find_config(c->config, r->name);
-
-    if (!config)
-        return;
-    r->config.source.freq_hz = config->source.freq_hz;
-    (void)uw_rx_set_walk(
-        r->rx, &(struct uw_rx_walk){.n = 1, .centre_hz = {config->source.freq_hz}, .dwell_s = {1}});
-    note(c, "retuned: %s", r->name);
-}
-
 static int start_new(struct change *c) {
     int r = 0;
 
     for (int i = 0; i < c->n; i++) {
         if (c->is_retuned[i])
-            retune(c, i);
+            note(c, "retuned: %s", c->list[i]->name);
         if (c->is_new[i] && r == 0)
             r = uw_rx_start(c->list[i]->rx);
     }

@@ -160,11 +160,50 @@ static void test_self_test_can_fail(void **state) {
     assert_non_null(strstr(detail, "/nonexistent/directory"));
 }
 
+/* A walk: the band is wanted while the receiver is elsewhere, and blind when no samples come. */
+static void test_blind_time_is_counted(void **state) {
+    struct uw_coverage *c = coverage(NULL, 0);
+    struct uw_band *fcc = band(c, "FCC915 903.5-926.9 MHz");
+    struct uw_rx_walk walk = {.n = 2, .centre_hz = {434e6, 915e6}, .dwell_s = {0.5, 0.5}};
+    struct uw_listener l = {
+        .name = "rx", .freq_hz = 434e6, .rate_hz = 2.4e6, .walk = &walk, .hears = true};
+
+    (void)state;
+    c->mono_ns = 100 * S;
+    uw_coverage_heard(c, 915e6, 2.4e6, S / 2, 100 * S);
+    uw_coverage_heard(c, 915e6, 2.4e6, S / 4, 100 * S);
+    uw_coverage_heard(c, NAN, 2.4e6, S, 100 * S); /* nobody knows where: nowhere */
+    assert_true(fcc->listened_ns == 3 * S / 4);
+    uw_coverage_update(c, &l, 1, 10 * S);
+    assert_true(fcc->wanted && fcc->covered && fcc->since_ns == UW_TIME_NONE);
+
+    /* the device says it is well, and is never there: blind since it was last heard */
+    c->mono_ns = 104 * S;
+    uw_coverage_heard(c, 434e6, 2.4e6, 4 * S, 104 * S);
+    uw_coverage_update(c, &l, 1, 14 * S);
+    assert_true(fcc->wanted && !fcc->covered);
+    assert_true(fcc->since_ns == 10 * S);
+
+    uw_coverage_heard(c, 915e6, 2.4e6, S / 2, 106 * S);
+    c->mono_ns = 106 * S;
+    uw_coverage_update(c, &l, 1, 16 * S);
+    assert_true(fcc->covered && fcc->since_ns == UW_TIME_NONE);
+    assert_true(fcc->was_blind_ns == 6 * S && fcc->blind_ns == 6 * S);
+
+    l.hears = false; /* lost: at once */
+    uw_coverage_update(c, &l, 1, 17 * S);
+    assert_false(fcc->covered);
+    l.hears = true;
+    uw_coverage_update(c, &l, 1, 19 * S);
+    assert_true(fcc->was_blind_ns >= 2 * S && fcc->blind_ns >= 8 * S);
+    free(c);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hysteresis),         cmocka_unit_test(test_bands_of_signatures),
         cmocka_unit_test(test_blindness),          cmocka_unit_test(test_words),
-        cmocka_unit_test(test_self_test_can_fail),
+        cmocka_unit_test(test_self_test_can_fail), cmocka_unit_test(test_blind_time_is_counted),
     };
 
     if (argc != 2)
