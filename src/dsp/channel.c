@@ -79,6 +79,14 @@ int uw_channel_new(size_t n_fft, double rate_hz, double centre_hz, double bandwi
     return 0;
 }
 
+double uw_channel_density(const struct uw_channel *ch) {
+    double sum = 0.0;
+
+    for (long i = 0; i <= 2 * ch->reach; ++i)
+        sum += (double)(ch->gain[i] * ch->gain[i]);
+    return (double)ch->k / (sum * (double)ch->n * (double)ch->n);
+}
+
 size_t uw_channel_per_frame(const struct uw_channel *channel) {
     return channel->k * 3 / 4;
 }

@@ -20,6 +20,7 @@
 
 #include "uw/base/err.h"
 #include "uw/base/util.h"
+#include "uw/dsp/faint.h"
 #include "uw/dsp/fft.h"
 
 #define N_SF     (UW_SWEEP_SF_MAX + 1)
@@ -55,18 +56,6 @@ struct uw_sweep {
     struct stage stages[N_SF][LANES];
 };
 
-/* Upper tail of the Gamma distribution of whole shape: the Poisson sum. */
-static double gamma_tail(int shape, double t) {
-    double term = exp(-t);
-    double sum = term;
-
-    for (int i = 1; i < shape; ++i) {
-        term *= t / i;
-        sum += term;
-    }
-    return sum;
-}
-
 static float solve_threshold(int run, double probability) {
     double low = run;
     double high = run + 200.0;
@@ -74,7 +63,7 @@ static float solve_threshold(int run, double probability) {
     for (int i = 0; i < 60; ++i) {
         double mid = 0.5 * (low + high);
 
-        if (gamma_tail(run, mid) > probability)
+        if (uw_gamma_tail(run, mid) > probability)
             low = mid;
         else
             high = mid;

@@ -13,6 +13,16 @@
 
 #include "matcher-impl.h"
 
+#define LINK_PREAMBLE_MAX 24
+#define LINK_DATA_MAX     64
+
+/* Nats that the first n up-chirps before the sync word, and the first n data symbols behind the
+ * delimiter, are there; of weak LoRa packets. */
+struct uw_extent {
+    int n_preamble, n_data;
+    float preamble[LINK_PREAMBLE_MAX + 1], data[LINK_DATA_MAX + 1];
+};
+
 /* One packet on the air, whatever its modulation. Times in samples of the receiver. */
 struct uw_packet {
     enum uw_sig_modulation modulation;
@@ -34,8 +44,10 @@ struct uw_packet {
     /* Heard below the noise by its preamble alone: stop is not known, start may be a symbol off,
      * and noise makes such packets, false_rate_hz of them a second on each channel. */
     bool weak;
+    bool follows; /* ... and too often to begin a link with one */
     double symbol_s;
     double false_rate_hz;
+    struct uw_extent extent;
 };
 
 #define LINK_EMITTERS_MAX 192
@@ -90,11 +102,16 @@ struct emitter {
     int64_t blind_slot; /* the receiver could not hear it before this slot */
     double silent_from; /* sample from which silence speaks against the link */
     double dwell_offset_hz;
+    int dwell_channel; /* in channels_hz */
     bool dwell_open;
     int64_t first_slot; /* of all */
 
     int n_channels; /* distinct offsets heard */
     double channels_hz[LINK_CHANNELS_MAX];
+    int channel_packets[LINK_CHANNELS_MAX];
+    int channel_dwells[LINK_CHANNELS_MAX];
+    int64_t channel_slots[LINK_CHANNELS_MAX]; /* begin of the latest dwell */
+    bool any_weak;
     double llr;     /* all of it */
     double new_llr; /* not yet given out */
     bool was_alertable;
@@ -136,6 +153,12 @@ double uw_link_judge_dwell(struct emitter *e);
 /* What it says of the air rates that the packet in the next slot has the waveform of the one
  * before, or has not. */
 void uw_link_judge_repeat(struct emitter *e, bool same_dwell, bool same);
+/* What a dwell's channel, the place in channels_hz, says against traffic that stays on its
+ * channels. Called before the dwell is counted there. Returns nats. */
+double uw_link_judge_hop(const struct emitter *e, const struct uw_detector_config *config,
+                         int channel, int64_t slot);
+/* What a weak packet's length says of the air rates, and against traffic of any length: nats. */
+double uw_link_judge_length(struct emitter *e, const struct uw_packet *p);
 /* What uw_links_gap() means for one emitter. */
 void uw_link_move(struct emitter *e, const struct uw_detector_config *config, uint64_t sample,
                   uint64_t n, double shift_hz);

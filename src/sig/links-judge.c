@@ -162,6 +162,12 @@ static double binomial(int n, int k, double p) {
     return pow(p, k) * pow(1.0 - p, n - k);
 }
 
+/* Below the noise any share p of the packets may be heard: the probability of k of n, the first and
+ * the last of them `span` packets apart, over all p and all places of the pattern in the dwell. */
+static double weak_dwell(int n, int span, int k) {
+    return log((double)(n - span)) - log(n + 1.0) - log_choose(n, k);
+}
+
 static void judge_variant(struct emitter *e, struct variant_score *score,
                           const struct uw_sig_variant *v, bool at_begin) {
     int64_t m = slots_per_packet(e, v);
@@ -177,6 +183,10 @@ static void judge_variant(struct emitter *e, struct variant_score *score,
         score->origin = e->dwell_first;
     if (at_begin) /* may have begun before the recording, or before the receiver came here */
         return;
+    if (e->any_weak) {
+        score->log_likelihood += weak_dwell(n, (int)(span / m), k);
+        return;
+    }
     score->log_likelihood += log_choose(n, k) + log(binomial(n, k, P_GOOD) * (1.0 - POOR_SHARE) +
                                                     binomial(n, k, P_POOR) * POOR_SHARE);
 }

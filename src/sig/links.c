@@ -111,13 +111,18 @@ static void end_dwell(struct emitter *e) {
     e->dwell_open = false;
 }
 
-static void add_channel(struct emitter *e, double offset_hz) {
+/* The place of a carrier among those heard. */
+static int channel_of(struct emitter *e, double offset_hz) {
     for (int i = 0; i < e->n_channels; ++i) {
         if (fabs(e->channels_hz[i] - offset_hz) < SAME_CHANNEL_HZ)
-            return;
+            return i;
     }
-    if (e->n_channels < LINK_CHANNELS_MAX)
-        e->channels_hz[e->n_channels++] = offset_hz;
+    if (e->n_channels == LINK_CHANNELS_MAX)
+        return LINK_CHANNELS_MAX - 1;
+    e->channels_hz[e->n_channels] = offset_hz;
+    e->channel_packets[e->n_channels] = 0;
+    e->channel_dwells[e->n_channels] = 0;
+    return e->n_channels++;
 }
 
 /* Longest dwell, in slots from the first to the last packet, that any possible variant makes. */
@@ -144,12 +149,19 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
     e->dwell_offset_hz = p->offset_hz;
     e->dwell_cut = slot <= e->blind_slot + longest_dwell(e);
     ++e->n_dwells;
-    add_channel(e, p->offset_hz);
+    e->dwell_channel = channel_of(e, p->offset_hz);
+    add_nats(e, uw_link_judge_hop(e, links->env.config, e->dwell_channel, slot));
+    ++e->channel_dwells[e->dwell_channel];
+    e->channel_slots[e->dwell_channel] = slot;
     double nats = uw_link_judge_carrier(e, links->env.config, p->offset_hz, p->offset_error_hz);
     add_nats(e, nats);
 }
 
-static void take_levels(struct emitter *e, const struct uw_packet *p, double rate_hz) {
+static void take_packet(struct emitter *e, const struct uw_packet *p, double rate_hz) {
+    ++e->channel_packets[e->dwell_channel];
+    e->any_weak |= p->weak;
+    if (p->weak && !p->follows)
+        add_nats(e, uw_link_judge_length(e, p));
     e->snr_db = p->snr_db;
     e->power_dbfs = p->power_dbfs;
     e->offset_hz = p->offset_hz;
@@ -224,7 +236,7 @@ static void join(struct uw_links *links, struct emitter *e, const struct uw_pack
         begin_dwell(links, e, &p, fit->slot);
     }
     ++e->n_packets;
-    take_levels(e, &p, links->env.config->rate_hz);
+    take_packet(e, &p, links->env.config->rate_hz);
 }
 
 /* A free place, or the one whose loss hurts least: one packet only, and longest silent. */
@@ -261,7 +273,7 @@ static void begin(struct uw_links *links, const struct uw_signature *s, double p
     e->n_packets = 1;
     e->airtime_s = NAN;
     uw_link_judge_begin(e, links->env.config, p);
-    take_levels(e, p, rate);
+    take_packet(e, p, rate);
     begin_dwell(links, e, p, 0);
     if (foreign_sync(e, p))
         add_nats(e, FOREIGN_SYNC);
@@ -295,13 +307,23 @@ static bool begin_all(struct uw_links *links, const struct uw_signature *s,
     return known;
 }
 
+/* Channels that were heard more than by one packet, which noise may have made. */
+static int sure_channels(const struct emitter *e) {
+    int n = 0;
+
+    for (int i = 0; i < e->n_channels; ++i)
+        n += e->channel_packets[i] > 1;
+    return n;
+}
+
 static bool is_alertable(const struct uw_links *links, const struct emitter *e) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
     int visible = uw_link_visible(e, links->env.config);
 
     if (!e->signature->drone || e->never_hops || !v || e->llr < MIN_LLR || e->n_dwells < MIN_DWELLS)
         return false;
-    if (visible == 0 || (visible != 1 && e->n_channels < 2))
+    int channels = v->packets_per_hop > 1 ? sure_channels(e) : e->n_channels;
+    if (visible == 0 || (visible != 1 && channels < 2))
         return false;
     /* a little patience gives the alert its name; some air rates cannot be told apart by then */
     if (!uw_link_variant(e, false) &&
@@ -484,8 +506,8 @@ bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
         maybe_report(links, e);
         return true;
     }
-    if (past && packet->weak)
-        return true;
+    if ((past && packet->weak) || packet->follows)
+        return past;
     for (size_t i = 0; i < uw_sigdb_len(db); ++i) {
         const struct uw_signature *s = uw_sigdb_at(db, i);
 

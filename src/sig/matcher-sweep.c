@@ -4,18 +4,19 @@
  * LoRa links below the noise
  *
  * Every channel of the enabled links that lies in the receiver's band is cut out of the shared
- * spectra at two samples a chip and swept for preambles (uw/dsp/sweep.h) at a rate of false hits
- * that the tracker of links can bear: it knows what noise makes, and lets only those hits speak
- * that lie on a lattice of slots.
+ * spectra at two samples a chip and swept for preambles (uw/dsp/sweep.h), cheaply and with many
+ * false hits. A hit is a suspect: once the samples are there, its run is added in phase, what
+ * follows a preamble is looked for (uw/dsp/faint.h), and what is left is measured to its end. The
+ * tracker of links knows what noise makes, and lets only those packets speak that lie on a lattice
+ * of slots.
  *
  * A hit says where its line stands: with a carrier offset of c chips a symbol began `line - c`
- * chips before the window. What follows a preamble, sync word and delimiter, tells c and the place
- * (uw_lora_verify()), and refuses most of what noise makes, chirps of other networks, and hits on a
- * channel that is not the packet's own.
+ * chips before the window. What follows a preamble, sync word and delimiter, tells c and the place,
+ * and refuses chirps of other networks, and hits on a channel that is not the packet's own.
  *
- * Hits are held until a packet could have ended: what the burst finder has measured whole is left
- * to it, and of hits that overlap (two channel plans, neighbouring spreading factors) the strongest
- * counts.
+ * Packets are held until they must have ended: what the burst finder has measured whole is left
+ * to it, and of packets that overlap (two channel plans, neighbouring spreading factors) the
+ * strongest counts.
  */
 
 #include <errno.h>
@@ -23,54 +24,80 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chips-impl.h"
 #include "links-impl.h"
 #include "matcher-impl.h"
+#include "shadow-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 #include "uw/dsp/channel.h"
+#include "uw/dsp/faint.h"
 #include "uw/dsp/fft.h"
-#include "uw/dsp/lora.h"
 #include "uw/dsp/sweep.h"
 
 #define CHANNELS_MAX  192
 #define HITS_MAX      128
-#define FALSE_RATE_HZ 16.0 /* hits a second, channel and spreading factor in noise */
+#define SUSPECTS_MAX  64   /* of one channel at a time */
+#define FALSE_RATE_HZ 40.0 /* hits a second, channel and spreading factor in noise */
 #define SLACK_SHARE                                                                                \
-    0.06                   /* carrier offset that passes the channel's filter whole, in bandwidths \
-                            */
-#define SAME_HZ       20e3 /* channels of two plans that are one */
-#define IN_BAND       0.35 /* half widths of a channel that must lie in the band: 0.5 is all of it */
-#define VERIFIED      28.0 /* of uw_lora_verify(): one in ten of what noise makes passes */
-#define WEAK_FALSE_HZ (0.1 * 2.0 * FALSE_RATE_HZ)
-#define RATE_S        4.0 /* time constant of the measured rate of hits */
+    0.06 /* carrier offset that passes the channel's filter whole, in bandwidths                   \
+          */
+#define SAME_HZ        20e3 /* channels of two plans that are one */
+#define IN_BAND        0.35 /* half widths of a channel that must lie in the band: 0.5 is all of it */
+#define CRYSTALS       100e-6 /* transmitter and receiver together, worst case */
+#define CRYSTALS_SIGMA 40e-6
+#define RUN_PASS       17.0
+#define TELLS          (-0.7) /* nats that what follows a run must tell to be looked at */
+#define SURE           2.5    /* nats that a packet must tell by itself to begin a link */
+#define WEAK_FALSE_HZ  1.0
+#define RATE_S         4.0  /* time constant of the measured rate of packets */
+#define FOLLOW_SHARE   1.8  /* `following` over the mean power of the run: 4 for a packet */
+#define SHADOW_DB      15.0 /* below what else is on the air: not believed */
+#define SHADOW_MIN     0.1  /* of the noise in the whole band: what else there must be */
+#define BEYOND         6    /* symbols behind the longest packet: is it longer? */
+
+struct suspect {
+    struct uw_faint_suspect at; /* .at is filled in when it is looked at */
+    uint64_t begin;             /* sample of the stream */
+    uint64_t due;
+    double sum; /* of the sweep */
+    bool is_packet;
+    uint64_t from; /* sample of the stream that the packet's places count from */
+    double run;    /* of the look */
+    struct uw_faint_packet packet;
+};
 
 struct stream {
     double centre_hz, bandwidth_hz; /* centre: offset from the receiver's */
     struct uw_channel *channel;
     struct uw_sweep *sweeps[2]; /* up, down; or NULL */
-    float complex *block;
-    size_t n_block, per_frame;
-    double begin;    /* input sample of the stream's sample 0 */
-    uint64_t frames; /* since then */
+    size_t per_frame, room;
+    float complex *frame;
+    float complex *ring; /* `room` samples twice: any stretch of them is in one piece */
+    double begin;        /* input sample of the stream's sample 0 */
+    uint64_t frames;     /* since then */
+    uint64_t n, swept;   /* samples */
     struct matcher *matcher;
-    bool down;                            /* of the sweep that runs */
-    double hit_rate[UW_SWEEP_SF_MAX + 1]; /* measured, per second */
-    double last_hit[UW_SWEEP_SF_MAX + 1]; /* input sample */
+    bool down;                               /* of the sweep that runs */
+    double hit_rate[2][UW_SWEEP_SF_MAX + 1]; /* measured, per second; of what only follows: [1] */
+    double last_hit[2][UW_SWEEP_SF_MAX + 1]; /* input sample */
     int preamble_min[UW_SWEEP_SF_MAX + 1], preamble_max[UW_SWEEP_SF_MAX + 1];
+    int symbols[UW_SWEEP_SF_MAX + 1]; /* of the longest packet, from its begin */
     int sync_word;
+    double carrier_hz;
+    size_t n_suspects;
+    struct suspect suspects[SUSPECTS_MAX];
 };
 
 struct hit {
     struct uw_packet packet;
-    double sum;   /* in standard deviations above noise: comparable between spreading factors */
+    double sum;   /* power over the noise's of all that was tested: comparable */
     double until; /* input sample: held that long */
 };
 
 struct matcher {
     struct uw_matcher_env env;
-    struct uw_lora *lora;
-    struct uw_chips chips;
+    struct uw_shadow shadow;
+    struct uw_faint *faint;
     size_t n_streams;
     struct stream streams[CHANNELS_MAX];
     size_t n_hits;
@@ -86,10 +113,10 @@ static void matcher_free(void *matcher) {
         uw_channel_free(m->streams[i].channel);
         uw_sweep_free(m->streams[i].sweeps[0]);
         uw_sweep_free(m->streams[i].sweeps[1]);
-        uw_fft_dealloc(m->streams[i].block);
+        uw_fft_dealloc(m->streams[i].frame);
+        uw_fft_dealloc(m->streams[i].ring);
     }
-    uw_lora_free(m->lora);
-    uw_chips_deinit(&m->chips);
+    uw_faint_free(m->faint);
     free(m);
 }
 
@@ -113,76 +140,196 @@ static void hold(struct matcher *m, const struct hit *hit) {
 }
 
 /* Rate of hits on this stream: an exponential mean, so that a busy channel's hits weigh less. */
-static double follow_rate(struct stream *s, int sf, double at, double rate_hz) {
-    double since = (at - s->last_hit[sf]) / rate_hz;
+static double follow_rate(struct stream *s, int sf, bool follows, double at, double rate_hz) {
+    double since = (at - s->last_hit[follows][sf]) / rate_hz;
+    double *rate = &s->hit_rate[follows][sf];
 
-    s->hit_rate[sf] = s->hit_rate[sf] * exp(-since / RATE_S) + 1.0 / RATE_S;
-    s->last_hit[sf] = at;
-    return fmax(s->hit_rate[sf], WEAK_FALSE_HZ);
-}
-
-/* Measures what follows the preamble. Returns false if it is not what follows one. */
-static bool verify(struct matcher *m, const struct stream *s, const struct uw_sweep_hit *h,
-                   double begin, double *ret_start, double *ret_offset_hz) {
-    double rate = m->env.config->rate_hz;
-    double symbol = (double)(1 << h->sf) / s->bandwidth_hz * rate; /* input samples */
-    double margin = (double)uw_front_n_fft(m->env.front) + 2.0 * symbol;
-    double from = fmax(begin - margin, 0.0);
-    double to = begin + (s->preamble_max[h->sf] + 6.0) * symbol + margin;
-    double sync, offset, score;
-    struct uw_chips_piece cut = uw_chips_cut(&m->chips, m->env.front, rate, (uint64_t)from,
-                                             (uint64_t)to, s->centre_hz, s->bandwidth_hz);
-
-    score = uw_lora_verify(m->lora, h->sf, s->down ? m->chips.mirrored : m->chips.samples, cut.n,
-                           (begin - cut.first) / cut.step, h->run - 1, s->preamble_max[h->sf] + 1,
-                           s->sync_word, &sync, &offset);
-    /* half a symbol away, where the carrier would be a half bandwidth off, a strong packet passes
-     * with a quarter of its energy: what follows must be as strong as the preamble was */
-    if (score < VERIFIED || score < 4.0 * h->sum / h->run)
-        return false;
-    *ret_start = cut.first + sync * cut.step - s->preamble_min[h->sf] * symbol;
-    *ret_offset_hz = (s->down ? -offset : offset) * s->bandwidth_hz;
-    return true;
+    *rate = *rate * exp(-since / RATE_S) + 1.0 / RATE_S;
+    s->last_hit[follows][sf] = at;
+    return fmax(*rate, WEAK_FALSE_HZ);
 }
 
 static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
     struct stream *s = userdata;
-    struct matcher *m = s->matcher;
-    double rate = m->env.config->rate_hz;
-    double chip = rate / s->bandwidth_hz; /* input samples */
     double symbols = (double)(1 << h->sf);
     double residual = uw_channel_residual_hz(s->channel) * (s->down ? -1.0 : 1.0);
     /* the cut's own centre may be off by part of a bin: known, unlike the transmitter's offset */
     double mirrored = s->down ? fmod(symbols - h->line, symbols) : h->line;
-    double line = mirrored + residual * symbols / s->bandwidth_hz;
-    double signal = fmax(h->sum / h->run - 1.0, 0.1) / symbols;
-    struct hit hit = {.sum = (h->sum - h->run) / sqrt(h->run)};
-    double start, offset_hz;
+    struct suspect *place = &s->suspects[s->n_suspects];
 
-    if (!verify(m, s, h, s->begin + (h->chip - line) * chip, &start, &offset_hz))
+    if (h->chip < 1.5 * symbols) /* its grid would begin before the stream */
         return;
+    if (s->n_suspects == SUSPECTS_MAX) {
+        place = &s->suspects[0];
+        for (size_t i = 1; i < SUSPECTS_MAX; ++i) {
+            if (s->suspects[i].sum < place->sum)
+                place = &s->suspects[i];
+        }
+        if (place->is_packet || place->sum >= h->sum)
+            return;
+    } else {
+        ++s->n_suspects;
+    }
+    *place = (struct suspect){
+        .at =
+            {
+                .sf = h->sf,
+                .down = s->down,
+                .run = h->run,
+                .line = mirrored,
+                .density = uw_channel_density(s->channel),
+                .offset_max = CRYSTALS * s->carrier_hz / s->bandwidth_hz,
+                .offset_bias = -residual / s->bandwidth_hz,
+                .offset_sigma = CRYSTALS_SIGMA * s->carrier_hz / s->bandwidth_hz,
+                .clock_share = s->bandwidth_hz / s->carrier_hz,
+                .preamble_min = s->preamble_min[h->sf],
+                .preamble_max = s->preamble_max[h->sf],
+                .sync_word = s->sync_word,
+            },
+        .begin = (uint64_t)(2.0 * h->chip),
+        .sum = h->sum,
+    };
+    place->due = place->begin + uw_faint_behind(h->sf, s->preamble_max[h->sf]);
+}
+
+/* The stream's samples from `sample` on; at most `room` before its latest. */
+static const float complex *samples_at(const struct stream *s, uint64_t sample) {
+    return s->ring + sample % s->room;
+}
+
+/* First look: is it a preamble? */
+static bool look(struct matcher *m, const struct stream *s, struct suspect *x) {
+    uint64_t before = uw_faint_before(x->at.sf);
+
+    x->from = x->begin - before;
+    x->at.at = before;
+    x->run = uw_faint_run(m->faint, samples_at(s, x->from), &x->at);
+    return x->run >= RUN_PASS;
+}
+
+/* Second look, when its longest form has ended: where is what follows a preamble, and how long is
+ * it? Of the places that could be, the one whose symbols tell most. Returns nats that it is a
+ * packet, but for the run's. */
+static double place(struct matcher *m, const struct stream *s, struct suspect *x,
+                    uint64_t *ret_from) {
+    struct uw_faint_packet places[UW_FAINT_PLACES];
+    int sf = x->at.sf;
+    uint64_t longest = (uint64_t)(s->preamble_max[sf] + 2) << (sf + 1);
+    int n = uw_faint_follow(m->faint, samples_at(s, x->from), &x->at, places);
+    double best = -INFINITY;
+
+    for (int i = 0; i < UW_FAINT_PLACES; ++i) {
+        struct uw_faint_packet *p = &places[i];
+
+        /* half a symbol away, where the carrier would be a half bandwidth off, a strong packet
+         * passes with a quarter of its energy: what follows must be as strong as the preamble was
+         */
+        if (p->sum <= 0.0 || p->following < FOLLOW_SHARE * x->run / x->at.run)
+            continue;
+        /* the preamble may have begun long before the run */
+        double sync = p->sync + (double)x->from;
+        uint64_t from = sync > (double)longest ? (uint64_t)sync - longest : 0;
+
+        p->sync = sync - (double)from;
+        uw_faint_extent(m->faint, samples_at(s, from), (size_t)(s->n - from), &x->at, p);
+        double nats = p->told + p->known + p->sum;
+        if (nats > best) {
+            best = nats;
+            x->packet = *p;
+            *ret_from = from;
+        }
+    }
+    if (best == -INFINITY)
+        return best;
+    return x->packet.told - log(n * uw_gamma_tail(4, fmax(x->packet.sum, 0.0)));
+}
+
+/* Signal over noise in its band, from the power of a line: `snr` + 1 over the noise in a symbol of
+ * 2^(SF+1) samples. */
+static double snr_of(const struct suspect *x) {
+    double share = (x->packet.line_snr + 1.0) * x->at.density / (double)(2UL << x->at.sf);
+
+    share = fmin(share, 0.99);
+    return 2.0 / x->at.density * share / (1.0 - share);
+}
+
+/* Running sums, so that a length is one look. */
+static void take_extent(struct uw_packet *p, const struct uw_faint_packet *fp) {
+    struct uw_extent *x = &p->extent;
+
+    x->n_preamble = fp->n_preamble;
+    for (int i = 0; i < fp->n_preamble; ++i)
+        x->preamble[i + 1] = x->preamble[i] + fp->preamble[i];
+    x->n_data = fp->n_data;
+    for (int i = 0; i < fp->n_data; ++i)
+        x->data[i + 1] = x->data[i] + fp->data[i];
+}
+
+static bool is_shadow(const struct matcher *m, const struct uw_packet *p) {
+    double excess = uw_shadow_excess(&m->shadow, p->start, p->stop);
+    double over_db = 10.0 * log10(fmax(excess, 1e-9) * m->env.config->rate_hz / p->bandwidth_hz);
+
+    return excess > SHADOW_MIN && over_db > p->snr_db + SHADOW_DB;
+}
+
+static void speak(struct matcher *m, struct stream *s, struct suspect *x) {
+    double rate = m->env.config->rate_hz;
+    double step = rate / (2.0 * s->bandwidth_hz); /* input samples */
+    int sf = x->at.sf;
+    double symbol_s = (double)(1 << sf) / s->bandwidth_hz;
+    struct uw_faint_packet *fp = &x->packet;
+    struct hit hit = {0};
+    uint64_t from = 0;
+    double nats = place(m, s, x, &from);
+
+    if (nats < TELLS)
+        return;
+    double sync = fp->sync + (double)from;
+    double start = sync - s->preamble_min[sf] * fp->symbol;
+    hit.sum = x->run + fp->following;
     hit.packet = (struct uw_packet){
         .modulation = UW_SIG_LORA,
         .same = -1,
-        .sf = h->sf,
-        .down = s->down,
+        .sf = sf,
+        .down = x->at.down,
         .sync = -1,
         .bandwidth_hz = s->bandwidth_hz,
-        .start = start,
-        .stop = start + (h->run + 5) * symbols * chip,
+        .start = s->begin + start * step,
+        .stop = s->begin + (sync + 5.0 * fp->symbol) * step,
         .start_error_s = 0.5 / s->bandwidth_hz,
         .stop_error_s = 1.0,
-        .offset_hz = s->centre_hz + offset_hz,
-        .offset_error_hz = 0.4 * s->bandwidth_hz / symbols,
-        .snr_db = 10.0 * log10(signal / (1.0 - fmin(signal, 0.9))),
+        .offset_hz = s->centre_hz +
+                     (x->at.down ? -1.0 : 1.0) * (fp->offset - x->at.offset_bias) * s->bandwidth_hz,
+        .offset_error_hz = 0.3 / symbol_s,
+        .snr_db = 10.0 * log10(snr_of(x)),
         .power_dbfs = NAN,
         .weak = true,
-        .symbol_s = symbols / s->bandwidth_hz,
+        .follows = nats < SURE,
+        .symbol_s = symbol_s,
     };
-    hit.packet.false_rate_hz = follow_rate(s, h->sf, start, rate);
-    /* the longest packet that begins so: preamble and about 45 symbols */
-    hit.until = start + 58.0 * symbols * chip + 2e-3 * rate;
+    if (is_shadow(m, &hit.packet))
+        return;
+    take_extent(&hit.packet, fp);
+    hit.packet.false_rate_hz = follow_rate(s, sf, hit.packet.follows, hit.packet.start, rate);
+    hit.until = hit.packet.start + 2e-3 * rate;
     hold(m, &hit);
+}
+
+static void look_at_suspects(struct matcher *m, struct stream *s) {
+    for (size_t i = 0; i < s->n_suspects;) {
+        struct suspect *x = &s->suspects[i];
+
+        if (x->due > s->n) {
+            ++i;
+        } else if (!x->is_packet && look(m, s, x)) {
+            x->is_packet = true;
+            x->due = x->begin + ((uint64_t)s->symbols[x->at.sf] << (x->at.sf + 1));
+        } else {
+            if (x->is_packet)
+                speak(m, s, x);
+            *x = s->suspects[--s->n_suspects];
+        }
+    }
 }
 
 /* Windows that a preamble fills whatever their alignment, per spreading factor. */
@@ -206,11 +353,27 @@ static bool runs_of(const struct matcher *m, struct stream *stream, struct uw_sw
             if (x->preamble > stream->preamble_max[x->sf])
                 stream->preamble_max[x->sf] = x->preamble;
             stream->preamble_min[x->sf] = ret->run[x->sf] + 1;
+            int symbols = (int)ceil(x->airtime_s * x->bandwidth_hz / (double)(1 << x->sf));
+            if (symbols + BEYOND > stream->symbols[x->sf])
+                stream->symbols[x->sf] = symbols + BEYOND;
             stream->sync_word = s->sync_word;
             any = true;
         }
     }
     return any;
+}
+
+/* The longest stretch that a suspect asks for, and what comes in until it is looked at. */
+static size_t room_of(const struct stream *s) {
+    size_t most = 0;
+
+    for (int sf = UW_SWEEP_SF_MIN; sf <= UW_SWEEP_SF_MAX; ++sf) {
+        size_t symbols = (size_t)(s->symbols[sf] + 2 * s->preamble_max[sf] + 12);
+
+        if (s->symbols[sf] > 0 && symbols << (sf + 1) > most)
+            most = symbols << (sf + 1);
+    }
+    return most + s->per_frame + 4 * UW_SWEEP_BLOCK;
 }
 
 static int add_sweep(struct matcher *m, struct stream *s, bool down) {
@@ -247,14 +410,17 @@ static int add_stream(struct matcher *m, const struct uw_signature *signature, d
         return r < 0 ? r : 0;
     ++m->n_streams;
     s->per_frame = uw_channel_per_frame(s->channel);
-    s->block = uw_fft_alloc(2 * UW_SWEEP_BLOCK + s->per_frame);
-    if (!s->block)
-        return uw_err(-ENOMEM);
+    s->carrier_hz = m->env.config->freq_hz + offset_hz;
     if (signature->direction != UW_SIG_DOWN)
         r = add_sweep(m, s, false);
     if (r == 0 && signature->direction != UW_SIG_UP)
         r = add_sweep(m, s, true);
-    return r;
+    if (r)
+        return r;
+    s->room = room_of(s);
+    s->frame = uw_fft_alloc(s->per_frame);
+    s->ring = uw_fft_alloc(2 * s->room);
+    return s->frame && s->ring ? 0 : uw_err(-ENOMEM);
 }
 
 static int add_signature(struct matcher *m, const struct uw_signature *s) {
@@ -276,16 +442,12 @@ static int add_signature(struct matcher *m, const struct uw_signature *s) {
 
 static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     UW_CLEANUP(matcher_freep) struct matcher *m = calloc(1, sizeof(*m));
-
-    double longest = 30.0 * (double)(1 << UW_SWEEP_SF_MAX); /* chips: preamble and what follows */
     int r;
 
     if (!m)
         return uw_err(-ENOMEM);
     m->env = *env;
-    r = uw_lora_new(&m->lora);
-    if (r == 0)
-        r = uw_chips_init(&m->chips, longest, uw_front_n_fft(env->front));
+    r = uw_faint_new(&m->faint);
     if (r < 0)
         return r;
     /* without a centre frequency there are no channels: such recordings are searched burst by burst
@@ -306,22 +468,36 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
 static void begin_stream(struct matcher *m, struct stream *s, uint64_t sample) {
     s->begin = (double)(sample + uw_front_n_fft(m->env.front) / 8);
     s->frames = 0;
-    s->n_block = 0;
+    s->n = 0;
+    s->swept = 0;
+    s->n_suspects = 0;
     for (int d = 0; d < 2; ++d) {
         if (s->sweeps[d])
             uw_sweep_reset(s->sweeps[d]);
     }
 }
 
+static void append(struct stream *s) {
+    size_t at = (size_t)(s->n % s->room);
+    size_t first = s->per_frame < s->room - at ? s->per_frame : s->room - at;
+    size_t rest = s->per_frame - first;
+
+    memcpy(s->ring + at, s->frame, first * sizeof(*s->ring));
+    memcpy(s->ring + at + s->room, s->frame, first * sizeof(*s->ring));
+    memcpy(s->ring, s->frame + first, rest * sizeof(*s->ring));
+    memcpy(s->ring + s->room, s->frame + first, rest * sizeof(*s->ring));
+    s->n += s->per_frame;
+}
+
 static void run_blocks(struct stream *s) {
-    while (s->n_block >= 2 * UW_SWEEP_BLOCK) {
+    while (s->n - s->swept >= 2 * UW_SWEEP_BLOCK) {
         for (int d = 0; d < 2; ++d) {
             s->down = d == 1;
             if (s->sweeps[d])
-                uw_sweep_block(s->sweeps[d], s->block);
+                uw_sweep_block(s->sweeps[d], samples_at(s, s->swept));
         }
-        s->n_block -= 2 * UW_SWEEP_BLOCK;
-        memmove(s->block, s->block + 2 * UW_SWEEP_BLOCK, s->n_block * sizeof(*s->block));
+        s->swept += 2 * UW_SWEEP_BLOCK;
+        look_at_suspects(s->matcher, s);
     }
 }
 
@@ -329,13 +505,14 @@ static void matcher_frame(void *matcher, const float complex *spectrum, uint64_t
                           bool begins) {
     struct matcher *m = matcher;
 
+    uw_shadow_frame(&m->shadow, spectrum, uw_front_n_fft(m->env.front), sample, begins);
     for (size_t i = 0; i < m->n_streams; ++i) {
         struct stream *s = &m->streams[i];
 
         if (begins)
             begin_stream(m, s, sample);
-        uw_channel_run(s->channel, spectrum, s->frames++, s->block + s->n_block);
-        s->n_block += s->per_frame;
+        uw_channel_run(s->channel, spectrum, s->frames++, s->frame);
+        append(s);
         run_blocks(s);
     }
 }

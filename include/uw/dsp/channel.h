@@ -34,5 +34,7 @@ void uw_channel_run(struct uw_channel *channel, const float complex *spectrum, u
                     float complex *out);
 /* The stream's own centre less the wanted one, Hz: half a bin at most. */
 double uw_channel_residual_hz(const struct uw_channel *channel);
+/* Density of white noise inside the channel over its mean over the output's rate. */
+double uw_channel_density(const struct uw_channel *channel);
 
 #endif

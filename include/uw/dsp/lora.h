@@ -51,16 +51,4 @@ double uw_lora_preamble(struct uw_lora *lora, int sf, const float complex *x, si
 bool uw_lora_measure(struct uw_lora *lora, int sf, const float complex *x, size_t n, size_t at,
                      struct uw_lora_packet *ret_packet);
 
-/*
- * Whether what follows a suspected preamble is what follows one: two sync symbols (each eight times
- * a nibble of sync_word) and the delimiter's down-chirps. x has 2 samples a chip. `begin` is where
- * a symbol of the preamble began if the carrier had no offset; the sync word is looked for `first`
- * to `last` symbols behind it. Returns the energy in the four lines over that of their windows, the
- * greatest over places and over offsets up to 3/16 of the bandwidth; *ret_sync (samples, where the
- * sync word begins) and *ret_offset (bandwidths) are those of the greatest. In noise 9 of 10 stay
- * below 30; a packet 6 dB over noise per symbol passes 28 in 9 of 10.
- */
-double uw_lora_verify(struct uw_lora *lora, int sf, const float complex *x, size_t n, double begin,
-                      int first, int last, int sync_word, double *ret_sync, double *ret_offset);
-
 #endif

@@ -298,7 +298,7 @@ static void test_blocks(void **state) {
 static void test_gap(void **state) {
     struct uw_scenario *s = weak_link(2.0, 2);
     const size_t n = (size_t)(2.0 * RATE);
-    const size_t lost_at = 1100001;
+    const size_t lost_at = 2600001;
     const size_t lost = 123457;
     unsigned char *samples = malloc(2 * n);
     struct uw_detector *d = new_detector(UW_IQ_CU8, &one);

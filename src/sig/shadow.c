@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "shadow-impl.h"
+
+#include <math.h>
+
+#include "uw/base/util.h"
+
+#define QUARTILE 0.25
+#define STEP     0.01 /* of the quartile's stochastic approximation (Robbins and Monro, 1951) */
+#define LEARN    64   /* frames with a step of 1 / n */
+
+UW_CLONES
+static float energy_of(const float *restrict x, size_t n) {
+    float part[16] = {0};
+    float sum = 0.0f;
+
+    for (size_t i = 0; i + 16 <= n; i += 16) {
+        for (size_t k = 0; k < 16; ++k)
+            part[k] += x[i + k] * x[i + k];
+    }
+    for (size_t k = 0; k < 16; ++k)
+        sum += part[k];
+    return sum;
+}
+
+void uw_shadow_frame(struct uw_shadow *shadow, const float complex *spectrum, size_t n_bins,
+                     uint64_t sample, bool begins) {
+    float energy = energy_of((const float *)spectrum, 2 * n_bins);
+    size_t at = (size_t)(shadow->n_frames % UW_SHADOW_FRAMES);
+
+    if (begins && shadow->noise <= 0.0)
+        shadow->noise = (double)energy;
+    double step = shadow->n_frames < LEARN ? 1.0 / (double)(shadow->n_frames + 2) : STEP;
+    shadow->noise *=
+        (double)energy < shadow->noise ? 1.0 - step * (1.0 - QUARTILE) : 1.0 + step * QUARTILE;
+    shadow->samples[at] = (double)sample;
+    shadow->energy[at] = energy;
+    ++shadow->n_frames;
+}
+
+double uw_shadow_excess(const struct uw_shadow *shadow, double start, double stop) {
+    size_t n = shadow->n_frames < UW_SHADOW_FRAMES ? (size_t)shadow->n_frames : UW_SHADOW_FRAMES;
+    double sum = 0.0;
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; ++i) {
+        if (shadow->samples[i] >= start && shadow->samples[i] < stop) {
+            sum += (double)shadow->energy[i];
+            ++count;
+        }
+    }
+    return count > 0 && shadow->noise > 0.0 ? sum / ((double)count * shadow->noise) - 1.0 : 0.0;
+}
