@@ -21,6 +21,7 @@ enum uw_exit {
 
 int uw_cmd_bench(int argc, char **argv);
 int uw_cmd_calibrate(int argc, char **argv);
+int uw_cmd_devices(int argc, char **argv);
 int uw_cmd_feed(int argc, char **argv);
 int uw_cmd_plan(int argc, char **argv);
 int uw_cmd_replay(int argc, char **argv);

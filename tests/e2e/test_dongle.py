@@ -127,3 +127,34 @@ def test_wrong_rate_is_refused(place):
                           timeout=20, env={**os.environ, "LD_LIBRARY_PATH": STANDIN})
     assert done.returncode == 1
     assert b"rate_hz must be" in done.stderr
+
+
+def devices(*args, **more):
+    env = {**os.environ, "LD_LIBRARY_PATH": STANDIN,
+           **{"UW_STANDIN_" + k: str(v) for k, v in more.items()}}
+    done = subprocess.run([str(uw.UASWATCH), "devices", *args], capture_output=True, check=False,
+                          timeout=20, env=env, text=True)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    return done.stdout
+
+
+def test_devices(tmp_path):
+    script = tmp_path / "script"
+    script.write_text("0 2 busy on\n0 3 access off\n0 4 unplug\n")
+    serials = "00000001,00000001,north,south,east,west"
+    found = [json.loads(line) for line in devices("--json", DEVICES=serials, SCRIPT=script).splitlines()]
+    assert [d["state"] for d in found] == ["free", "free", "in use", "forbidden", "free"]
+    assert [d["index"] for d in found] == [0, 1, 2, 3, 4]
+    assert [d.get("serial") for d in found] == ["00000001", "00000001", "north", None, "west"]
+    assert [d["own_serial"] for d in found] == [False, False, True, False, True]
+    for d, words in zip(found, ("rtl_eeprom -d 0", 'device = "#1"', "Another program", "udev rule",
+                                'Ready: device = "west"')):
+        assert words in d["advice"], d
+    text = devices(DEVICES=serials, SCRIPT=script)
+    assert "R820T" in text and "forbidden" in text and "rtl_eeprom -d 1" in text
+    assert "better give it a name" in devices(DEVICES="00000001")
+
+
+def test_no_devices():
+    assert "No dongle is found" in devices(DEVICES="")
+    assert devices("--json", DEVICES="") == ""
