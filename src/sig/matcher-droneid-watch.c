@@ -8,7 +8,9 @@
  * deviation of 1 / sqrt(N) = 1.3 %. So the powers of the spectra are summed over channels of 9
  * MHz, 1.5 MHz apart, and as many frames as a burst lasts, and compared with the slow mean of the
  * same channel, which starts at the noise floor and takes no more than a little from any frame. A
- * local maximum over SIGMAS is a suspect; what it is, the Zadoff-Chu search decides.
+ * local maximum over SIGMAS is a suspect; what it is, the Zadoff-Chu search decides. A channel that
+ * stays far off its mean has another gain now (or was silent): its mean starts anew, or it would
+ * take as long as that lasted.
  *
  * What stands out further is a burst of the front end and no business of this file. A busy band has
  * suspects all the time; a budget per signal time (never a clock) keeps the cost bounded.
@@ -30,6 +32,8 @@
 #define EXCESS_MAX   0.8  /* of power over the mean: -1 dB, which the burst finder sees */
 #define CLIP_SIGMAS  5.0  /* of one frame, for the mean */
 #define MEAN_S       0.1  /* time constant of the mean */
+#define OFF          4.0  /* times the mean, or a part of it: not the same noise any more ... */
+#define OFF_S        0.02 /* ... if it lasts */
 #define PER_SEARCH_S 2e-3 /* budget: one suspect in so much time on average ... */
 #define SAVED_MAX    16.0 /* ... of which so many may be saved up */
 #define OVERLAP_LOSS 0.88 /* independent share of frames that overlap by a quarter */
@@ -46,6 +50,7 @@ struct uw_droneid_watch {
     size_t n_ring;                       /* frames in a row */
     double ring[N_RING][N_SEGMENTS];
     double mean[N_SEGMENTS];
+    size_t off[N_SEGMENTS]; /* frames in a row far off the mean */
     double saved;
     /* the highest of late */
     double best;
@@ -94,14 +99,19 @@ static double channel_power(const struct uw_droneid_watch *w, const double *part
     return sum;
 }
 
-static void begin(struct uw_droneid_watch *w) {
+/* False if there is no noise floor yet. */
+static bool begin_channel(struct uw_droneid_watch *w, size_t channel) {
     const double width_hz = (double)w->n_span * w->segment_hz;
+    const double lower_hz = lower_edge(w, channel);
 
+    w->mean[channel] = width_hz * uw_front_noise_density(w->front, lower_hz, lower_hz + width_hz);
+    w->off[channel] = 0;
+    return w->mean[channel] > 0;
+}
+
+static void begin(struct uw_droneid_watch *w) {
     for (size_t c = 0; c < n_channels(w); ++c) {
-        const double lower_hz = lower_edge(w, c);
-
-        w->mean[c] = width_hz * uw_front_noise_density(w->front, lower_hz, lower_hz + width_hz);
-        if (!(w->mean[c] > 0))
+        if (!begin_channel(w, c))
             return;
     }
     w->begun = true;
@@ -129,11 +139,15 @@ static double look(const struct uw_droneid_watch *w, size_t *ret_channel) {
 static void update_means(struct uw_droneid_watch *w, const double *parts) {
     const double share = (double)uw_front_hop(w->front) / (MEAN_S * w->rate_hz);
     const double limit = CLIP_SIGMAS / sqrt(w->cells);
+    const size_t off_frames = (size_t)(OFF_S / MEAN_S / share);
 
     for (size_t c = 0; c < n_channels(w); ++c) {
-        const double excess = channel_power(w, parts, c) / w->mean[c] - 1;
+        const double ratio = channel_power(w, parts, c) / w->mean[c];
 
-        w->mean[c] *= 1 + share * fmax(-limit, fmin(limit, excess));
+        w->mean[c] *= 1 + share * fmax(-limit, fmin(limit, ratio - 1));
+        w->off[c] = ratio > OFF || ratio < 1 / OFF ? w->off[c] + 1 : 0;
+        if (w->off[c] > off_frames && !begin_channel(w, c))
+            w->begun = false;
     }
 }
 

@@ -188,6 +188,54 @@ static void test_weak(void **state) {
     free(x);
 }
 
+/* Weak ones soon behind half a second of digital silence, and behind a step of the gain. */
+static void test_behind_silence(void **state) {
+    enum { N_BURSTS = 12, BLOCK = 100000 };
+    static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
+    static const float gains[] = {1.0f, 0.1f};
+    static float complex silence[BLOCK];
+    struct heard *heard = *state;
+    const struct uw_detector_config config = {
+        .rate_hz = RATE_HZ, .freq_hz = NAN, .format = UW_IQ_CF32, .db = heard->db};
+    uint64_t random = 12;
+
+    for (int g = 0; g < 2; ++g) {
+        struct burst_spec specs[N_BURSTS];
+        struct uw_detector *detector = NULL;
+        float complex *x = new_noise(N_BURSTS, &random);
+        const size_t n = n_samples(N_BURSTS);
+        size_t before = 0;
+        int n_found = 0;
+
+        heard->n = 0;
+        heard->progress = 0;
+        assert_int_equal(uw_detector_new(&config, &ops, heard, &detector), 0);
+        for (; before < 2 * n; before += n)
+            uw_detector_push(detector, x, n);
+        for (int i = 0; g == 0 && i < 100; ++i, before += BLOCK)
+            uw_detector_push(detector, silence, BLOCK);
+        for (size_t i = 0; i < n; ++i)
+            x[i] *= gains[g];
+        uw_detector_push(detector, x, n);
+        before += n;
+        for (int i = 0; i < N_BURSTS; ++i) {
+            specs[i] = spec_at(i, -8, 10e6 * (burst_uniform(&random) - 0.5), &random);
+            specs[i].power *= (double)(gains[g] * gains[g]);
+            burst_add(&specs[i], x, n, &random);
+            specs[i].start += (double)before;
+        }
+        uw_detector_push(detector, x, n);
+        uw_detector_flush(detector);
+        for (int i = 0; i < N_BURSTS; ++i)
+            n_found += finding_of(heard, &specs[i]) != NULL;
+        print_message("%d of %d\n", n_found, N_BURSTS);
+        assert_true(n_found >= N_BURSTS - 1);
+        assert_int_equal(heard->n, n_found);
+        uw_detector_free(detector);
+        free(x);
+    }
+}
+
 /* In the middle of other energy as strong, with which it makes one long and wide burst; and block
  * sizes. */
 static void test_merged(void **state) {
@@ -310,9 +358,10 @@ static void test_recording(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strong),     cmocka_unit_test(test_weak),
-        cmocka_unit_test(test_merged),     cmocka_unit_test(test_two),
-        cmocka_unit_test(test_lookalikes), cmocka_unit_test(test_recording),
+        cmocka_unit_test(test_strong),         cmocka_unit_test(test_weak),
+        cmocka_unit_test(test_merged),         cmocka_unit_test(test_two),
+        cmocka_unit_test(test_lookalikes),     cmocka_unit_test(test_recording),
+        cmocka_unit_test(test_behind_silence),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
