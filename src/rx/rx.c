@@ -35,6 +35,7 @@
 #define FILE_BLOCKS     8
 #define LIVE_BLOCKS     32
 #define LIVE_MAX_BYTES  (16 << 20)
+#define CLIP_S          0.5
 
 struct uw_rx {
     struct uw_source *source;
@@ -58,6 +59,7 @@ struct uw_rx {
     int producer_error;
     struct uw_diag producer_diag;
     uint64_t lost, pushed;
+    double clipped_before, heard_before; /* samples, when the clip ratio was last taken */
 
     _Atomic uint64_t n_samples, n_lost, n_detections;
     _Atomic int64_t last_sample_mono_ns;
@@ -165,6 +167,24 @@ static void send_detection(void *userdata, const struct uw_detection *d) {
         atomic_fetch_add_explicit(&rx->n_detections, 1, memory_order_relaxed);
 }
 
+/* What clips now: the front end counts from the beginning, and would never forget a strong
+ * signal. */
+static void note_clipping(struct uw_rx *rx) {
+    const struct uw_front *front = uw_detector_front(rx->detector);
+    double heard = (double)uw_front_samples(front);
+    double clipped = uw_front_clip_ratio(front) * heard;
+
+    if (heard < rx->heard_before) /* another detector */
+        rx->heard_before = rx->clipped_before = 0;
+    if (heard - rx->heard_before < CLIP_S * rx->info->rate_hz)
+        return;
+    atomic_store_explicit(&rx->clip_ratio,
+                          (clipped - rx->clipped_before) / (heard - rx->heard_before),
+                          memory_order_relaxed);
+    rx->heard_before = heard;
+    rx->clipped_before = clipped;
+}
+
 static void send_progress(struct uw_rx *rx, uint64_t sample, bool end) {
     struct uw_progress p;
     int r;
@@ -180,7 +200,7 @@ static void send_progress(struct uw_rx *rx, uint64_t sample, bool end) {
     p.samples = sample;
     p.end = end;
     p.failed = end && atomic_load_explicit(&rx->failed, memory_order_relaxed);
-    atomic_store_explicit(&rx->clip_ratio, p.quality.clip_ratio, memory_order_relaxed);
+    note_clipping(rx);
     atomic_store_explicit(&rx->noise_dbfs, p.quality.noise_dbfs, memory_order_relaxed);
     if (rx->wait_turn && !rx->info->live && !end)
         rx->wait_turn(rx->userdata, p.time_ns);

@@ -20,6 +20,10 @@ def noise(sigma=12, seed=1, n=1 << 20):
     return bytes(table[(raw[2 * i] | raw[2 * i + 1] << 8) & 4095] for i in range(n))
 
 
+LOUD = bytes(random.Random(2).choice((0, 0, 0, 128, 255, 255, 255)) for _ in range(4 * CHUNK))
+DEAF = bytes(random.Random(3).choice((127, 128)) for _ in range(4 * CHUNK))
+
+
 class Peer:
     """One client at a time, as rtl_tcp. Modes, for the present client and those that come:
 
@@ -36,7 +40,7 @@ class Peer:
         self.speed = 1.0
         self.drop = 0  # bytes to be lost
         self.pause = 0.0  # seconds for which the network holds everything back
-        self.samples = samples or noise()
+        self.samples = self.well = samples or noise()
         self.set = {"rate": 2048000}
         self.n_clients = 0
         self.error = None
