@@ -63,9 +63,9 @@ struct uw_rx_stats {
     uint64_t dropped;    /* of these, by the ring */
     size_t queue_blocks; /* that wait in the ring */
     uint64_t detections;
-    int64_t last_sample_mono_ns; /* when the latest block came in; 0: none yet */
+    int64_t last_sample_mono_ns;   /* when the latest block came in; 0: none yet */
     double clip_ratio, noise_dbfs; /* clip_ratio: of the latest half second */
-    double freq_hz; /* where it listens; NAN: not known */
+    double freq_hz;                /* where it listens; NAN: not known */
     /* Signs of life of the two threads, monotonic; 0: not yet. Of a live source they come several
      * times a second, with samples or without. */
     int64_t capture_pulse_ns, producer_pulse_ns;
