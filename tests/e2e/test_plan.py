@@ -140,7 +140,7 @@ def test_one_link_over_a_walk(tmp_path, air):
         assert tracks == {raised["track"]}
         assert {round(d["tuning"]["centre_hz"] / 1e5) for d in heard} == {8663, 8685}
         assert all(abs(d["freq_hz"] - d["tuning"]["centre_hz"]) < 1.2e6 for d in heard)
-        assert {d["domain"] for d in heard[-3:]} == {"EU868"}
+        assert {d["domain"] for d in heard if "domain" in d} == {"EU868"}
         # a band that is walked past is not blind
         assert not [m for m in place.messages() if alert("coverage", "raised")(m)]
     finally:

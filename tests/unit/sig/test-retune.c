@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "links-impl.h"
 #include "signal.h"
 #include "trial.h"
 #include "uw/base/err.h"
@@ -63,6 +64,7 @@ struct room {
     int n;
     struct heard heard[64];
     uint64_t progress;
+    double centre_hz; /* test_cut_dwells() */
 };
 
 static struct heard *find(struct room *room, uint64_t number) {
@@ -334,6 +336,62 @@ static void test_loss_and_walk(void **state) {
     tuner_close(&t);
 }
 
+/* What the tracker makes of packets when each visit hears the last two of a dwell of four. */
+static void on_emit(void *userdata, struct uw_finding *f) {
+    f->centre_hz = ((struct room *)userdata)->centre_hz; /* as the detector does */
+    on_finding(userdata, f);
+}
+
+static void test_cut_dwells(void **state) {
+    const struct uw_signature *elrs = uw_sigdb_find(db, "expresslrs-900");
+    struct uw_detector_config config = {.rate_hz = RATE, .freq_hz = 905.9e6, .db = db};
+    struct tuner t;
+    struct room room = {.tuner = &t};
+    struct uw_matcher_env env = {.config = &config, .emit = on_emit, .userdata = &room};
+    struct uw_links *links = NULL;
+    double slot = 5e-3 * RATE;
+
+    (void)state;
+    tuner_open(&t, "200Hz", two, 2, 0.1);
+    assert_int_equal(uw_links_new(&env, &links), 0);
+    for (int hop = 0; hop < 60; hop += 5) {
+        double begin = 2.4e6 + hop * 4 * slot;
+        uint64_t arrival = (uint64_t)(begin + 1.5 * slot);
+        double centre = two[hop / 5 % 2];
+
+        uw_links_progress(links, arrival);
+        config.freq_hz = room.centre_hz = centre;
+        if (hop > 0)
+            uw_links_gap(links, arrival, 1000, two[hop / 5 % 2] - two[(hop / 5 + 1) % 2]);
+        for (int i = 2; i < 4; ++i) {
+            double start = begin + i * slot;
+            struct uw_packet p = {
+                .modulation = UW_SIG_LORA,
+                .sf = 6,
+                .sync = -1,
+                .preamble = 8,
+                .same = -1,
+                .bandwidth_hz = 500e3,
+                .start = start,
+                .stop = start + 4.38e-3 * RATE,
+                .start_error_s = 2e-6,
+                .stop_error_s = 2e-6,
+                .offset_hz = (hop % 3 - 1) * 600e3,
+                .offset_error_hz = 500.0,
+                .snr_db = 10.0,
+            };
+
+            assert_true(uw_links_packet(links, &p));
+        }
+    }
+    uw_links_flush(links);
+    assert_true(room.n == 1 && room.heard[0].signature == elrs && room.heard[0].dwells == 12);
+    /* two packets a hop would be D50 */
+    assert_true(!room.heard[0].variant || strcmp(room.heard[0].variant, "200Hz") == 0);
+    uw_links_free(links);
+    tuner_close(&t);
+}
+
 static void test_refusals(void **state) {
     static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
     struct uw_detector_config config = {
@@ -356,6 +414,7 @@ int main(void) {
         cmocka_unit_test(test_far_between),   cmocka_unit_test(test_random_loss),
         cmocka_unit_test(test_silent_loss),   cmocka_unit_test(test_twins),
         cmocka_unit_test(test_loss_and_walk), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_cut_dwells),
     };
 
     return cmocka_run_group_tests(tests, load, unload);
