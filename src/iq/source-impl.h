@@ -130,6 +130,7 @@ extern const struct uw_source_ops uw_source_loop;
 extern const struct uw_source_ops uw_source_pipe;
 extern const struct uw_source_ops uw_source_rtlsdr;
 extern const struct uw_source_ops uw_source_rtltcp;
+extern const struct uw_source_ops uw_source_soapy;
 
 struct uw_source {
     const struct uw_source_ops *ops;

@@ -29,6 +29,7 @@ static const struct uw_source_ops *const source_table[UW_SOURCE_TYPE_N] = {
     [UW_SOURCE_PIPE] = &uw_source_pipe,
     [UW_SOURCE_RTLSDR] = &uw_source_rtlsdr,
     [UW_SOURCE_RTLTCP] = &uw_source_rtltcp,
+    [UW_SOURCE_SOAPY] = &uw_source_soapy,
 };
 
 static int64_t clock_mono(void *userdata) {

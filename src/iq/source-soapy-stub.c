@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Receivers of SoapySDR, in a build without it: says so. */
+#include <errno.h>
+
+#include "source-impl.h"
+#include "uw/base/err.h"
+
+static int source_open(struct uw_source *source, const struct uw_source_params *params,
+                       struct uw_diag *diag) {
+    (void)source;
+    return uw_diag_add(diag,
+                       "soapy \"%.80s\": this uaswatch was built without SoapySDR; install "
+                       "libsoapysdr-dev and build it again",
+                       params->device ? params->device : "");
+}
+
+static int source_read(struct uw_source *source, void *buf, size_t n, struct uw_diag *diag,
+                       struct uw_source_block *block) {
+    (void)source, (void)buf, (void)n, (void)diag, (void)block;
+    return uw_err(-EOPNOTSUPP);
+}
+
+static void source_close(struct uw_source *source) {
+    (void)source;
+}
+
+const struct uw_source_ops uw_source_soapy = {
+    .name = "soapy",
+    .open = source_open,
+    .read = source_read,
+    .close = source_close,
+};
