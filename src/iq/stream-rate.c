@@ -52,7 +52,8 @@ static void judge(struct uw_stream_rate *r) {
     }
     mean = (r->lag[0] - r->lag[n]) / (r->at[0] - r->at[n]);
     r->rate_hz = r->nominal_hz * (1 - mean);
-    r->wrong = fabs(mean) > WRONG && high - low < fmax(STEADY, 0.2 * fabs(mean));
+    /* too many, in all of them: no loss does that */
+    r->wrong = high < -WRONG || (fabs(mean) > WRONG && high - low < fmax(STEADY, 0.2 * fabs(mean)));
 }
 
 void uw_stream_rate_note(struct uw_stream_rate *r, uint64_t received, int64_t now_ns,
