@@ -15,6 +15,8 @@
  *
  * What this cannot see: a passive antenna that is pulled off leaves the tuner's own noise, which is
  * almost as loud at these frequencies. Cables and amplifiers, the tuner and its supply are seen.
+ * And a strong steady signal that was there from the start looks like noise that has gone when it
+ * ends.
  *
  * The gain's steps are not exact: after a change the expectation is shifted and believed with
  * FALL_UNSURE_DB of doubt until it has been learnt anew.
@@ -32,7 +34,9 @@
 #define LOW_WINDOWS    4
 #define NEAR_WINDOWS   3
 #define LEARN_WINDOWS  20
-#define SLOW_WINDOWS   600.0
+#define DOWN_WINDOWS   600.0
+#define UP_WINDOWS     36000.0
+#define CLIP_MUCH      1e-3
 #define PROBE_DB       4.0
 #define PROBE_WINDOWS  2
 #define PROBE_PAUSE    300 /* windows until the next */
@@ -79,14 +83,18 @@ static void follow_gain(struct uw_diagnose_place *p, double gain_db) {
     p->low = 0;
 }
 
+/* Strong signals raise a floor and are no noise, so it is believed when it is low: the least of the
+ * first windows, after that down in a minute and up by a decibel in an hour. */
 static void learn(struct uw_diagnose_place *p, double floor_dbfs) {
-    double weight;
+    double up = fmin(floor_dbfs - p->expected_dbfs, 1);
 
-    if (isnan(p->expected_dbfs))
+    if (isnan(p->expected_dbfs) || (p->learnt < LEARN_WINDOWS && up < 0))
         p->expected_dbfs = floor_dbfs;
+    else if (up < 0)
+        p->expected_dbfs += up / DOWN_WINDOWS;
+    else
+        p->expected_dbfs += up / UP_WINDOWS;
     p->learnt++;
-    weight = p->learnt < LEARN_WINDOWS ? 1.0 / p->learnt : 1 / SLOW_WINDOWS;
-    p->expected_dbfs += (floor_dbfs - p->expected_dbfs) * weight;
 }
 
 static bool is_low(const struct uw_diagnose *d, const struct uw_diagnose_place *p,
@@ -121,7 +129,7 @@ bool uw_diagnose_window(struct uw_diagnose *d, const struct uw_judge_window *w, 
         p->asked--;
     if (!is_low(d, p, w->floor_dbfs)) {
         p->low = 0;
-        if (p->diagnosis == UW_DIAGNOSIS_WELL)
+        if (p->diagnosis == UW_DIAGNOSIS_WELL && w->clip_ratio < CLIP_MUCH)
             learn(p, w->floor_dbfs);
         else if (w->floor_dbfs > p->expected_dbfs - NEAR_DB || isnan(p->expected_dbfs))
             p->high++;

@@ -81,6 +81,7 @@ struct uw_live {
     atomic_bool probe_done;
     /* reader -> health; `flowing` is the number of the stream of which samples have been given */
     _Atomic unsigned flowing;
+    _Atomic int64_t gave_ns; /* when it last had samples for the caller */
     _Atomic uint64_t n_lost, n_discarded;
     _Atomic int64_t
         losing_ns; /* when samples were last missing in the middle of a stream; 0: never */
@@ -124,8 +125,9 @@ struct uw_live {
         double freq_hz, gain_db; /* of the latest block */
         uint64_t owed;           /* samples of a probe, lost to the caller */
         bool owed_fresh;
-        double probe_hz; /* of the latest probe */
-        bool measured;   /* the probe is over for the reader */
+        double probe_hz;  /* of the latest probe */
+        bool measured;    /* the probe is over for the reader */
+        uint64_t missing; /* samples, of the stream's counts */
         double window_lost, window_n;
     } r;
     _Atomic uint64_t n_late;

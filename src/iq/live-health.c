@@ -56,6 +56,14 @@ static bool judge_flow(const struct uw_live *live, const struct view *v,
             "port.");
         return false;
     }
+    silent = age_s(v->now_ns, atomic_load_explicit(&live->gave_ns, memory_order_relaxed));
+    if (began && silent > SILENT_S && age_s(v->now_ns, v->begun_ns) > GRACE_S) {
+        say(h, UW_SOURCE_LOST, UW_SOURCE_PROBLEM_LOSING,
+            "So many samples are lost that nothing can be heard: use a USB port of its own, a "
+            "better "
+            "cable, or a host with less to do.");
+        return false;
+    }
     return true;
 }
 

@@ -155,20 +155,29 @@ static void window(struct uw_live *live, const struct uw_judge_window *w, bool p
     }
 }
 
+/* What is missing in the middle of a stream: not what a retune takes, nor time given to a slow
+ * clock. */
 static void count_losses(struct uw_live *live, const struct uw_source_block *block) {
-    live->r.window_n += (double)block->n;
-    if (!block->fresh && block->lost) {
-        live->r.window_lost += (double)block->lost;
-        live->r.window_n += (double)block->lost;
+    struct uw_stream_counts c;
+    uint64_t missing;
+    double lost;
+
+    uw_stream_counts(live->r.stream, &c);
+    missing = c.lost - c.stale - c.slipped;
+    if (atomic_load_explicit(&live->flowing, memory_order_relaxed) != live->r.number)
+        live->r.missing = missing;
+    lost = (double)(missing - live->r.missing);
+    live->r.missing = missing;
+    live->r.window_n += (double)block->n + lost;
+    live->r.window_lost += lost;
+    if (lost > 0)
         atomic_store_explicit(&live->losing_ns, uw_live_now(live), memory_order_relaxed);
-        atomic_store_explicit(&live->loss_share, live->r.window_lost / live->r.window_n,
-                              memory_order_relaxed);
-    }
-    if (live->r.window_n < SHARE_S * live->rate_hz)
+    else if (live->r.window_n < SHARE_S * live->rate_hz)
         return;
     atomic_store_explicit(&live->loss_share, live->r.window_lost / live->r.window_n,
                           memory_order_relaxed);
-    live->r.window_lost = live->r.window_n = 0;
+    if (live->r.window_n >= SHARE_S * live->rate_hz)
+        live->r.window_lost = live->r.window_n = 0;
 }
 
 static void measure(struct uw_live *live, const unsigned char *samples, size_t n, bool probing) {
@@ -203,6 +212,7 @@ static bool look_at(struct uw_live *live, const void *buf, struct uw_source_bloc
         uw_judge_restart(&live->r.judge);
     live->r.freq_hz = block->freq_hz;
     live->r.gain_db = block->gain_db;
+    atomic_store_explicit(&live->gave_ns, uw_live_now(live), memory_order_relaxed);
     count_losses(live, block);
     measure(live, buf, block->n, probing);
     atomic_store_explicit(&live->now_gain_db, block->gain_db, memory_order_relaxed);

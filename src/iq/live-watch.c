@@ -26,7 +26,7 @@
 #define TICK_S        0.05
 #define BACK_OFF_S    0.25
 #define BACK_OFF_MAX  5.0
-#define WELL_S        5.0 /* a stream that has lasted so long starts the back-off anew */
+#define WELL_S        1.0 /* a stream that has lasted so long starts the back-off anew */
 #define ENDLESS_S     30.0
 #define PROBE_MOST_S  1.0
 #define FIRST_GAIN_DB 30.0

@@ -61,7 +61,7 @@ static bool rate_is_possible(double rate_hz) {
     return (rate_hz > 225000 && rate_hz <= 300000) || (rate_hz > 900000 && rate_hz <= 3200000);
 }
 
-static const char *const explain_rate = "rate_hz must be from 225.001e3 to 300e3, or from "
+static const char *const explain_rate = "rate_hz must be from 250e3 to 300e3, or from "
                                         "900.001e3 to 3.2e6 (2.4e6 is good; more loses "
                                         "samples on most hosts)";
 

@@ -30,6 +30,7 @@ struct uw_stream_config {
 struct uw_stream_counts {
     uint64_t received;  /* samples that arrived */
     uint64_t lost;      /* samples of time without samples */
+    uint64_t slipped;   /* of those lost: none is missing, the sender's clock is slow */
     uint64_t discarded; /* of those that arrived */
     uint64_t stale;     /* of those discarded: between two centre frequencies */
     double rate_hz;     /* that the peer really sends at; NAN: not known yet */

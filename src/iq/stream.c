@@ -364,6 +364,7 @@ static void end_window(struct uw_stream *s, int64_t now_ns) {
         s->ref += fmin(s->window_least - s->ref, FOLLOW * length);
     if (s->ref > SLIP_S) {
         s->slipped += s->ref;
+        s->counts.slipped += samples(s, s->ref);
         lose(s, samples(s, s->ref));
         s->ref = 0;
     }

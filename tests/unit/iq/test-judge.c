@@ -218,6 +218,7 @@ static void test_diagnosis(void **state) {
     assert_false(hear(&d, -20, 915e6, 30, 20, &probe_hz));  /* louder is no fault */
     assert_false(hear(&d, -33, 915e6, 30, 100, &probe_hz)); /* nor a little less */
     assert_false(hear(&d, -42, 915e6, 30, 2, &probe_hz));   /* nor for a moment */
+    assert_false(hear(&d, -10, 915e6, 30, 600, &probe_hz)); /* nor when a minute's signal ends */
     assert_false(hear(&d, -31, 915e6, 30, 50, &probe_hz));
     assert_true(hear(&d, -42, 915e6, 30, 5, &probe_hz)); /* half a second of ten decibels less */
     assert_true(fabs(probe_hz - 915e6) > 50e6);
