@@ -254,9 +254,9 @@ struct uw_health {
     struct uw_health_receiver receivers[UW_RX_MAX];
     int n_blind;
     struct uw_health_blind blind[UW_BLIND_MAX];
-    int64_t queue_fusion;         /* records waiting for fusion */
+    int64_t queue_fusion;       /* records waiting for fusion */
     int64_t queue_fusion_early; /* used before their turn for want of room */
-    int64_t queue_fusion_late;    /* that came after their turn */
+    int64_t queue_fusion_late;  /* that came after their turn */
     int64_t queue_feed_dropped;
     int64_t disk_free_bytes; /* -1: not known */
     char previous_run[UW_NAME_LEN];
