@@ -55,13 +55,14 @@ static void check_signatures(struct check *c) {
     int before = c->diag->n;
     int r = uw_sigdb_load(c->config->signature_dir, c->diag, &db);
 
-    if (r == 0)
+    if (r == 0) {
         check_enabled(c, db);
-    if (r == 0 && !uw_plan_knows_region(db, c->config->region))
-        uw_conf_mistake(c->conf, place(c->root, "region"), UW_NO_REGION, c->config->region);
-    else if (c->diag->n == before)
+        if (!uw_plan_knows_region(db, c->config->region))
+            uw_conf_mistake(c->conf, place(c->root, "region"), UW_NO_REGION, c->config->region);
+    } else if (c->diag->n == before) {
         uw_conf_mistake(c->conf, place(c->root, "signatures"), "%s: %s", c->config->signature_dir,
                         strerror(r < 0 ? -r : EIO));
+    }
 }
 
 /* A recording is opened as a start would; the device of a live receiver may be away for now, and a
