@@ -6,8 +6,8 @@
  * Private to src/sig: a piece of a LoRa channel as two samples a chip, cut out of the front end's
  * history
  *
- * Threads: one. Ownership: samples are the object's, until the next cut; or they lie in the front
- * end's scratch memory, until the callback returns in which they were cut.
+ * Threads: one. Ownership: samples lie in the front end's scratch memory: they are there until the
+ * next cut, or until the callback returns in which they were cut.
  */
 
 #include <complex.h>
@@ -23,7 +23,6 @@ struct uw_chips {
     size_t max;
     float complex *cut;     /* a part, where the front end cannot cut at two samples a chip */
     float complex *samples; /* of the latest piece */
-    float complex *own, *mirrored; /* the object's own, and their conjugates; or NULL */
 };
 
 /* Sample i of a piece was input sample first + i * step. */
@@ -34,9 +33,7 @@ struct uw_chips_piece {
 
 /* For pieces of at most this many chips. 0 or -ENOMEM; all zero is the empty state, and is left
  * behind. */
-int uw_chips_init(struct uw_chips *chips, double longest, size_t n_fft);
-/* The same in the scratch memory, without the mirror image. */
-int uw_chips_init_shared(struct uw_chips *chips, double longest, struct uw_front *front);
+int uw_chips_init(struct uw_chips *chips, double longest, struct uw_front *front);
 void uw_chips_deinit(struct uw_chips *chips);
 /* The input samples [start, stop) around centre_hz; rate_hz is the receiver's. n is 0 if they are
  * not in the history. */

@@ -10,43 +10,22 @@
 #include "uw/dsp/fft.h"
 #include "uw/dsp/resample.h"
 
-#define PASS     1.2 /* bandwidths that pass the channel's filter whole */
-#define RATE     2.0 /* bandwidths */
-#define OWN_RATE 2.2 /* of the cut for a piece with a mirror image */
-#define PART     2048
-#define CONTEXT  16 /* samples that a resampled one may need on each side, and more */
+#define PASS    1.2 /* bandwidths that pass the channel's filter whole */
+#define RATE    2.0 /* bandwidths */
+#define PART    2048
+#define CONTEXT 16 /* samples that a resampled one may need on each side, and more */
 
-static int init_common(struct uw_chips *chips, double longest, size_t n_fft) {
+int uw_chips_init(struct uw_chips *chips, double longest, struct uw_front *front) {
     int r;
 
     memset(chips, 0, sizeof(*chips));
     r = uw_resampler_new(&chips->resampler);
     if (r < 0)
         return r;
-    chips->max = (size_t)(longest * RATE) + 4 * n_fft + 4096;
+    chips->max = (size_t)(longest * RATE) + 4 * uw_front_n_fft(front) + 4096;
     chips->cut = uw_fft_alloc(PART);
-    return chips->cut ? 0 : uw_err(-ENOMEM);
-}
-
-int uw_chips_init(struct uw_chips *chips, double longest, size_t n_fft) {
-    int r = init_common(chips, longest, n_fft);
-
-    if (r == 0) {
-        chips->own = uw_fft_alloc(chips->max);
-        chips->mirrored = uw_fft_alloc(chips->max);
-        if (!chips->own || !chips->mirrored)
-            r = uw_err(-ENOMEM);
-    }
-    if (r < 0)
-        uw_chips_deinit(chips);
-    return r;
-}
-
-int uw_chips_init_shared(struct uw_chips *chips, double longest, struct uw_front *front) {
-    int r = init_common(chips, longest, uw_front_n_fft(front));
-
-    if (r == 0)
-        r = uw_front_reserve(front, chips->max * sizeof(*chips->samples));
+    r = chips->cut ? uw_front_reserve(front, chips->max * sizeof(*chips->samples))
+                   : uw_err(-ENOMEM);
     if (r < 0)
         uw_chips_deinit(chips);
     return r;
@@ -55,8 +34,6 @@ int uw_chips_init_shared(struct uw_chips *chips, double longest, struct uw_front
 void uw_chips_deinit(struct uw_chips *chips) {
     uw_resampler_free(chips->resampler);
     uw_fft_dealloc(chips->cut);
-    uw_fft_dealloc(chips->own);
-    uw_fft_dealloc(chips->mirrored);
     memset(chips, 0, sizeof(*chips));
 }
 
@@ -93,9 +70,9 @@ struct uw_chips_piece uw_chips_cut(struct uw_chips *chips, struct uw_front *fron
     struct uw_chips_piece piece = {.step = rate_hz / (RATE * bandwidth_hz)};
     struct uw_front_cut cut;
 
-    chips->samples = chips->own ? chips->own : uw_front_scratch(front);
-    double min_rate = (chips->own ? OWN_RATE : RATE) * bandwidth_hz;
-    if (!uw_front_cut_begin(front, start, stop, centre_hz, PASS * bandwidth_hz, min_rate, &cut))
+    chips->samples = uw_front_scratch(front);
+    if (!uw_front_cut_begin(front, start, stop, centre_hz, PASS * bandwidth_hz, RATE * bandwidth_hz,
+                            &cut))
         return piece;
     piece.first = cut.start;
     double step = cut.rate_hz / (RATE * bandwidth_hz);
@@ -106,7 +83,5 @@ struct uw_chips_piece uw_chips_cut(struct uw_chips *chips, struct uw_front *fron
         piece.n = uw_front_cut_read(front, &cut, chips->samples, piece.n);
     else
         resample(chips, front, &cut, step, piece.n);
-    for (size_t i = 0; chips->mirrored && i < piece.n; ++i)
-        chips->mirrored[i] = conjf(chips->samples[i]);
     return piece;
 }
