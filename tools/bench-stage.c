@@ -336,8 +336,11 @@ static int prepare(struct work *w) {
     for (size_t i = 0; r == 0 && i < ROWS * w->n_fft; i++)
         w->powers[i] = crealf(w->frames[i]) * crealf(w->frames[i]) +
                        cimagf(w->frames[i]) * cimagf(w->frames[i]);
-    if (r == 0)
-        uw_floor_learn(w->floor, w->powers, ROWS);
+    if (r == 0) {
+        size_t halo = uw_floor_halo(w->floor, ROWS);
+
+        uw_floor_learn(w->floor, halo, w->n_fft - 2 * halo, w->powers, ROWS);
+    }
     return r;
 }
 

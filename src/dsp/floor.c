@@ -23,6 +23,7 @@
 
 #define QUANTILE         0.25f
 #define QUANTILE_TO_MEAN 3.4760595f /* 1 / -ln(1 - QUANTILE) */
+#define ROWS_MIN         100
 #define SETTLE_FRAMES    10
 #define STEP_FRAMES      40
 #define SHARE_LOW        0.10f /* +5 dB */
@@ -106,31 +107,38 @@ static void invert(size_t n, const float *restrict quantile, float *restrict inv
         inverse[k] = 1.0f / (quantile[k] * QUANTILE_TO_MEAN);
 }
 
+/* Neighbours on each side that make one sample with a bin: at least ROWS_MIN values for the
+ * quartile: 13 % of error, 0.6 dB. */
+size_t uw_floor_halo(const struct uw_floor *floor, size_t rows) {
+    size_t half = 0;
+
+    while (rows > 0 && (2 * half + 1) * rows < ROWS_MIN && half < floor->n / 16)
+        ++half;
+    return half;
+}
+
 /* The columns of all frames within +-half bins are one sample of the local floor. */
-void uw_floor_learn(struct uw_floor *floor, float *power, size_t rows) {
+void uw_floor_learn(struct uw_floor *floor, size_t first, size_t count, const float *power,
+                    size_t rows) {
     enum { POOL = 4096 };
     float pool[POOL];
-    size_t half = 0;
+    size_t half = uw_floor_halo(floor, rows);
+    size_t width = count + 2 * half;
 
     if (rows == 0)
         return;
-    /* at least 100 values for the quartile: 13 % of error, 0.6 dB */
-    while ((2 * half + 1) * rows < 100 && half < floor->n / 16)
-        ++half;
     size_t step = 1 + (2 * half + 1) * rows / POOL;
-    for (size_t k = 0; k < floor->n; ++k) {
+    for (size_t k = 0; k < count; ++k) {
         size_t n = 0;
 
         for (size_t d = 0; d < 2 * half + 1; ++d) {
-            size_t bin = (k + floor->n - half + d) % floor->n;
-
             for (size_t r = 0; r < rows && n < POOL; r += step)
-                pool[n++] = power[r * floor->n + bin];
+                pool[n++] = power[r * width + k + d];
         }
         float q = select_rank(pool, n, (size_t)((float)n * QUANTILE));
-        floor->quantile[k] = q > POWER_MIN ? q : POWER_MIN;
+        floor->quantile[first + k] = q > POWER_MIN ? q : POWER_MIN;
     }
-    invert(floor->n, floor->quantile, floor->inverse);
+    invert(count, floor->quantile + first, floor->inverse + first);
 }
 
 static void step(struct uw_floor *floor, float share) {

@@ -41,6 +41,7 @@
 #define HISTORY_S   0.5       /* kept, if history_bytes allow */
 #define LEARN_S     0.1       /* of the first frames */
 #define LEARN_BYTES (8 << 20) /* ... if that much fits */
+#define LEARN_SLICE (1 << 20) /* bytes at a time */
 #define FLOOR_S     0.08      /* time constant of the noise floor */
 #define SLOW_S      0.5       /* time constant of DC and IQ imbalance */
 #define BETA_MIN    0.003f    /* -50 dB: an imbalance below is left alone */
@@ -189,7 +190,7 @@ static int new_buffers(struct uw_front *front) {
     front->power = calloc(front->n, sizeof(float));
     if (!front->pending || !front->spectrum || !front->power)
         return uw_err(-ENOMEM);
-    r = uw_front_reserve(front, front->n_learn * front->n * sizeof(float));
+    r = uw_front_reserve(front, LEARN_SLICE);
     if (r == 0)
         r = uw_history_new(front->n, front->n_history, &front->history);
     if (r == 0)
@@ -321,6 +322,26 @@ static void look(struct uw_front *front, uint64_t frame, const float complex *sp
     report_progress(front);
 }
 
+/* The floor from the rows that have been kept, as many bins at a time as there is room for. */
+static void learn(struct uw_front *front, size_t rows) {
+    float *powers = front->scratch; /* nobody handles a burst now */
+    const size_t n = front->n;
+    const size_t halo = uw_floor_halo(front->at->floor, rows);
+    const size_t room = LEARN_SLICE / sizeof(float) / rows;
+    const size_t width = room < n + 2 * halo ? room : n + 2 * halo;
+    size_t count = width - 2 * halo;
+
+    for (size_t first = 0; first < n; first += count) {
+        count = count < n - first ? count : n - first;
+        for (size_t r = 0; r < rows; ++r) {
+            uw_hann_power(frame_at(front, front->n_looked + r), n, front->power);
+            for (size_t k = 0; k < count + 2 * halo; ++k)
+                powers[r * (count + 2 * halo) + k] = front->power[(first + n - halo + k) % n];
+        }
+        uw_floor_learn(front->at->floor, first, count, powers, rows);
+    }
+}
+
 /* The floor from what has been kept, then everything kept is looked at. */
 static void finish_learning(struct uw_front *front) {
     size_t rows = (size_t)(front->n_frames - front->n_looked);
@@ -328,10 +349,7 @@ static void finish_learning(struct uw_front *front) {
     if (front->at->learned || rows == 0)
         return;
     front->at->learned = true;
-    float *learn = front->scratch; /* nobody handles a burst now */
-    for (size_t i = 0; i < rows; ++i)
-        uw_hann_power(frame_at(front, front->n_looked + i), front->n, learn + i * front->n);
-    uw_floor_learn(front->at->floor, learn, rows);
+    learn(front, rows);
     while (front->n_looked < front->n_frames)
         look(front, front->n_looked, frame_at(front, front->n_looked));
 }
@@ -412,6 +430,10 @@ void uw_front_flush(struct uw_front *front) {
 
 uint64_t uw_front_samples(const struct uw_front *front) {
     return front->n_samples;
+}
+
+double uw_front_history_s(const struct uw_front *front) {
+    return (double)(front->n_history * front->hop) / front->config.rate_hz;
 }
 
 size_t uw_front_n_fft(const struct uw_front *front) {

@@ -250,7 +250,8 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     r = uw_lora_new(&m->lora);
     if (r < 0)
         return r;
-    r = uw_chips_init(&m->chips, PIECE_S * widest, env->front);
+    r = uw_chips_init(&m->chips, fmin(PIECE_S, uw_front_history_s(env->front)) * widest,
+                      env->front);
     if (r < 0)
         return r;
     uw_links_on_orphan(m->env.links, report_background, m);

@@ -30,17 +30,56 @@ static double shape_at(int shape, size_t k) {
     return shape == 2 && k == 100 ? 30.0 : 1.0;
 }
 
-static struct uw_floor *learned(int shape, size_t rows, uint64_t *random) {
+/* In parts of so many bins, each with its halo. */
+static struct uw_floor *learned_in(int shape, size_t rows, size_t part, uint64_t *random) {
     struct uw_floor *floor = NULL;
     float *power = malloc(rows * N * sizeof(*power));
+    float *some = malloc(rows * 2 * N * sizeof(*power));
 
     assert_non_null(power);
+    assert_non_null(some);
     for (size_t i = 0; i < rows * N; ++i)
         power[i] = exponential(random, shape_at(shape, i % N));
     assert_int_equal(uw_floor_new(N, FRAMES, &floor), 0);
-    uw_floor_learn(floor, power, rows);
+    const size_t halo = uw_floor_halo(floor, rows);
+    assert_true(rows < 100 || halo == 0);
+    for (size_t first = 0; first < N; first += part) {
+        const size_t count = part < N - first ? part : N - first;
+        const size_t width = count + 2 * halo;
+
+        for (size_t r = 0; r < rows; ++r) {
+            for (size_t k = 0; k < width; ++k)
+                some[r * width + k] = power[r * N + (first + N - halo + k) % N];
+        }
+        uw_floor_learn(floor, first, count, some, rows);
+    }
+    free(some);
     free(power);
     return floor;
+}
+
+static struct uw_floor *learned(int shape, size_t rows, uint64_t *random) {
+    return learned_in(shape, rows, N, random);
+}
+
+/* In parts it comes out the same, bin by bin. */
+static void test_learn_in_parts(void **state) {
+    static const size_t all_rows[] = {1, 7, 33, 99, 100, 500};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(all_rows) / sizeof(all_rows[0]); ++i) {
+        uint64_t random = 20 + i;
+        struct uw_floor *whole = learned_in(1, all_rows[i], N, &random);
+
+        random = 20 + i;
+        struct uw_floor *parts = learned_in(1, all_rows[i], 97, &random);
+        for (size_t k = 0; k < N; ++k) {
+            assert_true(uw_floor_at(whole, k) > 0.0);
+            assert_true(uw_floor_at(whole, k) == uw_floor_at(parts, k));
+        }
+        uw_floor_free(whole);
+        uw_floor_free(parts);
+    }
 }
 
 /* Largest error of one bin, its RMS, and the mean error of all, in dB. */
@@ -223,10 +262,10 @@ static void test_silence(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_learn),    cmocka_unit_test(test_learn_few_rows),
-        cmocka_unit_test(test_update),   cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_band_lit), cmocka_unit_test(test_gain_steps),
-        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_learn_in_parts), cmocka_unit_test(test_learn),
+        cmocka_unit_test(test_learn_few_rows), cmocka_unit_test(test_update),
+        cmocka_unit_test(test_busy),           cmocka_unit_test(test_band_lit),
+        cmocka_unit_test(test_gain_steps),     cmocka_unit_test(test_silence),
     };
 
     return cmocka_run_group_tests_name("floor", tests, NULL, NULL);

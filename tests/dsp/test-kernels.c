@@ -176,7 +176,7 @@ static void work_floor(const struct library *lib, struct log *log) {
     for (size_t i = 0; i < UW_ARRAY_SIZE(power); ++i)
         power[i] = -logf((float)signal_uniform(&random));
     assert_int_equal(lib->uw_floor_new(384, 600.0, &floor), 0);
-    lib->uw_floor_learn(floor, power, 100);
+    lib->uw_floor_learn(floor, 0, 384, power, 100);
     for (size_t i = 100; i < 3000; ++i) {
         NOTE(log, lib->uw_floor_update(floor, power + (i % 200) * 384));
         if (i == 1500) /* a step of gain */

@@ -20,9 +20,14 @@ struct uw_floor;
 /* n bins; time constant in frames. 0 or -ENOMEM. */
 int uw_floor_new(size_t n, double frames, struct uw_floor **ret_floor);
 struct uw_floor *uw_floor_free(struct uw_floor *floor);
-/* First estimate from `rows` frames of n powers each (row-major), by exact quantiles; rows are
- * smoothed over neighbouring bins when they are few. May reorder `power`'s columns. */
-void uw_floor_learn(struct uw_floor *floor, float *power, size_t rows);
+/* Bins on each side that are learned from together, so many as there are few rows; 0 from 100 rows
+ * on. */
+size_t uw_floor_halo(const struct uw_floor *floor, size_t rows);
+/* First estimate of `count` bins from `first` on, by exact quantiles: from `rows` frames, each of
+ * them the powers from the halo before the first bin to the halo behind the last (row-major; beyond
+ * the band's end its begin follows). */
+void uw_floor_learn(struct uw_floor *floor, size_t first, size_t count, const float *power,
+                    size_t rows);
 /* One frame of n powers. Returns true if the whole floor was moved: the gain had changed. */
 bool uw_floor_update(struct uw_floor *floor, const float *power);
 /* 1 / mean noise power per bin. */

@@ -74,6 +74,8 @@ void uw_front_flush(struct uw_front *front);
 uint64_t uw_front_samples(const struct uw_front *front);
 size_t uw_front_n_fft(const struct uw_front *front);
 size_t uw_front_hop(const struct uw_front *front);
+/* Length of the history. */
+double uw_front_history_s(const struct uw_front *front);
 /* Noise power in dBFS over the whole band; NAN before there is one. */
 double uw_front_noise_dbfs(const struct uw_front *front);
 /* Share of samples at full scale since the start. */
