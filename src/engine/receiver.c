@@ -40,6 +40,7 @@ int uw_engine_rx_new(struct uw_engine *engine, const struct uw_engine_config *co
         .wait_turn = uw_engine_wait_turn,
         .userdata = r,
     };
+    struct uw_source_params params;
     int error;
 
     if (!r)
@@ -54,7 +55,12 @@ int uw_engine_rx_new(struct uw_engine *engine, const struct uw_engine_config *co
     r->begin_mono_ns = r->heard_mono_ns = uw_clock_mono_ns();
     if (config->delay_seed)
         rc.delay_seed = config->delay_seed * 977 + (unsigned)r->rank + 1;
-    error = uw_source_open(&r->config.source, diag, &rc.source);
+    params = r->config.source;
+    params.freq_hz = uw_engine_first_centre(config, db, i);
+    /* one that comes later counts from the same time as the others, whatever the clock says now */
+    if (engine->rx_started && params.type != UW_SOURCE_FILE && params.start_ns == UW_TIME_NONE)
+        params.start_ns = uw_engine_node_time(engine, r->begin_mono_ns);
+    error = uw_source_open(&params, diag, &rc.source);
     if (error) {
         free(r);
         return error;

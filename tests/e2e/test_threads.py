@@ -89,6 +89,7 @@ def test_everything_at_once(sample, tmp_path):
         write("mast", "roof", "pipe", more="lag_s = 1.0;")
         daemon.process.send_signal(signal.SIGHUP)
         daemon.wait_for("the new configuration holds", 15)
+        feed.wait_for('"detail":"taken out: gate"', 5)  # the dongles were left alone
         late = uw.Process([uw.UASWATCH, "feed", "v1.", "--endpoint", endpoint], tmp_path / "late.txt")
         event("0 plug")
         event("1 stall")

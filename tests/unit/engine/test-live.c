@@ -230,6 +230,7 @@ static void test_receiver_lost_and_back(void **state) {
            WORDS("v1.alert.", "\"kind\":\"coverage\"", "\"raised\"", "\"band\":\"FCC915"));
     expect(&w, at, 2,
            WORDS("v1.health.", "\"lost\"", "\"absent\"", "\"blind\":[{\"band\":\"FCC915"));
+    expect(&w, at, 2, WORDS("\"kind\":\"coverage\"", "\"raised\"", "Receiver mast is lost"));
     assert_false(has_line(&w, at, WORDS("\"band\":\"EU868 "))); /* gate hears it */
     at = mark(&w);
     expect(&w, at, 3, WORDS("v1.detection.", "\"receiver\":\"gate\"")); /* nobody is held back */
