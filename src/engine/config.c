@@ -232,6 +232,20 @@ static bool has_receiver(const struct uw_engine_config *config, const char *name
     return false;
 }
 
+/* Only one receiver can have a dongle, and a dongle does not make every rate. */
+static void check_device(struct reader *r, const struct uw_conf_node *node,
+                         const struct uw_engine_receiver *receiver) {
+    const struct uw_engine_config *c = r->config;
+    const char *fault = uw_source_rate_fault(receiver->source.type, receiver->source.rate_hz);
+
+    if (fault)
+        mistake(r, node, "rate_hz", "%s", fault);
+    for (int i = 0; i < c->n_receivers && receiver->source.type == UW_SOURCE_RTLSDR; i++)
+        if (c->receivers[i].source.type == UW_SOURCE_RTLSDR &&
+            strcmp(c->receivers[i].device, receiver->device) == 0)
+            mistake(r, node, "device", "receiver %s has this dongle already", c->receivers[i].name);
+}
+
 static void read_receivers(struct reader *r, const struct uw_conf_node *root, bool required) {
     const struct uw_conf_node *list =
         uw_conf_get_list(r->conf, root, "receivers", required, required ? 1 : 0, UW_RX_MAX);
@@ -248,6 +262,7 @@ static void read_receivers(struct reader *r, const struct uw_conf_node *root, bo
         read_receiver(r, node, receiver);
         if (receiver->name[0] && has_receiver(c, receiver->name))
             mistake(r, node, "name", "there are two receivers of that name");
+        check_device(r, node, receiver);
         c->n_receivers++;
     }
 }

@@ -56,15 +56,6 @@ struct rtlsdr {
     rtlsdr_dev_t *streaming; /* that can be cancelled; NULL: none */
 };
 
-/* A rate that the RTL2832's resampler can make (rtlsdr_set_sample_rate() in librtlsdr.c). */
-static bool rate_is_possible(double rate_hz) {
-    return (rate_hz > 225000 && rate_hz <= 300000) || (rate_hz > 900000 && rate_hz <= 3200000);
-}
-
-static const char *const explain_rate = "rate_hz must be from 250e3 to 300e3, or from "
-                                        "900.001e3 to 3.2e6 (2.4e6 is good; more loses "
-                                        "samples on most hosts)";
-
 static bool serial_of(uint32_t index, char serial[TEXT_LEN]) {
     char manufacturer[TEXT_LEN] = "", product[TEXT_LEN] = "";
 
@@ -367,8 +358,9 @@ static int source_open(struct uw_source *source, const struct uw_source_params *
         .format = UW_IQ_CU8, .freq_hz_min = FREQ_MIN_HZ, .freq_hz_max = FREQ_MAX_HZ};
     struct rtlsdr *d;
 
-    if (!rate_is_possible(params->rate_hz))
-        return uw_diag_add(diag, "dongle \"%.64s\": %s", device, explain_rate);
+    if (uw_source_rate_fault(UW_SOURCE_RTLSDR, params->rate_hz))
+        return uw_diag_add(diag, "dongle \"%.64s\": rate_hz: %s", device,
+                           uw_source_rate_fault(UW_SOURCE_RTLSDR, params->rate_hz));
     if (strlen(device) >= TEXT_LEN)
         return uw_diag_add(diag, "dongle \"%.64s...\": no serial number is as long", device);
     d = calloc(1, sizeof(*d));

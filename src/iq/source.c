@@ -24,12 +24,9 @@
 #include "uw/base/util.h"
 
 static const struct uw_source_ops *const source_table[UW_SOURCE_TYPE_N] = {
-    [UW_SOURCE_FILE] = &uw_source_file,
-    [UW_SOURCE_LOOP] = &uw_source_loop,
-    [UW_SOURCE_PIPE] = &uw_source_pipe,
-    [UW_SOURCE_RTLSDR] = &uw_source_rtlsdr,
-    [UW_SOURCE_RTLTCP] = &uw_source_rtltcp,
-    [UW_SOURCE_SOAPY] = &uw_source_soapy,
+    [UW_SOURCE_FILE] = &uw_source_file,     [UW_SOURCE_LOOP] = &uw_source_loop,
+    [UW_SOURCE_PIPE] = &uw_source_pipe,     [UW_SOURCE_RTLSDR] = &uw_source_rtlsdr,
+    [UW_SOURCE_RTLTCP] = &uw_source_rtltcp, [UW_SOURCE_SOAPY] = &uw_source_soapy,
 };
 
 static int64_t clock_mono(void *userdata) {
@@ -157,6 +154,15 @@ void uw_source_health(struct uw_source *source, struct uw_source_health *ret_hea
     if (source->ops->health)
         source->ops->health(source, &health);
     *ret_health = health;
+}
+
+/* What the RTL2832's resampler can make (rtlsdr_set_sample_rate() in librtlsdr.c). */
+const char *uw_source_rate_fault(enum uw_source_type type, double rate_hz) {
+    if (type != UW_SOURCE_RTLSDR || isnan(rate_hz) || (rate_hz > 225e3 && rate_hz <= 300e3) ||
+        (rate_hz > 900e3 && rate_hz <= 3.2e6))
+        return NULL;
+    return "a dongle makes rates from 250e3 to 300e3 and from 900.001e3 to 3.2e6 (2.4e6 is good; "
+           "more loses samples on most hosts)";
 }
 
 const char *uw_source_state_name(enum uw_source_state state) {

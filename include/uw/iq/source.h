@@ -142,6 +142,9 @@ void uw_source_stop(struct uw_source *source);
 int uw_source_tune(struct uw_source *source, double freq_hz);
 /* Any thread; does not wait. Files and loops are always ok. */
 void uw_source_health(struct uw_source *source, struct uw_source_health *ret_health);
+/* What is wrong with a rate for this type, or NULL: devices do not make every rate. NAN is not
+ * judged. */
+const char *uw_source_rate_fault(enum uw_source_type type, double rate_hz);
 const char *uw_source_state_name(enum uw_source_state state);       /* "ok" */
 const char *uw_source_problem_name(enum uw_source_problem problem); /* "none", "absent" */
 

@@ -176,6 +176,12 @@ static void test_mistakes(void **state) {
         {"region = \"a name that is longer than any region\";", "region"},
         {"receivers = ( 5 );", "receivers"},
         {"receivers = ( { " RX " device = \"x\"; } );", "this is a recording"},
+        {"receivers = ( { name = \"a\"; type = \"rtlsdr\"; rate_hz = 4.0e6; freq_hz = 868.0e6; } "
+         ");",
+         "a dongle makes rates"},
+        {"receivers = ( { name = \"a\"; type = \"rtlsdr\"; rate_hz = 2.4e6; freq_hz = 868.0e6; },"
+         " { name = \"b\"; type = \"rtlsdr\"; rate_hz = 2.4e6; freq_hz = 915.0e6; } );",
+         "receiver a has this dongle"},
         {"receivers = ( { " DEVICE " path = \"x\"; rate_hz = 1.0e6; freq_hz = 1.0e9; } );",
          "this is a device"},
         {"receivers = ( { " DEVICE " rate_hz = 1.0e6; } );", "freq_hz"},

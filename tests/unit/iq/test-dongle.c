@@ -463,6 +463,38 @@ static void test_clipping(void **state) {
     uw_source_close(automatic);
 }
 
+/* A crystal that is off by 300 ppm: told, and the samples' times stay true to a twentieth of a
+ * second. */
+static void test_drift(void **state) {
+    static const char *const errors[] = {"2 error 300", "2 error -300"};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct uw_source_params params;
+        struct uw_source *source;
+        struct seen seen = {0};
+        int64_t began;
+
+        say(errors[i]);
+        uw_source_params_init(&params);
+        params.type = UW_SOURCE_RTLSDR;
+        params.device = "north";
+        params.rate_hz = 250e3;
+        params.freq_hz = 868e6;
+        params.gain_db = 29.7;
+        began = test_clock_mono(NULL);
+        assert_int_equal(uw_source_open_clock(&params, &test_clock_source, NULL, &source), 0);
+        wait_for(source, UW_SOURCE_DEGRADED, UW_SOURCE_PROBLEM_DRIFTING, 90, &seen);
+        listen(source, 300, &seen);
+        assert_true(fabs(health_of(source).drift_ppm - (i ? -300 : 300)) < 10);
+        assert_true(fabs((double)(seen.n + seen.lost) / 250e3 -
+                         (double)(test_clock_mono(NULL) - began) / (double)UW_NS_PER_S) < 0.1);
+        /* a clock that is slow loses nothing */
+        assert_int_equal(health_of(source).problem, UW_SOURCE_PROBLEM_DRIFTING);
+        uw_source_close(source);
+    }
+}
+
 static void *stop_later(void *source) {
     usleep(20000);
     uw_source_stop(source);
@@ -512,6 +544,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_unlocked, mend),
         cmocka_unit_test_teardown(test_antenna, mend),
         cmocka_unit_test_teardown(test_clipping, mend),
+        cmocka_unit_test_teardown(test_drift, mend),
         cmocka_unit_test(test_stop),
     };
 
