@@ -205,7 +205,7 @@ static void read_receiver(struct reader *r, const struct uw_conf_node *node,
     static const enum uw_source_type type_of[] = {UW_SOURCE_FILE,   UW_SOURCE_LOOP,
                                                   UW_SOURCE_PIPE,   UW_SOURCE_RTLSDR,
                                                   UW_SOURCE_RTLTCP, UW_SOURCE_SOAPY};
-    bool is_device;
+    bool is_device, is_sent;
     int type = 0;
 
     uw_source_params_init(&receiver->source);
@@ -219,7 +219,8 @@ static void read_receiver(struct reader *r, const struct uw_conf_node *node,
         read_recording(r, node, receiver);
     uw_conf_get_double(r->conf, node, "rate_hz", is_device, UW_RATE_MIN_HZ, UW_RATE_MAX_HZ,
                        &receiver->source.rate_hz);
-    uw_conf_get_double(r->conf, node, "freq_hz", is_device, FREQ_MIN_HZ, FREQ_MAX_HZ,
+    is_sent = uw_conf_find(node, "plan") || uw_conf_find(node, "centres_hz");
+    uw_conf_get_double(r->conf, node, "freq_hz", is_device && !is_sent, FREQ_MIN_HZ, FREQ_MAX_HZ,
                        &receiver->source.freq_hz);
     read_walk(r, node, receiver);
     uw_conf_end(r->conf, node);

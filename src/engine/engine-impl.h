@@ -297,6 +297,9 @@ bool uw_self_test_clock(int64_t real_ns, char detail[UW_SELF_TEST_LEN]);
 
 /* --- walks.c; in the fusion thread, or before it is started --- */
 
+/* Where receiver i begins: of a walk, where it stays longest. */
+double uw_engine_first_centre(const struct uw_engine_config *config, const struct uw_sigdb *db,
+                              int i);
 /* Makes the plan with the receivers that are alive, and sends them to their places. */
 void uw_engine_replan(struct uw_engine *engine);
 /* ... if one is lost or has come back since. */

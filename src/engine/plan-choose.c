@@ -180,7 +180,8 @@ static double centre_of_run(const struct item *item, const struct uw_plan_receiv
         if (f > high && f + item->bandwidth_hz <= low + r->usable_hz)
             high = f;
     }
-    return fmin(fmax(0.5 * (low + high), r->freq_min_hz), r->freq_max_hz);
+    /* whole kilohertz: for people, and because synthesizers are asked for whole hertz */
+    return fmin(fmax(round(0.5 * (low + high) / 1e3) * 1e3, r->freq_min_hz), r->freq_max_hz);
 }
 
 static struct score best_centre(const struct chooser *ch, const struct uw_plan_receiver *r,

@@ -12,6 +12,7 @@
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 
+#define SLACK_HZ    1e3 /* centres are whole kilohertz */
 #define BAND_GAP_HZ 2e6 /* channels nearer than this are one band */
 
 static const char *const why_names[UW_PLAN_WHY_N] = {
@@ -86,7 +87,7 @@ bool uw_plan_knows_region(const struct uw_sigdb *db, const char *region) {
 
 bool uw_plan_visible(const struct uw_plan_receiver *r, double centre_hz, double channel_hz,
                      double bandwidth_hz) {
-    return fabs(channel_hz - centre_hz) + 0.5 * bandwidth_hz <= 0.5 * r->usable_hz + 1.0;
+    return fabs(channel_hz - centre_hz) + 0.5 * bandwidth_hz <= 0.5 * r->usable_hz + SLACK_HZ;
 }
 
 bool uw_plan_hears(const struct uw_plan_config *config, const struct uw_plan *plan, int receiver,

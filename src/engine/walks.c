@@ -14,6 +14,8 @@
 #include "uw/base/str.h"
 #include "uw/engine/plan.h"
 
+#define ANYWHERE_HZ 100e6
+
 static bool is_alive(const struct uw_engine_rx *r) {
     return !r->lost.raised && !r->ended;
 }
@@ -58,6 +60,32 @@ static void send_to(struct uw_engine_rx *r, const struct uw_plan_walk *walk) {
     uw_log_kv(UW_LOG_INFO, "plan", w.n == 1 ? "listens at" : "walks from",
               uw_log_s("receiver", r->name), uw_log_r("freq_hz", w.centre_hz[0]),
               uw_log_i("centres", w.n));
+}
+
+double uw_engine_first_centre(const struct uw_engine_config *c, const struct uw_sigdb *db, int i) {
+    const struct uw_engine_receiver *r = &c->receivers[i];
+    struct uw_plan_config config;
+    struct uw_plan *plan = NULL;
+    double first_hz = r->source.freq_hz;
+    double longest = 0.0;
+
+    if (r->n_stops > 0)
+        return r->centre_hz[0];
+    if (!r->plan)
+        return first_hz;
+    uw_plan_config_from(c, db, &config);
+    config.skip_times = true;
+    if (uw_plan_new(&config, &plan) != 0)
+        return first_hz;
+    for (int k = 0; k < plan->walks[i].n; k++) {
+        if (plan->walks[i].stops[k].dwell_s <= longest)
+            continue;
+        longest = plan->walks[i].stops[k].dwell_s;
+        first_hz = plan->walks[i].stops[k].centre_hz;
+    }
+    uw_plan_free(plan);
+    /* nothing that it could hear: it has to be somewhere */
+    return isfinite(first_hz) ? first_hz : ANYWHERE_HZ;
 }
 
 void uw_engine_replan(struct uw_engine *engine) {

@@ -20,9 +20,10 @@
 #include "uw/base/util.h"
 #include "uw/dsp/front.h"
 
-#define DELAY_S       0.05
-#define HELD_MAX      256
-#define EMITTER_SHIFT 4 /* emitters of different matchers never share a number */
+#define DELAY_S        0.05
+#define SAME_CENTRE_HZ 1e3 /* synthesizers have steps */
+#define HELD_MAX       256
+#define EMITTER_SHIFT  4 /* emitters of different matchers never share a number */
 
 static const struct uw_matcher_ops *const matchers[] = {
     &uw_matcher_lora,
@@ -93,8 +94,8 @@ static void on_burst(void *userdata, const struct uw_burst *burst) {
 static bool is_at_work(const struct uw_detector *d, size_t i) {
     const struct plugged *p = &d->plugged[i];
 
-    return p->state && !(p->ops->first_centre_only && d->config.freq_hz != d->first_freq_hz &&
-                         isfinite(d->first_freq_hz));
+    return p->state && !(p->ops->first_centre_only &&
+                         fabs(d->config.freq_hz - d->first_freq_hz) > SAME_CENTRE_HZ);
 }
 
 static void on_frame(void *userdata, const float complex *spectrum, uint64_t sample, bool begins) {

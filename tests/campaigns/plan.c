@@ -158,7 +158,7 @@ struct life {
 static bool sees(const struct uw_plan_receiver *r, double centre_hz, const struct uw_plan_link *l,
                  int channel) {
     return fabs(l->domain->channel_hz[channel] - centre_hz) + l->variant->bandwidth_hz / 2 <=
-           r->usable_hz / 2 + 1.0;
+           r->usable_hz / 2 + 1e3;
 }
 
 /* Whether the receiver listens at a centre that sees the channel from start to stop. */
