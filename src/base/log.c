@@ -73,7 +73,8 @@ static bool is_wanted(enum uw_log_level level) {
     return (int)level <= atomic_load_explicit(&log_level, memory_order_relaxed);
 }
 
-static void add_va(struct line *line, const char *format, va_list ap) {
+__attribute__((format(printf, 2, 0))) static void add_va(struct line *line, const char *format,
+                                                         va_list ap) {
     size_t room = sizeof(line->text) - 1 - line->n; /* one is left for the newline */
     int n = vsnprintf(line->text + line->n, room, format, ap);
 

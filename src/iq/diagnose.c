@@ -40,6 +40,7 @@
 #define PROBE_DB       4.0
 #define PROBE_WINDOWS  2
 #define PROBE_PAUSE    300 /* windows until the next */
+#define AWAY_WINDOWS   50
 #define SAME_HZ        0.5e6
 
 void uw_diagnose_init(struct uw_diagnose *d, enum uw_iq_format format) {
@@ -114,6 +115,19 @@ static double probe_for(double freq_hz) {
     return freq_hz > 400e6 ? freq_hz - 150e6 : freq_hz + 150e6;
 }
 
+/* What makes a receiver deaf does so everywhere. If it hears well here, places that it has not
+ * visited since are as good as new, until they are. */
+static void forget_deafness(struct uw_diagnose *d) {
+    for (int i = 0; i < UW_DIAGNOSE_PLACES; i++) {
+        struct uw_diagnose_place *p = &d->places[i];
+
+        if (p->diagnosis != UW_DIAGNOSIS_DEAF || d->clock - p->used < AWAY_WINDOWS)
+            continue;
+        p->diagnosis = UW_DIAGNOSIS_WELL;
+        p->low = p->asked = 0;
+    }
+}
+
 bool uw_diagnose_window(struct uw_diagnose *d, const struct uw_judge_window *w, double freq_hz,
                         double gain_db, double *ret_probe_hz) {
     struct uw_diagnose_place *p;
@@ -133,6 +147,8 @@ bool uw_diagnose_window(struct uw_diagnose *d, const struct uw_judge_window *w, 
             learn(p, w->floor_dbfs);
         else if (w->floor_dbfs > p->expected_dbfs - NEAR_DB || isnan(p->expected_dbfs))
             p->high++;
+        if (p->diagnosis == UW_DIAGNOSIS_WELL && p->learnt >= LEARN_WINDOWS)
+            forget_deafness(d);
         if (p->high >= NEAR_WINDOWS) {
             p->diagnosis = UW_DIAGNOSIS_WELL;
             p->asked = 0;

@@ -256,12 +256,13 @@ int uw_live_read(struct uw_source *source, void *buf, size_t n, struct uw_diag *
         if (block->n > 0) {
             if (look_at(live, buf, block))
                 return 0;
+        } else if (next_buffer(live) && feed_buffer(live)) {
             continue;
         }
-        if (next_buffer(live) && feed_buffer(live))
-            continue;
         if (uw_live_now(live) >= until)
             break;
+        if (block->n > 0) /* a probe's */
+            continue;
         source->clock.wait(source->clock.userdata, live->reader_fd, until);
         uw_live_calm(live->reader_fd);
     }

@@ -238,6 +238,25 @@ static void test_diagnosis(void **state) {
     assert_int_equal(uw_diagnose_now(&d, &freq), UW_DIAGNOSIS_WELL);
 }
 
+static void test_deaf_everywhere(void **state) {
+    struct uw_diagnose d;
+    double probe_hz = 0, freq = 0;
+
+    (void)state;
+    uw_diagnose_init(&d, UW_IQ_CU8);
+    hear(&d, -30, 915e6, 30, 50, &probe_hz);
+    hear(&d, -30, 868e6, 30, 50, &probe_hz);
+    assert_true(hear(&d, -42, 915e6, 30, 5, &probe_hz));
+    assert_int_equal(probe(&d, -42), UW_DIAGNOSIS_DEAF);
+    /* a walk: well at the one, deaf at the other, and back soon */
+    hear(&d, -30, 868e6, 30, 10, &probe_hz);
+    assert_int_equal(uw_diagnose_now(&d, &freq), UW_DIAGNOSIS_DEAF);
+    /* well for seconds: it has come back unseen */
+    hear(&d, -30, 868e6, 30, 60, &probe_hz);
+    assert_int_equal(uw_diagnose_now(&d, &freq), UW_DIAGNOSIS_WELL);
+    assert_true(hear(&d, -42, 915e6, 30, 5, &probe_hz)); /* or it has not */
+}
+
 static void test_diagnosis_and_gain(void **state) {
     struct uw_diagnose d;
     double probe_hz = 0;
@@ -268,6 +287,7 @@ int main(void) {
         cmocka_unit_test(test_gain_ignores_long_bursts),
         cmocka_unit_test(test_gain_comes_out_of_clipping),
         cmocka_unit_test(test_diagnosis),
+        cmocka_unit_test(test_deaf_everywhere),
         cmocka_unit_test(test_diagnosis_and_gain),
     };
 
