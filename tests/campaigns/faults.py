@@ -33,6 +33,7 @@ import peer  # noqa: E402
 RATE = 1.024e6
 FREQ = 868.0e6
 TOLD_S = 2.0  # the promise
+LEARN_S = 3.5  # a receiver learns in its first two seconds what its noise is
 RECOVER_S = 20.0  # back-off is at most 5 s; losses are mentioned for 5 s after the last
 CONF = """
 site = "arena"; node = "roof"; log_level = "warning"; lag_s = 0.5;
@@ -359,12 +360,15 @@ def faulty(r, told_s=TOLD_S):
 def session(args, directory, seed, total, out, number=0):
     """One daemon, so many faults. Returns (results, what is wrong with the daemon)."""
     site = Site(args.build, directory, args.dongles, args.servers)
+    if args.only:
+        for rx in site.receivers:
+            rx.faults = [f for f in rx.faults if f.name in args.only] or rx.faults
     run = Run(site, random.Random(seed), total, args.gap, args.longest, args.told, out, number)
     wrong = []
     try:
         if not site.wait_ok(20):
             wrong.append("not all receivers came up")
-        time.sleep(1.5)
+        time.sleep(LEARN_S)
         before = site.resources()
         run.go()
         if site.daemon.poll() is None:
@@ -473,6 +477,7 @@ def main():
     p.add_argument("--gap", type=float, default=3, help="seconds of peace, at most")
     p.add_argument("--longest", type=float, default=8, help="seconds that a fault lasts, at most")
     p.add_argument("--told", type=float, default=TOLD_S)
+    p.add_argument("--only", action="append", help="faults of this name; may be repeated")
     args = p.parse_args()
     args.build, args.results = args.build.resolve(), args.results.resolve()
     if args.number is None:
