@@ -17,6 +17,7 @@
  *   system.c   clock, disk, load, fusion itself
  *   coverage.c which bands are listened to, and which should be
  *   condition.c hysteresis
+ *   previous.c numbers of the run before
  *   selftest.c before anything starts
  *   words.c    what people read about all that
  */
@@ -196,6 +197,15 @@ struct uw_engine_system {
     struct uw_condition clock, disk, feed, fusion, load;
 };
 
+/* --- previous.c: numbers of the run before. `text` is changed. 0 or UW_E_INPUT. --- */
+
+struct uw_previous {
+    char run[UW_NAME_LEN]; /* "": not known */
+    uint64_t seq[UW_MSG_TYPE_N];
+};
+
+int uw_previous_parse(char *text, struct uw_previous *ret);
+
 #define UW_OLD_DBS_MAX 8
 #define UW_PAST_MAX    64
 
@@ -218,6 +228,7 @@ struct uw_engine {
     int n_receivers;
     struct uw_engine_rx *receivers[UW_RX_MAX];
     bool any_live;
+    struct uw_previous previous;
     int next_rank;
     unsigned n_past;
     struct uw_past past[UW_PAST_MAX];
@@ -273,6 +284,8 @@ int uw_engine_load_signatures(const struct uw_engine_config *config, struct uw_d
 /* From the engine's own thread: has the fusion thread do something, and waits for it. 0, or
  * UW_E_AGAIN: fusion has ended. */
 int uw_engine_call(struct uw_engine *engine, uw_engine_call_fn fn, void *userdata);
+void uw_engine_read_previous(struct uw_engine *engine);
+void uw_engine_write_previous(const struct uw_engine *engine);
 void uw_engine_fusion_main(void *engine);
 /* For uw_rx_config.wait_turn; userdata is the struct uw_engine_rx. */
 void uw_engine_wait_turn(void *rx, int64_t time_ns);

@@ -231,6 +231,7 @@ int uw_engine_start(struct uw_engine *engine, struct uw_diag *diag) {
         engine->receivers[i]->begin_mono_ns = engine->start_mono_ns;
     }
     uw_engine_system_init(engine);
+    uw_engine_read_previous(engine);
     r = uw_thread_start("uw-fusion", uw_engine_fusion_main, engine, &engine->thread);
     if (r)
         return r;
@@ -294,6 +295,8 @@ int uw_engine_finish(struct uw_engine *engine, struct uw_diag *diag,
     if (engine->n_refused)
         uw_log(UW_LOG_WARNING, "fusion", "%llu messages were refused",
                (unsigned long long)engine->n_refused);
+    if (r == 0 && engine->rx_started)
+        uw_engine_write_previous(engine);
     if (ret_summary)
         sum_up(engine, ret_summary);
     return r;

@@ -352,6 +352,8 @@ static void publish(struct uw_engine *engine, int64_t now, int64_t time_ns) {
     h.queue_fusion_late = (int64_t)engine->n_late;
     h.queue_feed_dropped = (int64_t)uw_feed_dropped(engine->publisher.feed);
     h.disk_free_bytes = atomic_load_explicit(&engine->disk_free_bytes, memory_order_relaxed);
+    uw_str_copy(h.previous_run, sizeof(h.previous_run), engine->previous.run);
+    memcpy(h.previous_seq, engine->previous.seq, sizeof(h.previous_seq));
     engine->health_mono_ns = now;
     uw_publish_health(&engine->publisher, &h);
     atomic_store_explicit(&engine->feed_pulse_ns, now, memory_order_relaxed);

@@ -89,11 +89,12 @@ def test_service_manager(write, start, tmp_path):
     manager.wait_for("READY=1")
     manager.said.clear()
     manager.listen(2.0)
+    assert "READY=1" not in manager.said
     assert 6 <= manager.said.count("WATCHDOG=1") <= 11  # each fifth of a second
     daemon.process.send_signal(signal.SIGHUP)
     manager.wait_for("RELOADING=1\nMONOTONIC_USEC=")
-    manager.said.clear()
     manager.wait_for("READY=1")
+    assert [m[:5] for m in manager.said if "WATCH" not in m][-2:] == ["RELOA", "READY"]
     manager.said.clear()
     status, _ = daemon.stop()
     manager.listen(0.2)
@@ -167,6 +168,34 @@ def test_reload(write, start, endpoint):
     for m in messages:  # repetitions for subscribers carry old numbers
         assert m["seq"] <= seq.get(m["type"], m["seq"] - 1) + 1, "a gap"
         seq[m["type"]] = max(m["seq"], seq.get(m["type"], 0))
+
+
+def test_previous_run(write, start, endpoint, tmp_path):
+    """Who was away over a restart learns where the numbering had ended; after a crash nobody does."""
+    conf = write(("mast", 915e6), more='state_directory = "%s";' % tmp_path)
+    feed = start(uw.UASWATCH, "feed", "v1.", "--endpoint", endpoint)
+    daemon = start(uw.UASWATCHD, "-c", conf)
+    feed.wait_for('"type":"alert"', 15)
+    feed.wait_for('"disk_free_bytes":', 5)
+    assert daemon.stop()[0] == 0
+    time.sleep(0.3)
+    first = uw.parse(feed.text())
+    since = len(feed.text())
+    daemon = start(uw.UASWATCHD, "-c", conf)
+    feed.wait_for('"type":"health"', 10, since)
+    daemon.kill()
+    time.sleep(0.3)
+    health = uw.of_type(uw.parse(feed.text()[since:]), "health")[0]
+    assert not list(uw.validator("health").iter_errors(health)), health
+    assert health["previous_run"]["run"] == first[0]["run"]
+    last = {}
+    for m in first:
+        last[m["type"]] = max(m["seq"], last.get(m["type"], 0))
+    assert health["previous_run"]["seq"] == last
+    since = len(feed.text())
+    start(uw.UASWATCHD, "-c", conf)
+    feed.wait_for('"type":"health"', 10, since)
+    assert "previous_run" not in uw.of_type(uw.parse(feed.text()[since:]), "health")[0]
 
 
 def test_self_test(write, tmp_path):

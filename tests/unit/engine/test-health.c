@@ -199,11 +199,42 @@ static void test_blind_time_is_counted(void **state) {
     free(c);
 }
 
+static void test_previous_run(void **state) {
+    char good[] = "uaswatch-run 1\nrun r20261123T180000\nalert 12\nhealth 345\n";
+    static const char *const bad[] = {
+        "",
+        "uaswatch-run 2\nrun r1\n",
+        "uaswatch-run 1\nalert 12\n",
+        "uaswatch-run 1\nrun a b\n",
+        "uaswatch-run 1\nrun r1\nalert -1\n",
+        "uaswatch-run 1\nrun r1\nalert 1e3\n",
+        "uaswatch-run 1\nrun r1\nprogress 1\n",
+        "uaswatch-run 1\nrun r1\nnonsense\n",
+    };
+    struct uw_previous p = {0};
+
+    (void)state;
+    assert_int_equal(uw_previous_parse(good, &p), 0);
+    assert_string_equal(p.run, "r20261123T180000");
+    assert_true(p.seq[UW_MSG_ALERT] == 12 && p.seq[UW_MSG_HEALTH] == 345);
+    assert_true(p.seq[UW_MSG_TRACK] == 0);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char text[100];
+        strcpy(text, bad[i]);
+        assert_int_equal(uw_previous_parse(text, &p), UW_E_INPUT);
+        assert_string_equal(p.run, "r20261123T180000");
+    }
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hysteresis),         cmocka_unit_test(test_bands_of_signatures),
-        cmocka_unit_test(test_blindness),          cmocka_unit_test(test_words),
-        cmocka_unit_test(test_self_test_can_fail), cmocka_unit_test(test_blind_time_is_counted),
+        cmocka_unit_test(test_hysteresis),
+        cmocka_unit_test(test_bands_of_signatures),
+        cmocka_unit_test(test_blindness),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_self_test_can_fail),
+        cmocka_unit_test(test_previous_run),
+        cmocka_unit_test(test_blind_time_is_counted),
     };
 
     if (argc != 2)

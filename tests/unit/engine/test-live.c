@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "../../../src/engine/engine-impl.h"
+#include "../rx/fake-detector.h"
 #include "uw/base/iq-format.h"
 #include "uw/base/thread.h"
 #include "uw/base/time.h"
@@ -291,10 +292,34 @@ static void test_node_itself(void **state) {
     end(&w);
 }
 
+/* More than the detector can do: what is shed is counted and said once for all receivers, and links
+ * are still alerted. */
+static void test_overload(void **state) {
+    static struct uw_engine_config config;
+    struct world w;
+    size_t at;
+
+    (void)state;
+    configure(&config);
+    set_receiver(&config, "gate", UW_SOURCE_LOOP, recording, 868e6);
+    set_receiver(&config, "roof", UW_SOURCE_LOOP, recording, 868e6);
+    fake_slow_ns = 70000000; /* for each 20 ms of signal */
+    begin(&w, &config);
+    expect(&w, 0, 5, WORDS("v1.alert.", "\"kind\":\"system\"", "\"part\":\"load\"", "\"raised\""));
+    expect(&w, 0, 2, WORDS("v1.health.", "\"problem\":\"overloaded\""));
+    assert_false(has_line(&w, 0, WORDS("\"kind\":\"receiver\""))); /* one alert, not three */
+    at = mark(&w);
+    expect(&w, at, 3, WORDS("v1.track.", "\"state\":\"confirmed\""));
+    expect(&w, 0, 1, WORDS("v1.alert.", "\"kind\":\"uas\"", "\"raised\""));
+    fake_slow_ns = 0;
+    end(&w);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_receiver_lost_and_back),
         cmocka_unit_test(test_node_itself),
+        cmocka_unit_test(test_overload),
     };
 
     if (argc != 2)
