@@ -40,19 +40,24 @@ static void levels_draw(struct uw_scenario *s, double snr_db, uint64_t *state) {
 }
 
 static void print_track(const struct field_track *t, const struct field_setting *s, int n) {
-    double said = -1; /* confidence of its first alert */
+    const struct field_alert *first = NULL;
     int alerts = 0;
 
     for (uint64_t i = 0; i < s->n_alerts && i < FIELD_LIST_MAX; ++i) {
         if (strcmp(s->alerts[i].track, t->track) != 0)
             continue;
-        said = alerts == 0 ? s->alerts[i].confidence : said;
+        first = first ? first : &s->alerts[i];
         ++alerts;
     }
-    printf("{\"first_s\":%.3f,\"family\":\"%s\",\"confirmed\":%s,\"alerts\":%d,\"llr\":%.1f,"
-           "\"said\":%.6f,\"strangers\":%d,\"votes\":[",
-           t->first_s, t->family, t->confirmed ? "true" : "false", alerts, t->llr, said,
-           t->strangers);
+    printf("{\"first_s\":%.3f,\"family\":\"%s\",\"confirmed\":%s,\"alerts\":%d,\"llr\":%.1f,",
+           t->first_s, t->family, t->confirmed ? "true" : "false", alerts, t->llr);
+    if (first) {
+        printf("\"said\":%.6f,\"variant\":\"%s\",\"domain\":\"%s\",", first->confidence,
+               first->variant, first->domain);
+        print_evidence(first);
+        printf(",");
+    }
+    printf("\"strangers\":%d,\"votes\":[", t->strangers);
     for (int i = 0; i < n; ++i)
         printf("%s%d", i ? "," : "", t->votes[i]);
     printf("],\"aside\":[");

@@ -166,9 +166,16 @@ static double number(double x) {
     return isfinite(x) ? x : -1;
 }
 
-/* "right": it names the family of what is on the air, and was heard there. "evidence": nats, SNR,
- * bursts, dwells, channels, channels that are visible, grid error and offset in Hz, hop interval,
- * age of the track in s; -1: not known. */
+void print_evidence(const struct field_alert *a) {
+    const struct uw_evidence *e = &a->evidence;
+
+    printf("\"evidence\":[%.2f,%.1f,%lld,%lld,%lld,%lld,%.0f,%.0f,%.4f,%.3f]", number(a->llr),
+           number(a->snr_db), (long long)e->bursts, (long long)e->dwells, (long long)e->channels,
+           (long long)e->channels_visible, number(e->grid_error_hz), number(e->offset_hz),
+           number(e->hop_interval_s), number(a->age_s));
+}
+
+/* "right": it names the family of what is on the air, and was heard there. */
 static void print_alerts(const struct field_setting *s, const char *family, double start_s) {
     uint64_t n = s->n_alerts < FIELD_LIST_MAX ? s->n_alerts : FIELD_LIST_MAX;
 
@@ -178,14 +185,12 @@ static void print_alerts(const struct field_setting *s, const char *family, doub
         bool right = field_is_right(a, family, start_s);
 
         printf("%s{\"time_s\":%.4f,\"confidence\":%.6f,\"family\":\"%s\",\"variant\":\"%s\","
-               "\"domain\":\"%s\",\"right\":%s,",
+               "\"domain\":\"%s\",\"right\":%s",
                i ? "," : "", a->time_s - start_s, a->confidence, a->family, a->variant, a->domain,
                right ? "true" : "false");
-        printf("\"evidence\":[%.2f,%.1f,%lld,%lld,%lld,%lld,%.0f,%.0f,%.4f,%.3f]}", number(a->llr),
-               number(a->snr_db), (long long)a->evidence.bursts, (long long)a->evidence.dwells,
-               (long long)a->evidence.channels, (long long)a->evidence.channels_visible,
-               number(a->evidence.grid_error_hz), number(a->evidence.offset_hz),
-               number(a->evidence.hop_interval_s), number(a->age_s));
+        printf(",");
+        print_evidence(a);
+        printf("}");
     }
     printf("],");
 }

@@ -44,6 +44,10 @@ struct uw_scenario *scenario_of(const struct plan *plan, uint64_t seed, uint64_t
 struct uw_synth_emitter *link_of(struct uw_scenario *s, const struct plan *plan,
                                  const struct rate *rate, double snr_db, uint64_t *state);
 
+/* The member "evidence" of an alert: nats, SNR, bursts, dwells, channels, channels that are
+ * visible, grid error and offset in Hz, hop interval and age of the track in s; -1: not known. */
+void print_evidence(const struct field_alert *a);
+
 /* n links at once, the weakest at snr_db, the strongest 20 dB above it (crowd.c). */
 void run_links(const struct plan *plan, const struct rate *rate, int n, double snr_db,
                uint64_t seed, const struct words *words, const struct uw_sigdb *db,
