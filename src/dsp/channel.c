@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "overlap-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 #include "uw/dsp/fft.h"
@@ -18,8 +19,9 @@ struct uw_channel {
     size_t n, k;
     long bin;    /* of the centre */
     long reach;  /* bins on each side that the filter passes */
-    float *gain; /* 2 reach + 1, over n */
+    float *gain; /* 2 reach + 1, over n, once for each component */
     struct uw_fft *inverse;
+    float complex *samples; /* of a frame */
     double residual_hz;
 };
 
@@ -27,6 +29,7 @@ struct uw_channel *uw_channel_free(struct uw_channel *channel) {
     if (!channel)
         return NULL;
     uw_fft_free(channel->inverse);
+    uw_fft_dealloc(channel->samples);
     free(channel->gain);
     free(channel);
     return NULL;
@@ -38,13 +41,13 @@ static void channel_freep(struct uw_channel **channel) {
 
 static void make_gain(struct uw_channel *ch, double flat, double stop) {
     for (long i = -ch->reach; i <= ch->reach; ++i) {
-        double a = fabs((double)i);
-        double g = a <= flat ? 1.0 : 0.5 + 0.5 * cos(UW_PI * (a - flat) / (stop - flat));
+        double g = uw_overlap_filter((double)i, flat, stop) / (double)ch->n;
 
         /* bins beyond the receiver's band belong to its other end */
         if (ch->bin + i >= (long)ch->n / 2 || ch->bin + i < -(long)ch->n / 2)
             g = 0.0;
-        ch->gain[i + ch->reach] = (float)(g / (double)ch->n);
+        ch->gain[2 * (i + ch->reach)] = (float)g;
+        ch->gain[2 * (i + ch->reach) + 1] = (float)g;
     }
 }
 
@@ -67,8 +70,9 @@ int uw_channel_new(size_t n_fft, double rate_hz, double centre_hz, double bandwi
     ch->bin = lround(centre_hz / bin_hz);
     ch->residual_hz = (double)ch->bin * bin_hz - centre_hz;
     ch->reach = (long)fmin(floor(stop), (double)n_fft / 2.0 - 1.0);
-    ch->gain = calloc((size_t)(2 * ch->reach + 1), sizeof(float));
-    if (!ch->gain)
+    ch->gain = calloc((size_t)(2 * ch->reach + 1), 2 * sizeof(float));
+    ch->samples = uw_fft_alloc(ch->k);
+    if (!ch->gain || !ch->samples)
         return uw_err(-ENOMEM);
     make_gain(ch, flat, stop);
     r = uw_fft_new_inverse(ch->k, &ch->inverse);
@@ -83,38 +87,39 @@ double uw_channel_density(const struct uw_channel *ch) {
     double sum = 0.0;
 
     for (long i = 0; i <= 2 * ch->reach; ++i)
-        sum += (double)(ch->gain[i] * ch->gain[i]);
+        sum += (double)(ch->gain[2 * i] * ch->gain[2 * i]);
     return (double)ch->k / (sum * (double)ch->n * (double)ch->n);
 }
 
 size_t uw_channel_per_frame(const struct uw_channel *channel) {
-    return channel->k * 3 / 4;
+    return uw_overlap_valid(channel->k);
 }
 
 double uw_channel_residual_hz(const struct uw_channel *channel) {
     return channel->residual_hz;
 }
 
+/* n components more. */
+UW_CLONES
+static void add(size_t n, const float *restrict x, const float *restrict gain, float *restrict y) {
+    for (size_t i = 0; i < n; ++i)
+        y[i] += x[i] * gain[i];
+}
+
 void uw_channel_run(struct uw_channel *ch, const float complex *spectrum, uint64_t frame,
                     float complex *out) {
     float complex *y = uw_fft_buffer(ch->inverse);
-    long n = (long)ch->n;
-    long k = (long)ch->k;
-    /* bin b of frame f has turned by b * 3/4 of a turn since frame f - 1 */
-    static const float complex turns[4] = {1.0f, I, -1.0f, -I};
-    float complex turn = turns[(uint64_t)(((ch->bin % 4) + 4) % 4) * (frame % 4) % 4];
-    long first = ch->bin - ch->reach;
-    long to = (((-ch->reach) % k) + k) % k;
+    const float complex *x = ch->samples + uw_overlap_first(ch->k);
+    float complex turn = uw_overlap_turn(ch->bin, frame);
+    struct uw_overlap_stretch s;
 
     memset(y, 0, ch->k * sizeof(*y));
-    for (long i = 0; i <= 2 * ch->reach; ++i) {
-        long from = first + i;
-
-        from += from < 0 ? n : 0;
-        y[to] += spectrum[from] * ch->gain[i];
-        to = to + 1 == k ? 0 : to + 1;
+    for (long i = -ch->reach; i <= ch->reach; i += (long)s.n) {
+        s = uw_overlap_stretch(ch->n, ch->k, ch->bin, i, ch->reach);
+        add(2 * s.n, (const float *)(spectrum + s.from), ch->gain + 2 * (i + ch->reach),
+            (float *)(y + s.to));
     }
-    uw_fft_run(ch->inverse);
-    for (size_t i = 0; i < ch->k * 3 / 4; ++i)
-        out[i] = y[ch->k / 8 + i] * turn;
+    uw_fft_run_to(ch->inverse, ch->samples);
+    for (size_t i = 0; i < uw_overlap_valid(ch->k); ++i)
+        out[i] = x[i] * turn;
 }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * Overlap-save: the bins around the channel's centre, times a filter whose impulse response is
- * shorter than the overlap, transformed back with as many points as the output's rate has bins.
- * With a hop of 3/4 of a frame the first and the last eighth of each transform are left out.
+ * Overlap-save (overlap-impl.h) on what the history holds, for any channel at any time.
  *
  * The mixing is in two parts: whole bins cost nothing but a quarter turn now and then; what is left
  * of the frequency, half a bin at most, is taken out of the samples.
@@ -16,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "overlap-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 #include "uw/dsp/fft.h"
@@ -126,18 +125,6 @@ int uw_cutter_new(const struct uw_history *history, size_t n, double rate_hz,
     return 0;
 }
 
-/* Amplitude of the channel filter k bins from the channel's centre: flat, then a raised-cosine
- * slope. */
-static float filter_at(double k, double flat, double stop) {
-    double a = fabs(k);
-
-    if (a <= flat)
-        return 1.0f;
-    if (a >= stop)
-        return 0.0f;
-    return (float)(0.5 + 0.5 * cos(UW_PI * (a - flat) / (stop - flat)));
-}
-
 static size_t choose_size(const struct uw_cutter *c, double bandwidth_hz, double min_rate_hz) {
     double bin_hz = c->rate_hz / (double)c->n;
     double need = fmax(bandwidth_hz / bin_hz + 16.0, min_rate_hz / bin_hz);
@@ -171,7 +158,7 @@ static void prepare(struct uw_cutter *c, struct uw_front_cut *cut, double bandwi
         cut->hi = cut->hi < (long)stop ? cut->hi : (long)stop;
     }
     for (long i = cut->lo; i <= cut->hi; ++i) {
-        float h = (k == n ? 1.0f : filter_at((double)i, flat, stop)) / (float)n;
+        float h = (k == n ? 1.0f : (float)uw_overlap_filter((double)i, flat, stop)) / (float)n;
 
         c->gain[2 * (i + k / 2)] = h;
         c->gain[2 * (i + k / 2) + 1] = h;
@@ -179,7 +166,7 @@ static void prepare(struct uw_cutter *c, struct uw_front_cut *cut, double bandwi
     cut->step = -2.0 * UW_PI * residual_hz / cut->rate_hz;
     double complex by = cexp(I * cut->step);
     double complex z = 1.0;
-    for (long i = 0; i < k * 3 / 4; ++i, z *= by) {
+    for (long i = 0; i < (long)uw_overlap_valid((size_t)k); ++i, z *= by) {
         if (i % ANEW == 0)
             z = cexp(I * cut->step * (double)i);
         c->turn[i] = (float complex)z;
@@ -206,7 +193,8 @@ bool uw_cutter_begin(struct uw_cutter *c, const struct uw_cut_range *range, uint
     size_t want = (size_t)((double)(stop - start) / ratio);
     if (skipped >= range->end - range->first || want == 0)
         return false;
-    size_t left = (size_t)(range->end - range->first - skipped) * (k * 3 / 4) - (size_t)in_frame;
+    size_t left =
+        (size_t)(range->end - range->first - skipped) * uw_overlap_valid(k) - (size_t)in_frame;
     *ret_cut = (struct uw_front_cut){
         .start = (double)(valid + skipped * hop) + in_frame * ratio,
         .rate_hz = c->rate_hz / ratio,
@@ -220,28 +208,21 @@ bool uw_cutter_begin(struct uw_cutter *c, const struct uw_cut_range *range, uint
     return true;
 }
 
-/* The filtered bins of a frame, back to samples: 3/4 k of them are valid. */
+/* The filtered bins of a frame, back to samples: the valid ones. */
 static const float complex *run_frame(const struct uw_cutter *c, const struct uw_front_cut *cut) {
     struct uw_fft *inverse = c->sizes[cut->size].inverse;
     float complex *y = uw_fft_buffer(inverse);
-    long n = (long)c->n;
-    long k = (long)c->sizes[cut->size].k;
+    size_t k = c->sizes[cut->size].k;
+    struct uw_overlap_stretch s;
 
-    memset(y, 0, (size_t)k * sizeof(*y));
-    for (long i = cut->lo, next; i <= cut->hi; i = next) {
-        long bin = cut->bin + i;
-
-        /* as far as both sides go on without a wrap */
-        next = cut->hi + 1;
-        if (i < 0 && next > 0)
-            next = 0;
-        if (bin < 0 && next > -cut->bin)
-            next = -cut->bin;
-        uw_history_get(c->history, cut->frame, (size_t)(bin < 0 ? bin + n : bin),
-                       (size_t)(next - i), c->gain + 2 * (i + k / 2), y + (i < 0 ? i + k : i));
+    memset(y, 0, k * sizeof(*y));
+    for (long i = cut->lo; i <= cut->hi; i += (long)s.n) {
+        s = uw_overlap_stretch(c->n, k, cut->bin, i, cut->hi);
+        uw_history_get(c->history, cut->frame, s.from, s.n, c->gain + 2 * (i + (long)k / 2),
+                       y + s.to);
     }
     uw_fft_run_to(inverse, c->samples);
-    return c->samples + k / 8;
+    return c->samples + uw_overlap_first(k);
 }
 
 /* The products by twos: as one complex product gcc 12 makes fused operations of it on processors
@@ -259,9 +240,7 @@ static void rotate(size_t n, const float *restrict y, const float *restrict turn
 
 size_t uw_cutter_read(struct uw_cutter *c, struct uw_front_cut *cut, float complex *out,
                       size_t max) {
-    /* bin b of a frame has turned by b * 3/4 of a turn since the frame before */
-    static const double complex quarters[4] = {1.0, I, -1.0, -I};
-    size_t per_frame = c->sizes[cut->size].k * 3 / 4;
+    size_t per_frame = uw_overlap_valid(c->sizes[cut->size].k);
     size_t n = 0;
 
     while (n < max && cut->done < cut->n) {
@@ -269,7 +248,7 @@ size_t uw_cutter_read(struct uw_cutter *c, struct uw_front_cut *cut, float compl
         size_t m = per_frame - cut->skip;
         double angle = cut->step * ((double)cut->done - (double)cut->skip);
         double complex z = cexp(I * fmod(angle, 2.0 * UW_PI)) *
-                           quarters[(uint64_t)((cut->bin % 4 + 4) % 4) * (cut->frame % 4) % 4];
+                           (double complex)uw_overlap_turn(cut->bin, cut->frame);
 
         m = m < max - n ? m : max - n;
         m = m < cut->n - cut->done ? m : cut->n - cut->done;
