@@ -258,6 +258,7 @@ class Site:
             status = "stuck"
         took = time.time() - begin
         self.feed.process.kill()
+        self.feed.process.wait()
         for r in self.receivers:
             if r.peer:
                 r.peer.stop()
