@@ -56,7 +56,7 @@ static int clean(void **state) {
 /* Gives noise until it is stopped. */
 struct writer {
     struct uw_thread *thread;
-    atomic_bool stop;
+    atomic_bool stop, pause;
 };
 
 static void write_noise(void *userdata) {
@@ -70,6 +70,8 @@ static void write_noise(void *userdata) {
             x = x * 1664525u + 1013904223u;
             data[i] = (unsigned char)(96 + (x >> 26));
         }
+        while (atomic_load(&w->pause) && !atomic_load(&w->stop))
+            clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = 1000000}, NULL);
         if (write(fd, data, sizeof(data)) < 0)
             break;
     }
@@ -78,6 +80,7 @@ static void write_noise(void *userdata) {
 
 static void start_writer(struct writer *w) {
     atomic_store(&w->stop, false);
+    atomic_store(&w->pause, false);
     assert_int_equal(uw_thread_start("writer", write_noise, w, &w->thread), 0);
 }
 
@@ -315,11 +318,65 @@ static void test_overload(void **state) {
     end(&w);
 }
 
+static uint64_t heard(const struct world *w, int i) {
+    struct uw_rx_stats stats;
+
+    uw_rx_stats(w->engine->receivers[i]->rx, &stats);
+    return stats.samples;
+}
+
+/* Recordings wait for each other: what one that is slow holds up stays small, and is not lost. */
+static void test_no_file_runs_away(void **state) {
+    static struct uw_engine_config config;
+    static const char lengthy[] = "uw-test-live-long.cu8";
+    struct timespec t = {.tv_nsec = 300000000};
+    struct uw_engine_summary summary;
+    struct uw_diag diag = {0};
+    struct writer writer;
+    uint64_t before = 0;
+    struct world w;
+    FILE *f = fopen(lengthy, "wb");
+
+    (void)state;
+    assert_non_null(f);
+    for (int i = 0; i < 20; i++) /* twenty seconds */
+        for (int k = 0; k < 2 * 250; k++) {
+            static const char thousand[1000] = {96, 120, 110, 101, 115};
+            fwrite(thousand, 1, sizeof(thousand), f);
+        }
+    fclose(f);
+    configure(&config);
+    config.feed = false;
+    set_receiver(&config, "quick", UW_SOURCE_FILE, lengthy, 915e6);
+    set_receiver(&config, "slow", UW_SOURCE_FILE, fifo, 915e6);
+    start_writer(&writer); /* it is stopped after its first second or more */
+    begin(&w, &config);
+    while (heard(&w, 1) < 250000)
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = 1000000}, NULL);
+    atomic_store(&writer.pause, true);
+    for (int i = 0; i < 20 && (before == 0 || heard(&w, 0) != before); i++) {
+        before = heard(&w, 0);
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
+    }
+    /* ten seconds ahead of what has been given here, and a progress or two */
+    assert_in_range(heard(&w, 0), heard(&w, 1), heard(&w, 1) + 11 * 250000);
+    if (heard(&w, 1) < 8 * 250000)
+        assert_true(heard(&w, 0) < 20 * 250000);
+    stop_writer(&writer);
+    assert_true(uw_engine_wait(w.engine, 10000));
+    assert_int_equal(uw_engine_finish(w.engine, &diag, &summary), 0);
+    assert_int_equal(heard(&w, 0), 20 * 250000);
+    uw_engine_free(w.engine);
+    free(w.text);
+    unlink(lengthy);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_receiver_lost_and_back),
         cmocka_unit_test(test_node_itself),
         cmocka_unit_test(test_overload),
+        cmocka_unit_test(test_no_file_runs_away),
     };
 
     if (argc != 2)
