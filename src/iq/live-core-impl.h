@@ -138,7 +138,5 @@ void uw_live_wake(int fd);
 void uw_live_calm(int fd); /* what has woken it is taken note of */
 /* The supervisor, until the source is stopped. */
 void uw_live_supervise(void *live);
-/* What the counts and the verdicts amount to. */
-void uw_live_judge_health(struct uw_live *live, struct uw_source_health *health);
 
 #endif

@@ -118,7 +118,7 @@ static void judge_quality(const struct uw_live *live, const struct view *v,
     }
 }
 
-void uw_live_judge_health(struct uw_live *live, struct uw_source_health *h) {
+static void judge(struct uw_live *live, struct uw_source_health *h) {
     struct view v;
 
     pthread_mutex_lock(&live->mutex);
@@ -142,7 +142,7 @@ void uw_live_judge_health(struct uw_live *live, struct uw_source_health *h) {
 void uw_live_health(struct uw_source *source, struct uw_source_health *health) {
     struct uw_live *live = source->live;
 
-    uw_live_judge_health(live, health);
+    judge(live, health);
     pthread_mutex_lock(&live->mutex);
     if (health->state != live->last_state) {
         live->last_state = health->state;

@@ -54,15 +54,15 @@ static void begin_flow(struct uw_live *live) {
 static void take_orders(struct uw_live *live) {
     struct uw_live_order *o;
 
-    while ((o = uw_ring_try_pop(live->orders))) {
+    while ((o = uw_ring_pop(live->orders))) {
         if (o->stream == live->r.number)
             uw_stream_retune(live->r.stream, o->from_ns, o->guard_ns, o->freq_hz, o->gain_db);
-        (void)uw_ring_try_push(live->orders_free, o);
+        (void)uw_ring_push(live->orders_free, o);
     }
 }
 
 static void give_back(struct uw_live *live) {
-    (void)uw_ring_try_push(live->empty, live->r.buffer);
+    (void)uw_ring_push(live->empty, live->r.buffer);
     live->r.buffer = NULL;
     live->r.taken = 0;
 }
@@ -73,7 +73,7 @@ static bool next_buffer(struct uw_live *live) {
 
     if (live->r.buffer)
         return true;
-    b = uw_ring_try_pop(live->full);
+    b = uw_ring_pop(live->full);
     if (!b)
         return false;
     live->r.buffer = b;

@@ -11,7 +11,7 @@
  *   interrupt (again and again: librtlsdr forgets a cancellation that comes too early), join, close
  *
  * What nobody can help is a driver that does not come back from a call. Health does not depend on
- * the supervisor for that: uw_live_judge_health() sees by the clock that nothing comes.
+ * the supervisor for that: live-health.c sees by the clock that nothing comes.
  *
  * An order for the reader goes out twice: before the driver is told, without an end, so that
  * nothing taken from then on is believed, and when it has been done, with one.
@@ -120,7 +120,7 @@ static void end_stream(struct uw_live *live) {
 
 /* There must be one free: if the reader has fallen far behind, later, then. */
 static void order(struct uw_live *live, double guard_s) {
-    struct uw_live_order *o = uw_ring_try_pop(live->orders_free);
+    struct uw_live_order *o = uw_ring_pop(live->orders_free);
 
     *o = (struct uw_live_order){
         .stream = live->stream,
@@ -129,7 +129,7 @@ static void order(struct uw_live *live, double guard_s) {
         .freq_hz = live->freq_hz,
         .gain_db = live->gain_db,
     };
-    (void)uw_ring_try_push(live->orders, o);
+    (void)uw_ring_push(live->orders, o);
     uw_live_wake(live->reader_fd);
 }
 

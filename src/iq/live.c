@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A live device: its life, and the way of its bytes
+ *
+ * Two rings of pointers hold the pool together: `empty` from the reader to the stream thread,
+ * `full` back. Neither side waits for the other. A callback that finds no empty buffer drops what
+ * it has and counts it: the reader has slept for half a second then, and what is missing is told by
+ * the clock, in its place. Nobody sleeps on the rings: an eventfd wakes the reader, which can so
+ * wait for samples, orders, a stop and a time at once.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -45,7 +54,7 @@ void uw_live_give(struct uw_live *live, const void *bytes, size_t n_bytes) {
     atomic_store_explicit(&live->came_ns, now, memory_order_relaxed);
     while (n_bytes > 0) {
         size_t n = n_bytes < live->buffer_bytes ? n_bytes : live->buffer_bytes;
-        struct uw_live_buffer *b = uw_ring_try_pop(live->empty);
+        struct uw_live_buffer *b = uw_ring_pop(live->empty);
 
         if (!b) {
             atomic_fetch_add_explicit(&live->n_dropped_bytes, n_bytes, memory_order_relaxed);
@@ -56,7 +65,7 @@ void uw_live_give(struct uw_live *live, const void *bytes, size_t n_bytes) {
         b->n_bytes = n;
         memcpy(b->data, from, n);
         /* There are not more buffers than places. */
-        (void)uw_ring_try_push(live->full, b);
+        (void)uw_ring_push(live->full, b);
         from += n;
         n_bytes -= n;
     }
@@ -121,10 +130,10 @@ static int make_pool(struct uw_live *live) {
         return r;
     for (int i = 0; i < live->n_buffers; i++) {
         live->buffers[i].data = live->data + (size_t)i * live->buffer_bytes;
-        (void)uw_ring_try_push(live->empty, &live->buffers[i]);
+        (void)uw_ring_push(live->empty, &live->buffers[i]);
     }
     for (int i = 0; i < UW_LIVE_ORDERS; i++)
-        (void)uw_ring_try_push(live->orders_free, &live->order_pool[i]);
+        (void)uw_ring_push(live->orders_free, &live->order_pool[i]);
     return 0;
 }
 

@@ -5,39 +5,29 @@
 /*
  * Bounded queue of pointers between two threads
  *
- * uw_ring_try_push() and uw_ring_try_pop() neither block nor allocate (single producer, single
- * consumer, lock free; the wake-up of a sleeping consumer is a futex-backed semaphore post).
- * uw_ring_push() waits for space and uw_ring_pop() for an item. uw_ring_close() makes every present
- * and later push fail; pops go on until the ring is empty and then return NULL: a shutdown drains.
+ * Lock free: neither side ever waits, allocates or calls the kernel, so a callback of a driver may
+ * push. Who wants to sleep until there is something brings an eventfd of his own.
  *
- * Threads: push from one thread, pop from one other, close from any.
- * Ownership: a successful push gives the item to the ring, a pop gives it to the caller.
+ * Threads: push from one, pop from one other; uw_ring_used() from either of the two.
+ * Ownership: a push that succeeds gives the item to the ring, a pop gives it to the caller.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct uw_ring;
 
-enum {
-    UW_RING_E_FULL = 1,
-    UW_RING_E_CLOSED = 2,
-};
-
-/* Capacity is rounded up to a power of two. 0 or -ENOMEM. */
+/* Room for at least so many items. 0 or -ENOMEM. */
 int uw_ring_new(size_t capacity, struct uw_ring **ret_ring);
 /* Does not free the items. NULL is fine. Returns NULL. */
 struct uw_ring *uw_ring_free(struct uw_ring *ring);
 void uw_ring_freep(struct uw_ring **ring);
 
-/* 0, UW_RING_E_FULL or UW_RING_E_CLOSED. */
-int uw_ring_try_push(struct uw_ring *ring, void *item);
-/* Waits for space. 0 or UW_RING_E_CLOSED. */
-int uw_ring_push(struct uw_ring *ring, void *item);
-/* NULL if there is none now. */
-void *uw_ring_try_pop(struct uw_ring *ring);
-/* Waits; NULL only when closed and empty. */
+/* False: full. The item may not be NULL. */
+bool uw_ring_push(struct uw_ring *ring, void *item);
+/* NULL: empty. */
 void *uw_ring_pop(struct uw_ring *ring);
+/* As the caller's side sees it: at least so many for who pops, at most for who pushes. */
 size_t uw_ring_used(const struct uw_ring *ring);
-void uw_ring_close(struct uw_ring *ring);
 
 #endif

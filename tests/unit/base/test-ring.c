@@ -2,20 +2,18 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
 #include <cmocka.h>
+#include <sched.h>
 
 #include "uw/base/ring.h"
 #include "uw/base/thread.h"
-#include "uw/base/time.h"
 #include "uw/base/util.h"
 
-#define N_ITEMS 50000
+#define N_ITEMS 200000
 
 static void test_full_and_empty(void **state) {
     UW_CLEANUP(uw_ring_freep) struct uw_ring *ring = NULL;
@@ -23,153 +21,100 @@ static void test_full_and_empty(void **state) {
 
     (void)state;
     assert_int_equal(uw_ring_new(2, &ring), 0);
-    assert_null(uw_ring_try_pop(ring));
-    assert_int_equal(uw_ring_try_push(ring, &item[0]), 0);
-    assert_int_equal(uw_ring_try_push(ring, &item[1]), 0);
-    assert_int_equal(uw_ring_try_push(ring, &item[2]), UW_RING_E_FULL);
-    assert_int_equal(uw_ring_used(ring), 2);
-    assert_ptr_equal(uw_ring_try_pop(ring), &item[0]);
-    assert_int_equal(uw_ring_try_push(ring, &item[2]), 0);
-    assert_ptr_equal(uw_ring_pop(ring), &item[1]);
-    assert_ptr_equal(uw_ring_pop(ring), &item[2]);
-    assert_null(uw_ring_try_pop(ring));
-    assert_int_equal(uw_ring_used(ring), 0);
-}
-
-static void test_close_drains(void **state) {
-    UW_CLEANUP(uw_ring_freep) struct uw_ring *ring = NULL;
-    int item[2];
-
-    (void)state;
-    assert_int_equal(uw_ring_new(4, &ring), 0);
-    assert_int_equal(uw_ring_push(ring, &item[0]), 0);
-    assert_int_equal(uw_ring_push(ring, &item[1]), 0);
-    uw_ring_close(ring);
-    uw_ring_close(ring);
-    assert_int_equal(uw_ring_push(ring, &item[0]), UW_RING_E_CLOSED);
-    assert_int_equal(uw_ring_try_push(ring, &item[0]), UW_RING_E_CLOSED);
-    assert_int_equal(uw_ring_used(ring), 2);
-    assert_ptr_equal(uw_ring_pop(ring), &item[0]);
-    assert_ptr_equal(uw_ring_try_pop(ring), &item[1]);
-    for (int i = 0; i < 3; i++) {
+    for (int round = 0; round < 5; round++) { /* across the end of the slots */
         assert_null(uw_ring_pop(ring));
-        assert_null(uw_ring_try_pop(ring));
+        assert_true(uw_ring_push(ring, &item[0]));
+        assert_true(uw_ring_push(ring, &item[1]));
+        assert_false(uw_ring_push(ring, &item[2]));
+        assert_int_equal(uw_ring_used(ring), 2);
+        assert_ptr_equal(uw_ring_pop(ring), &item[0]);
+        assert_true(uw_ring_push(ring, &item[2]));
+        assert_ptr_equal(uw_ring_pop(ring), &item[1]);
+        assert_ptr_equal(uw_ring_pop(ring), &item[2]);
+        assert_null(uw_ring_pop(ring));
+        assert_int_equal(uw_ring_used(ring), 0);
+        assert_true(uw_ring_push(ring, &item[0])); /* an odd number each round */
+        assert_ptr_equal(uw_ring_pop(ring), &item[0]);
     }
 }
 
-/* A full ring says that it is closed, not that it is full: who retries must not retry for ever. */
-static void test_close_when_full(void **state) {
-    UW_CLEANUP(uw_ring_freep) struct uw_ring *ring = NULL;
-    int item;
-
+static void test_capacity(void **state) {
     (void)state;
-    assert_int_equal(uw_ring_new(2, &ring), 0);
-    assert_int_equal(uw_ring_push(ring, &item), 0);
-    assert_int_equal(uw_ring_push(ring, &item), 0);
-    uw_ring_close(ring);
-    assert_int_equal(uw_ring_try_push(ring, &item), UW_RING_E_CLOSED);
-    assert_int_equal(uw_ring_push(ring, &item), UW_RING_E_CLOSED);
+    for (size_t capacity = 1; capacity < 40; capacity++) {
+        UW_CLEANUP(uw_ring_freep) struct uw_ring *ring = NULL;
+        size_t n = 0;
+        int item;
+
+        assert_int_equal(uw_ring_new(capacity, &ring), 0);
+        while (uw_ring_push(ring, &item))
+            n++;
+        assert_true(n >= capacity && n < 2 * capacity);
+        assert_int_equal(uw_ring_used(ring), n);
+    }
 }
 
 struct pair {
-    struct uw_ring *ring;
-    unsigned numbers[N_ITEMS]; /* written before the push, read after the pop */
-    _Atomic int n_pushed;
-    int n_popped;
+    struct uw_ring *there, *back;
+    unsigned numbers[8]; /* a pool that goes round, as a live source uses it */
     bool in_order;
 };
 
+static struct pair pair;
+
 static void produce(void *p) {
-    struct pair *pair = p;
+    struct pair *pair_ = p;
 
     for (unsigned i = 0; i < N_ITEMS; i++) {
-        pair->numbers[i] = i * 7 + 1;
-        if (uw_ring_push(pair->ring, &pair->numbers[i]) != 0)
-            return;
-        atomic_fetch_add_explicit(&pair->n_pushed, 1, memory_order_relaxed);
+        unsigned *number;
+
+        while (!(number = uw_ring_pop(pair_->back)))
+            sched_yield();
+        *number = i * 7 + 1;
+        if (!uw_ring_push(pair_->there, number))
+            return; /* there are not more numbers than places */
     }
-    uw_ring_close(pair->ring);
 }
 
 static void consume(void *p) {
-    struct pair *pair = p;
-    unsigned *number;
+    struct pair *pair_ = p;
 
-    pair->in_order = true;
-    while ((number = uw_ring_pop(pair->ring))) {
-        if (*number != (unsigned)pair->n_popped * 7 + 1)
-            pair->in_order = false;
-        pair->n_popped++;
+    pair_->in_order = true;
+    for (unsigned i = 0; i < N_ITEMS; i++) {
+        unsigned *number;
+
+        while (!(number = uw_ring_pop(pair_->there)))
+            sched_yield();
+        if (*number != i * 7 + 1 || uw_ring_used(pair_->there) > 8)
+            pair_->in_order = false;
+        *number = 0;
+        if (!uw_ring_push(pair_->back, number))
+            pair_->in_order = false;
     }
-}
-
-static struct pair pair;
-
-static void run_pair(size_t capacity, int close_after_us) {
-    struct uw_thread *producer = NULL, *consumer = NULL;
-    struct timespec pause = {.tv_nsec = close_after_us * 1000L};
-
-    pair.n_popped = 0;
-    atomic_store(&pair.n_pushed, 0);
-    assert_int_equal(uw_ring_new(capacity, &pair.ring), 0);
-    assert_int_equal(uw_thread_start("consumer", consume, &pair, &consumer), 0);
-    assert_int_equal(uw_thread_start("producer", produce, &pair, &producer), 0);
-    if (close_after_us >= 0) {
-        nanosleep(&pause, NULL);
-        uw_ring_close(pair.ring);
-    }
-    uw_thread_join(producer);
-    uw_thread_join(consumer);
-    assert_true(pair.in_order);
-    /* every push that succeeded was popped, however late the close came */
-    assert_int_equal(pair.n_popped, atomic_load(&pair.n_pushed));
-    if (close_after_us < 0)
-        assert_int_equal(pair.n_popped, N_ITEMS);
-    pair.ring = uw_ring_free(pair.ring);
 }
 
 static void test_two_threads(void **state) {
-    (void)state;
-    run_pair(1, -1);
-    run_pair(64, -1);
-}
-
-static void test_close_from_a_third_thread(void **state) {
-    (void)state;
-    for (int us = 0; us < 600; us += 7)
-        run_pair(4, us);
-}
-
-static void wait_in_pop(void *p) {
-    int *popped = uw_ring_pop(p);
-
-    assert_null(popped);
-}
-
-static void test_close_wakes_a_sleeper(void **state) {
-    struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
-    UW_CLEANUP(uw_ring_freep) struct uw_ring *ring = NULL;
-    struct uw_thread *thread = NULL;
-    int64_t start;
+    struct uw_thread *producer = NULL, *consumer = NULL;
 
     (void)state;
-    assert_int_equal(uw_ring_new(4, &ring), 0);
-    assert_int_equal(uw_thread_start("sleeper", wait_in_pop, ring, &thread), 0);
-    nanosleep(&pause, NULL);
-    start = uw_clock_mono_ns();
-    uw_ring_close(ring);
-    uw_thread_join(thread);
-    assert_true(uw_clock_mono_ns() - start < 5 * UW_NS_PER_S);
+    assert_int_equal(uw_ring_new(8, &pair.there), 0);
+    assert_int_equal(uw_ring_new(8, &pair.back), 0);
+    for (int i = 0; i < 8; i++)
+        assert_true(uw_ring_push(pair.back, &pair.numbers[i]));
+    assert_int_equal(uw_thread_start("consumer", consume, &pair, &consumer), 0);
+    assert_int_equal(uw_thread_start("producer", produce, &pair, &producer), 0);
+    uw_thread_join(producer);
+    uw_thread_join(consumer);
+    assert_true(pair.in_order);
+    assert_int_equal(uw_ring_used(pair.back), 8);
+    uw_ring_freep(&pair.there);
+    uw_ring_freep(&pair.back);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_and_empty),
-        cmocka_unit_test(test_close_drains),
-        cmocka_unit_test(test_close_when_full),
+        cmocka_unit_test(test_capacity),
         cmocka_unit_test(test_two_threads),
-        cmocka_unit_test(test_close_from_a_third_thread),
-        cmocka_unit_test(test_close_wakes_a_sleeper),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
