@@ -56,8 +56,14 @@ STANDIN_API int rtlsdr_set_bias_tee(rtlsdr_dev_t *dev, int on);
 STANDIN_API int rtlsdr_set_bias_tee_gpio(rtlsdr_dev_t *dev, int gpio, int on);
 /* clang-format on */
 
-/* Not of librtlsdr: the time is the test's from the first use on. wait() returns at `until`. */
-STANDIN_API void standin_use_clock(double (*now_s)(void *userdata),
-                                   void (*wait)(void *userdata, double until_s), void *userdata);
+/* Not of librtlsdr: the time is the test's from the first use on. wait() returns at `until`, or at
+ * the next wake(). */
+struct standin_clock {
+    double (*now_s)(void *userdata);
+    void (*wait)(void *userdata, double until_s);
+    void (*wake)(void *userdata);
+    void *userdata;
+};
+STANDIN_API void standin_use_clock(const struct standin_clock *clock);
 
 #endif

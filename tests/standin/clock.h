@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "../../src/iq/source-impl.h"
+#include "api.h"
 #include "uw/base/time.h"
 
 #define TEST_CLOCK_WAITERS  64
@@ -105,6 +106,7 @@ static inline struct test_waiter *test_clock_waiter(void) {
     abort();
 }
 
+/* fd: -1 if nothing but time ends it, and then test_clock_wake() does, too. */
 static inline void test_clock_wait(void *userdata, int fd, int64_t until) {
     struct test_waiter *w;
     struct pollfd p[2];
@@ -154,6 +156,22 @@ static inline void test_clock_standin_wait(void *userdata, double until_s) {
     test_clock_wait(userdata, -1, 1000 * UW_NS_PER_S + (int64_t)(until_s * 1e9) + 1);
 }
 
+static inline void test_clock_wake(void *userdata) {
+    (void)userdata;
+    pthread_mutex_lock(&test_clock.mutex);
+    for (int i = 0; i < TEST_CLOCK_WAITERS; i++) {
+        struct test_waiter *w = &test_clock.waiters[i];
+        const uint64_t one = 1;
+
+        if (w->used && w->waiting && w->fd < 0) {
+            w->waiting = false;
+            if (write(w->wake_fd, &one, sizeof(one)) < 0)
+                abort();
+        }
+    }
+    pthread_mutex_unlock(&test_clock.mutex);
+}
+
 static inline void *test_clock_help(void *userdata) {
     uint64_t before = 0;
 
@@ -175,13 +193,15 @@ static const struct uw_iq_clock test_clock_source = {test_clock_mono, test_clock
 /* Before the first call of the stand-in, by the only thread. False: the library in use is not the
  * stand-in. */
 static inline bool test_clock_begin(void) {
-    void (*use)(double (*)(void *), void (*)(void *, double), void *);
+    const struct standin_clock clock = {
+        .now_s = test_clock_standin_now, .wait = test_clock_standin_wait, .wake = test_clock_wake};
+    void (*use)(const struct standin_clock *);
     pthread_t helper;
 
     *(void **)&use = dlsym(RTLD_DEFAULT, "standin_use_clock");
     if (!use)
         return false;
-    use(test_clock_standin_now, test_clock_standin_wait, NULL);
+    use(&clock);
     test_clock.status_fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
     if (pthread_create(&helper, NULL, test_clock_help, NULL))
         return false;

@@ -48,9 +48,7 @@ static struct {
     double start_s, speed;
     const char *path;
     off_t read_to;
-    double (*now_s)(void *userdata); /* NULL: the system's clock */
-    void (*wait)(void *userdata, double until_s);
-    void *userdata;
+    struct standin_clock clock; /* all NULL: the system's */
     int n_events;
     struct event events[EVENTS];
 } script;
@@ -62,16 +60,19 @@ static double clock_s(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-void standin_use_clock(double (*now_s)(void *userdata),
-                       void (*wait)(void *userdata, double until_s), void *userdata) {
-    script.now_s = now_s;
-    script.wait = wait;
-    script.userdata = userdata;
+void standin_use_clock(const struct standin_clock *clock) {
+    script.clock = *clock;
+}
+
+void standin_wake(struct standin *all) {
+    pthread_cond_broadcast(&all->cond);
+    if (script.clock.wake)
+        script.clock.wake(script.clock.userdata);
 }
 
 double standin_now(void) {
-    if (script.now_s)
-        return script.now_s(script.userdata);
+    if (script.clock.now_s)
+        return script.clock.now_s(script.clock.userdata);
     return (clock_s() - script.start_s) * script.speed;
 }
 
@@ -80,9 +81,9 @@ void standin_wait(struct standin *all, double seconds) {
     double ns = seconds / script.speed * 1e9;
     struct timespec t;
 
-    if (script.wait) {
+    if (script.clock.wait) {
         standin_unlock();
-        script.wait(script.userdata, until);
+        script.clock.wait(script.clock.userdata, until);
         pthread_mutex_lock(&all->mutex);
     } else {
         clock_gettime(CLOCK_REALTIME, &t); /* of a condition made without attributes */

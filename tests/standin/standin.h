@@ -110,6 +110,7 @@ double standin_now(void); /* seconds of signal since the first use */
 /* Waits for up to so many seconds of signal, and not long before it looks at the script. The mutex
  * is held, and given up meanwhile. */
 void standin_wait(struct standin *all, double seconds);
+void standin_wake(struct standin *all); /* all who wait; the mutex is held */
 void standin_script_init(void);
 void standin_script_run(struct standin *all); /* what is due */
 

@@ -194,7 +194,7 @@ int rtlsdr_read_async(rtlsdr_dev_t *dev, rtlsdr_read_async_cb_t cb, void *ctx, u
     dev->next = standin_sample_now(dev);
     r = run_transfers(all, dev, cb, ctx, buf_num ? buf_num : BUF_NUM, buf_len);
     dev->status = INACTIVE;
-    pthread_cond_broadcast(&all->cond);
+    standin_wake(all);
     standin_unlock();
     return r;
 }
@@ -209,7 +209,7 @@ int rtlsdr_cancel_async(rtlsdr_dev_t *dev) {
     if (dev->status == RUNNING) {
         dev->status = CANCELING;
         dev->cancel = true;
-        pthread_cond_broadcast(&all->cond);
+        standin_wake(all);
         r = 0;
     }
     standin_unlock();
