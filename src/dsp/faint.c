@@ -34,6 +34,7 @@
 #define N_SF       (UW_FAINT_SF_MAX - UW_FAINT_SF_MIN + 1)
 #define CHIPS_MAX  ((size_t)1 << UW_FAINT_SF_MAX)
 #define RUN_MAX    24
+#define TURNS      16    /* samples whose turns are made once */
 #define GRIDS      8     /* a symbol: distance of the grids that are tried */
 #define CLOCK_MAX  80e-6 /* of the quadratic turn */
 #define FRACTIONS  4     /* of 1 / run of a turn: fineness of the turn from window to window */
@@ -42,8 +43,9 @@
 #define SNR_MAX    60.0
 #define GIVE_UP    3.0 /* nats */
 #define SAME_PLACE 1.5 /* lines */
-#define DOWN_REACH 8 /* the delimiter's line is looked for within 1 / 8 of the lines to each side  \
-                      */
+#define DOWN_REACH                                                                                 \
+    8 /* the delimiter's line is looked for within 1 / 8 of the lines to each side                 \
+       */
 
 struct uw_faint {
     float complex *up[N_SF];   /* 2^(SF+1) samples of the plain up-chirp, two a chip */
@@ -154,23 +156,53 @@ size_t uw_faint_behind(int sf, int preamble_max) {
     return (size_t)(preamble_max + 7) << (sf + 1);
 }
 
-/* The conjugate up-chirp turned so that `line` becomes DC; of down-chirps the other way round. */
-static void make_reference(struct uw_faint *faint, int sf, double line) {
-    size_t n = (size_t)2 << sf;
-    const float complex *up = faint->up[sf - UW_FAINT_SF_MIN];
-    float *re = faint->reference;
-    float *im = re + n;
-    double step = -UW_PI * line / (double)((size_t)1 << sf);
+/* Every stride-th sample of the up-chirp (sign -1: of its conjugate) times a turn that goes on from
+ * sample to sample: `small` has the turns of TURNS samples, `large` that of each TURNS. n is a
+ * multiple of it; real parts come apart from imaginary ones. */
+UW_CLONES
+static void turn_chirp(const float *restrict up, size_t stride, float sign,
+                       const float small[restrict 2][TURNS], const float *restrict large, size_t n,
+                       float *restrict re, float *restrict im) {
+    for (size_t b = 0; b < n / TURNS; ++b) {
+        float lr = large[2 * b];
+        float li = large[2 * b + 1];
+
+        for (size_t k = 0; k < TURNS; ++k) {
+            const float *u = up + 2 * stride * (b * TURNS + k);
+            float tr = small[0][k] * lr - small[1][k] * li;
+            float ti = small[0][k] * li + small[1][k] * lr;
+            float ui = sign * u[1];
+
+            re[b * TURNS + k] = u[0] * tr - ui * ti;
+            im[b * TURNS + k] = u[0] * ti + ui * tr;
+        }
+    }
+}
+
+/* n samples (a multiple of TURNS) of the chirp, turned by `step` each, into the reference. */
+static void make_turned(struct uw_faint *faint, int sf, size_t stride, size_t n, bool conjugate,
+                        double step) {
+    float small[2][TURNS];
+    float complex large[2 * CHIPS_MAX / TURNS];
     double complex turn = 1.0;
     double complex by = cos(step) + I * sin(step);
 
-    for (size_t i = 0; i < n; ++i) {
-        double complex r = conj((double complex)up[i]) * turn;
-
-        re[i] = (float)creal(r);
-        im[i] = (float)cimag(r);
-        turn *= by;
+    for (size_t k = 0; k < TURNS; ++k, turn *= by) {
+        small[0][k] = (float)creal(turn);
+        small[1][k] = (float)cimag(turn);
     }
+    by = turn;
+    turn = 1.0;
+    for (size_t b = 0; b < n / TURNS; ++b, turn *= by)
+        large[b] = (float complex)turn;
+    turn_chirp((const float *)faint->up[sf - UW_FAINT_SF_MIN], stride, conjugate ? -1.0f : 1.0f,
+               (const float(*)[TURNS])small, (const float *)large, n, faint->reference,
+               faint->reference + n);
+}
+
+/* The conjugate up-chirp turned so that `line` becomes DC; of down-chirps the other way round. */
+static void make_reference(struct uw_faint *faint, int sf, double line) {
+    make_turned(faint, sf, 1, (size_t)2 << sf, true, -UW_PI * line / (double)((size_t)1 << sf));
 }
 
 /* Sums of x times the reference over its even and its odd samples, and the energy of x. sign: -1
@@ -253,7 +285,7 @@ static float most_in_phase(const struct uw_faint *faint, size_t n) {
         float bb = crealf(b) * crealf(b) + cimagf(b) * cimagf(b);
         float sum = aa + bb + 2.0f * sqrtf(aa * bb);
 
-        most = fmaxf(most, sum);
+        most = sum > most ? sum : most;
     }
     return most / (float)n;
 }
@@ -285,33 +317,68 @@ double uw_faint_run(struct uw_faint *faint, const float complex *x,
     if (bends > 0)
         bend(faint, n, -worst);
     for (int k = -bends; k <= bends && bends > 0; ++k) {
-        if (k != 0)
-            best = fmaxf(best, most_in_phase(faint, n));
+        float sum = k != 0 ? most_in_phase(faint, n) : 0.0f;
+
+        best = sum > best ? sum : best;
         bend(faint, n, worst / bends);
     }
     return (double)best;
 }
 
-/* x, one sample a chip from `at` on, times the conjugate chirp (or the chirp, for down-chirps), and
- * turned by `line`. Returns the energy. */
-static float dechirp(const struct uw_faint *faint, const struct uw_faint_suspect *s,
-                     const float complex *x, bool down, double line, float complex *y) {
-    size_t chips = (size_t)1 << s->sf;
-    const float complex *up = faint->up[s->sf - UW_FAINT_SF_MIN];
-    double step = -2.0 * UW_PI * line / (double)chips;
-    double complex turn = 1.0;
-    double complex by = cos(step) + I * sin(step);
+/* Every second sample of x (sign -1: of its conjugate) times the reference, n of them; the energy
+ * of x. */
+UW_CLONES
+static float multiply(const float *restrict x, float sign, const float *restrict re,
+                      const float *restrict im, size_t n, float *restrict y) {
+    float xr[CHIPS_MAX], xi[CHIPS_MAX];
+    float part[16] = {0};
     float energy = 0.0f;
 
-    for (size_t i = 0; i < chips; ++i) {
-        float complex v = s->down ? conjf(x[2 * i]) : x[2 * i];
-        float complex chirp = down ? up[2 * i] : conjf(up[2 * i]);
-
-        y[i] = v * chirp * (float complex)turn;
-        energy += crealf(v) * crealf(v) + cimagf(v) * cimagf(v);
-        turn *= by;
+    for (size_t i = 0; i < n; ++i) {
+        xr[i] = x[4 * i];
+        xi[i] = sign * x[4 * i + 1];
     }
+    for (size_t i = 0; i < n; ++i)
+        y[2 * i] = xr[i] * re[i] - xi[i] * im[i];
+    for (size_t i = 0; i < n; ++i)
+        y[2 * i + 1] = xr[i] * im[i] + xi[i] * re[i];
+    for (size_t i = 0; i < n; i += 16) {
+        for (size_t k = 0; k < 16; ++k)
+            part[k] += xr[i + k] * xr[i + k] + xi[i + k] * xi[i + k];
+    }
+    for (size_t k = 0; k < 16; ++k)
+        energy += part[k];
     return energy;
+}
+
+/* x, one sample a chip from `at` on, times the conjugate chirp (or the chirp, for down-chirps), and
+ * turned by `line`. Returns the energy. */
+static float dechirp(struct uw_faint *faint, const struct uw_faint_suspect *s,
+                     const float complex *x, bool down, double line, float complex *y) {
+    size_t chips = (size_t)1 << s->sf;
+
+    make_turned(faint, s->sf, 2, chips, !down, -2.0 * UW_PI * line / (double)chips);
+    return multiply((const float *)x, s->down ? -1.0f : 1.0f, faint->reference,
+                    faint->reference + chips, chips, (float *)y);
+}
+
+/* The largest power among n lines, a multiple of 16. */
+UW_CLONES
+static float largest(const float *lines, size_t n) {
+    float part[16] = {0};
+    float most = 0.0f;
+
+    for (size_t i = 0; i < n; i += 16) {
+        for (size_t k = 0; k < 16; ++k) {
+            const float *v = lines + 2 * (i + k);
+            float power = v[0] * v[0] + v[1] * v[1];
+
+            part[k] = power > part[k] ? power : part[k];
+        }
+    }
+    for (size_t k = 0; k < 16; ++k)
+        most = part[k] > most ? part[k] : most;
+    return most;
 }
 
 /* Powers of the half lines `middle` +- reach of the down-chirp at x, over the noise. */
@@ -325,10 +392,12 @@ static void down_row(struct uw_faint *faint, const struct uw_faint_suspect *s,
 
     memset(y + chips, 0, chips * sizeof(*y));
     uw_fft_run_to(fft, faint->spectrum);
-    for (long i = -reach; i <= reach; ++i) {
-        float complex v = faint->spectrum[((middle + i) % halves + halves) % halves];
+    long half = ((middle - reach) % halves + halves) % halves;
+    for (long i = 0; i <= 2 * reach; ++i) {
+        float complex v = faint->spectrum[half];
 
-        row[i + reach] = (crealf(v) * crealf(v) + cimagf(v) * cimagf(v)) / (energy + 1e-30f);
+        row[i] = (crealf(v) * crealf(v) + cimagf(v) * cimagf(v)) / (energy + 1e-30f);
+        half = half + 1 == halves ? 0 : half + 1;
     }
 }
 
@@ -386,15 +455,18 @@ static int follow_grid(struct uw_faint *faint, const float complex *x,
 
         for (int k = 0; k < n_places; ++k) {
             const float *one = faint->down + (size_t)k * width;
+            double following = (double)(sync[0][k] + sync[1][k] + one[i] + one[width + i]);
+            double sum = following - 0.5 * off * off;
+
+            if (sum <= places[UW_FAINT_PLACES - 1].sum)
+                continue;
             struct uw_faint_packet p = {
-                .following = (double)(sync[0][k] + sync[1][k] + one[i] + one[width + i]),
+                .sum = sum,
+                .following = following,
                 .offset = c / chips,
                 .sync = grid + (first - 1 + k) * symbol + 2.0 * (c - carrier),
             };
-
-            p.sum = p.following - 0.5 * off * off;
-            if (p.sum > places[UW_FAINT_PLACES - 1].sum)
-                take_place(places, chips, &p);
+            take_place(places, chips, &p);
         }
     }
     return n_places * (int)(width / 2);
@@ -449,19 +521,13 @@ static bool data_power(struct uw_faint *faint, const float complex *x, size_t n,
     struct uw_fft *fft = faint->fft[s->sf - UW_FAINT_SF_MIN];
     double at = p->sync + place * p->symbol;
     double begin = round(at);
-    float most = 0.0f;
 
     if (begin < 0.0 || begin + 2.0 * (double)chips > (double)n)
         return false;
     float energy = dechirp(faint, s, x + (size_t)begin, false,
                            p->offset * (double)chips + 0.5 * (begin - at), uw_fft_buffer(fft));
     uw_fft_run_to(fft, faint->spectrum);
-    for (size_t i = 0; i < chips; ++i) {
-        float complex v = faint->spectrum[i];
-
-        most = fmaxf(most, crealf(v) * crealf(v) + cimagf(v) * cimagf(v));
-    }
-    *ret_power = (double)(most / (energy + 1e-30f));
+    *ret_power = (double)(largest((const float *)faint->spectrum, chips) / (energy + 1e-30f));
     return true;
 }
 
