@@ -37,7 +37,14 @@ SAMPLE_S = 5.0
 # What is allowed to change after the warm-up. The allocator keeps some of what it got: a trend is judged
 # over the whole time, and by what it would be in a day.
 RSS_DAY_MIB = 64.0
-RSS_NOISE_KIB = 2048
+RSS_NOISE_KIB = 8192
+TREND_MIN = 30.0  # minutes that a trend takes to be one
+
+
+def processor_s():
+    """Seconds of all processors: busy, and in all."""
+    ticks = [int(x) for x in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / 100.0, sum(ticks) / 100.0
 
 
 class Node:
@@ -60,7 +67,7 @@ class Node:
         if dongles:
             env.update(LD_LIBRARY_PATH=str(args.build / "tests/standin"),
                        UW_STANDIN_DEVICES=",".join(f"s{i}" for i in range(receivers)),
-                       UW_STANDIN_AIR=str(recording.with_suffix(".sigmf-data")))
+                       UW_STANDIN_AIR="%s:cu8:2.4e6:915e6" % recording.with_suffix(".sigmf-data"))
         self.log = (directory / "daemon.log").open("wb")
         self.process = subprocess.Popen([args.build / "uaswatchd", "-c", conf], stderr=self.log,
                                         stdin=subprocess.DEVNULL, env=env)
@@ -102,7 +109,7 @@ class Node:
         sums = {k: sum(r.get(k, 0) for r in self.health.get("receivers", []))
                 for k in ("lost_samples", "dropped_samples")}
         return {
-            "at_s": round(time.monotonic(), 2),
+            "at_s": round(time.monotonic(), 2), "machine_s": processor_s(),
             "rss_kib": int((proc / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024,
             "fds": len(list((proc / "fd").iterdir())),
             "threads": len(list((proc / "task").iterdir())),
@@ -153,16 +160,18 @@ def judge_quiet(judge, samples, node):
     first, last = samples[0], samples[-1]
     seconds = last["at_s"] - first["at_s"]
     load = (last["cpu_s"] - first["cpu_s"]) / seconds / (os.cpu_count() or 1)
+    busy = (last["machine_s"][0] - first["machine_s"][0]) / (last["machine_s"][1] - first["machine_s"][1])
     grown = last["rss_kib"] - first["rss_kib"]
     day = slope(samples, "rss_kib") * 86400 / 1024
-    judge.say(grown < RSS_NOISE_KIB or day < RSS_DAY_MIB,
+    judge.say(grown < RSS_NOISE_KIB and (day < RSS_DAY_MIB or seconds < 60 * TREND_MIN),
               f"memory: {first['rss_kib'] / 1024:.1f} to {last['rss_kib'] / 1024:.1f} MiB resident, "
               f"{grown:+d} KiB in {seconds / 60:.1f} min, trend {day:+.1f} MiB a day")
     for key, name in ("fds", "file descriptors"), ("threads", "threads"), ("disk_bytes", "bytes kept"):
         values = [s[key] for s in samples]
         judge.say(max(values) == min(values), f"{name}: {min(values)} to {max(values)}")
     lost = last["lost_samples"] - first["lost_samples"]
-    judge.say(lost == 0 or load > 0.7, f"samples lost: {lost}, load {100 * load:.0f} %")
+    judge.say(lost == 0 or busy > 0.7, f"samples lost: {lost}, load {100 * load:.0f} %, of the whole machine "
+              f"{100 * busy:.0f} %" + (": too busy with other things to judge" if lost and busy > 0.7 else ""))
     judge.say(last["gaps"] == 0, f"messages: {last['messages']}, missing {last['gaps']}")
     judge.say(any(k[0] == "uas" and k[1] == "raised" for k in node.alerts),
               f"links: {sum(n for k, n in node.alerts.items() if k[:2] == ('uas', 'raised'))} alerts raised")
