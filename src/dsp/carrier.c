@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carrier-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 #include "uw/dsp/fft.h"
@@ -36,7 +37,6 @@
 #define STEADY_BINS   0.25
 #define STEADY_SIGMAS 4.0
 #define EDGE          0.97
-#define BATCHES       4
 
 struct segment {
     double at_s, freq_hz, amplitude, snr;
@@ -162,34 +162,6 @@ static void span_power(struct uw_carrier *c) {
     }
 }
 
-/* sum x[i] exp(-j 2 pi bin i / n) */
-static double complex transform_at(const struct uw_carrier *c, double bin) {
-    double step = -2 * UW_PI * bin / (double)c->n;
-    double complex turn = cexp(I * step), sum = 0;
-
-    for (size_t from = 0; from < c->n; from += 1024) {
-        double complex phase = cexp(I * fmod(step * (double)from, 2 * UW_PI));
-
-        for (size_t i = from; i < from + 1024; i++) {
-            sum += phase * c->x[i];
-            phase *= turn;
-        }
-    }
-    return sum;
-}
-
-static double refine(const struct uw_carrier *c, double bin) {
-    for (int i = 0; i < 2; i++) {
-        double complex above = transform_at(c, bin + 0.5), below = transform_at(c, bin - 0.5);
-        double step = 0.5 * creal((above + below) / (above - below));
-
-        if (!isfinite(step))
-            break;
-        bin += fmax(-1, fmin(1, step));
-    }
-    return bin;
-}
-
 static size_t strongest(const struct uw_carrier *c) {
     size_t best = c->n_span;
 
@@ -213,10 +185,10 @@ static void measure(struct uw_carrier *c) {
     *s = (struct segment){.at_s = c->time_s - 0.5 * (double)c->n / c->config.rate_hz};
     if (peak == c->n_span || !(c->power[peak] > STANDS_OUT * noise))
         return;
-    bin = refine(c, (double)(c->low + (long)peak));
+    bin = uw_carrier_refine(c->x, c->n, (double)(c->low + (long)peak));
     s->present = true;
     s->freq_hz = bin * bin_hz(c);
-    s->amplitude = cabs(transform_at(c, bin)) / (double)c->n;
+    s->amplitude = cabs(uw_carrier_transform(c->x, c->n, bin)) / (double)c->n;
     /* the sum of the squares of a Hann window is 3/8 n */
     s->snr = s->amplitude * s->amplitude / (noise / (0.375 * (double)c->n));
 }
@@ -241,55 +213,6 @@ void uw_carrier_push(struct uw_carrier *carrier, const float complex *x, size_t 
 void uw_carrier_gap(struct uw_carrier *carrier, double seconds) {
     carrier->have = 0;
     carrier->time_s += seconds;
-}
-
-double uw_carrier_bound_hz(double rate_hz, double n, double snr) {
-    return rate_hz / (2 * UW_PI) * sqrt(6 / (snr * n * (n * n - 1)));
-}
-
-/* The straight line through the segments' frequencies; residuals are left in `rest`. */
-static void fit(const struct uw_carrier *c, double *rest, struct uw_carrier_result *ret) {
-    double n = 0, t = 0, f = 0, tt = 0, tf = 0;
-
-    for (int i = 0; i < c->n_segments; i++)
-        if (c->segments[i].present) {
-            n++;
-            t += c->segments[i].at_s;
-            f += c->segments[i].freq_hz;
-        }
-    t /= n;
-    f /= n;
-    for (int i = 0; i < c->n_segments; i++)
-        if (c->segments[i].present) {
-            double dt = c->segments[i].at_s - t;
-            tt += dt * dt;
-            tf += dt * (c->segments[i].freq_hz - f);
-        }
-    ret->freq_hz = f;
-    ret->drift_hz_s = tt > 0 ? tf / tt : 0;
-    for (int i = 0, k = 0; i < c->n_segments; i++)
-        if (c->segments[i].present)
-            rest[k++] = c->segments[i].freq_hz - f - ret->drift_hz_s * (c->segments[i].at_s - t);
-}
-
-/* Standard error of the mean, by single residuals and by batches of them: slow wander makes
- * neighbours alike, and then the first alone would be too good. */
-static double scatter(const double *rest, int n, double *ret_rms) {
-    double sum = 0, batches = 0;
-
-    for (int i = 0; i < n; i++)
-        sum += rest[i] * rest[i];
-    *ret_rms = sqrt(sum / (n - 2));
-    for (int b = 0; b < BATCHES; b++) {
-        int from = n * b / BATCHES, to = n * (b + 1) / BATCHES;
-        double mean = 0;
-        for (int i = from; i < to; i++)
-            mean += rest[i];
-        mean /= to - from;
-        batches += mean * mean;
-    }
-    /* the fit has taken two of the batches' degrees of freedom */
-    return fmax(*ret_rms / sqrt(n), sqrt(batches / (BATCHES - 2) / BATCHES));
 }
 
 struct levels {
@@ -382,23 +305,29 @@ void uw_carrier_result(const struct uw_carrier *carrier, struct uw_carrier_resul
                                        .snr_db = NAN,
                                        .other_hz = NAN};
     struct levels levels = levels_of(carrier);
-    double *rest = NULL;
-    double rms;
+    struct uw_carrier_point *points = NULL;
+    struct uw_carrier_line line;
+    int n = 0;
 
     if (carrier->n_segments < SEGMENTS_MIN)
         result.verdict = UW_CARRIER_SHORT;
     else if (levels.n_present < 3 || levels.n_present * 2 < carrier->n_segments)
         result.verdict = levels.n_present < 3 ? UW_CARRIER_NONE : UW_CARRIER_FADING;
     else
-        rest = calloc((size_t)levels.n_present, sizeof(*rest));
-    if (rest) {
-        fit(carrier, rest, &result);
-        result.error_hz =
-            fmax(scatter(rest, levels.n_present, &rms), levels.bound_hz / sqrt(levels.n_present));
+        points = calloc((size_t)levels.n_present, sizeof(*points));
+    if (points) {
+        for (int i = 0; i < carrier->n_segments; i++)
+            if (carrier->segments[i].present)
+                points[n++] = (struct uw_carrier_point){carrier->segments[i].at_s,
+                                                        carrier->segments[i].freq_hz};
+        uw_carrier_fit(points, n, &line);
+        result.freq_hz = line.freq_hz;
+        result.drift_hz_s = line.drift_hz_s;
+        result.error_hz = fmax(line.error_hz, levels.bound_hz / sqrt(n));
         result.snr_db = 10 * log10(levels.snr);
-        result.verdict = judge(carrier, &levels, rms, &result);
+        result.verdict = judge(carrier, &levels, line.rms_hz, &result);
     }
-    free(rest);
+    free(points);
     *ret = result;
 }
 
