@@ -97,6 +97,7 @@ def test_everything_at_once(sample, tmp_path):
         write("moved", "gate", "pipe", "roof", more='signatures = { enabled = ["expresslrs-900"]; };')
         daemon.process.send_signal(signal.SIGHUP)
         daemon.wait_for("the new configuration holds", 15, since)
+        feed.wait_for('"detail":"added: gate; signatures changed; retuned: mast"', 5)
         late.stop(signal.SIGINT)
         event("1 flow")
         event("0 clip 3")
