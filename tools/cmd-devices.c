@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * uaswatch devices: the dongles that are plugged in, what state they are in, and what to do
+ * uaswatch devices: the receivers that are plugged in, what state they are in, and what to do
  *
- * librtlsdr talks to standard error while it looks, for programmers; here that would only stand in
- * the way, so it is silenced meanwhile.
+ * The libraries talk to standard error while they look, for programmers; here that would only stand
+ * in the way, so it is silenced meanwhile.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,18 +27,25 @@ static const struct uw_cli_option options[] = {
 static const struct uw_cli cli = {
     .usage = "uaswatch devices [OPTION]...",
     .summary =
-        "Lists the RTL-SDR dongles that are plugged in, whether they can be used, and what to "
-        "do.\nEach is opened for a moment; one that is in use is not disturbed.",
+        "Lists the receivers that are plugged in, whether they can be used, and what to do.\n"
+        "Each RTL-SDR dongle is opened for a moment; one that is in use is not disturbed. Other\n"
+        "receivers are found through SoapySDR and not opened.",
     .options = options,
     .n_options = UW_ARRAY_SIZE(options),
 };
 
 static const char *const state_names[] = {
     [UW_DEVICE_FREE] = "free",     [UW_DEVICE_BUSY] = "in use", [UW_DEVICE_FORBIDDEN] = "forbidden",
-    [UW_DEVICE_BROKEN] = "broken", [UW_DEVICE_GONE] = "gone",
+    [UW_DEVICE_BROKEN] = "broken", [UW_DEVICE_GONE] = "gone",   [UW_DEVICE_UNTRIED] = "not tried",
+};
+
+static const char *const kind_names[] = {
+    [UW_DEVICE_RTLSDR] = "rtlsdr",
+    [UW_DEVICE_SOAPY] = "soapy",
 };
 
 struct list {
+    bool without_rtlsdr; /* nobody could look for dongles */
     int n;
     struct uw_device devices[UW_DEVICES_MAX];
 };
@@ -47,12 +54,13 @@ static int n_of_serial(const struct list *list, const char *serial) {
     int n = 0;
 
     for (int i = 0; i < list->n; i++)
-        n += strcmp(list->devices[i].serial, serial) == 0;
+        n += list->devices[i].kind == UW_DEVICE_RTLSDR &&
+             strcmp(list->devices[i].serial, serial) == 0;
     return n;
 }
 
 static bool has_own_serial(const struct list *list, const struct uw_device *d) {
-    return d->serial[0] && n_of_serial(list, d->serial) == 1;
+    return d->kind != UW_DEVICE_RTLSDR || (d->serial[0] && n_of_serial(list, d->serial) == 1);
 }
 
 static void advise_free(const struct list *list, const struct uw_device *d,
@@ -95,6 +103,9 @@ static void advise(const struct list *list, const struct uw_device *d, char advi
     case UW_DEVICE_GONE:
         text = "It has just been pulled out.";
         break;
+    case UW_DEVICE_UNTRIED:
+        snprintf(advice, ADVICE_LEN, "For type = \"soapy\": device = \"%.120s\".", d->device);
+        return;
     }
     snprintf(advice, ADVICE_LEN, "%s", text);
 }
@@ -102,7 +113,7 @@ static void advise(const struct list *list, const struct uw_device *d, char advi
 static void print_table(const struct list *list) {
     if (list->n == 0) {
         printf(
-            "No dongle is found. Plug one in, look at its cable and hub; in a virtual machine "
+            "No receiver is found. Plug one in, look at its cable and hub; in a virtual machine "
             "hand it\nthrough. \"lsusb\" shows whether the system sees it (most are 0bda:2838).\n");
         return;
     }
@@ -128,9 +139,10 @@ static void print_json(const struct list *list) {
         json_t *o;
 
         advise(list, d, advice);
-        o = json_pack("{s:s, s:s, s:i, s:s, s:s, s:b, s:s}", "type", "device", "kind", "rtlsdr",
-                      "index", d->index, "name", d->name, "state", state_names[d->state],
-                      "own_serial", has_own_serial(list, d), "advice", advice);
+        o = json_pack("{s:s, s:s, s:i, s:s, s:s, s:b, s:s}", "type", "device", "kind",
+                      kind_names[d->kind], "index", d->index, "name", d->name, "state",
+                      state_names[d->state], "own_serial", has_own_serial(list, d), "advice",
+                      advice);
         if (!o) /* a name that is no UTF-8 */
             continue;
         if (d->serial[0])
@@ -150,13 +162,16 @@ static void clean(char *text) {
             *text = '?';
 }
 
+/* -EOPNOTSUPP if there is no library that could look. */
 static int look(struct list *list) {
     int saved = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    int r;
+    int more = 0, r, r_soapy;
 
     if (saved >= 0 && null >= 0)
         dup2(null, STDERR_FILENO);
     r = uw_devices_rtlsdr(list->devices, UW_DEVICES_MAX, &list->n);
+    r_soapy = uw_devices_soapy(list->devices + list->n, UW_DEVICES_MAX - list->n, &more);
+    list->n += more;
     if (saved >= 0) {
         dup2(saved, STDERR_FILENO);
         close(saved);
@@ -166,8 +181,10 @@ static int look(struct list *list) {
     for (int i = 0; i < list->n; i++) {
         clean(list->devices[i].serial);
         clean(list->devices[i].name);
+        clean(list->devices[i].device);
     }
-    return r;
+    list->without_rtlsdr = r != 0;
+    return r && r_soapy ? r : 0;
 }
 
 int uw_cmd_devices(int argc, char **argv) {
@@ -190,6 +207,8 @@ int uw_cmd_devices(int argc, char **argv) {
                 "build it again, or use a server (type \"rtl_tcp\")\n");
         return UW_EXIT_INPUT;
     }
+    if (list.without_rtlsdr)
+        fprintf(stderr, "warning: this uaswatch was built without librtlsdr and sees no dongles\n");
     if (json)
         print_json(&list);
     else

@@ -22,7 +22,7 @@ static const struct command commands[] = {
     {"watch", uw_cmd_watch, "status line and alerts of a running uaswatchd"},
     {"feed", uw_cmd_feed, "print the message feed, one JSON object a line"},
     {"plan", uw_cmd_plan, "which receiver listens where, and how soon each link is known"},
-    {"devices", uw_cmd_devices, "the dongles that are plugged in, and what to do about them"},
+    {"devices", uw_cmd_devices, "the receivers that are plugged in, and what to do about them"},
     {"signatures", uw_cmd_signatures, "the links that can be recognised"},
     {"synth", uw_cmd_synth, "make recordings with known content from a scenario"},
     {"score", uw_cmd_score, "compare what was on the air with what was said about it"},

@@ -129,8 +129,9 @@ def test_wrong_rate_is_refused(place):
     assert b"uaswatch.conf:7: rate_hz: a dongle makes rates" in done.stderr
 
 
-def devices(*args, **more):
-    env = {**os.environ, "LD_LIBRARY_PATH": STANDIN,
+def devices(*args, soapy=False, **more):
+    path = STANDIN + ":" + os.path.join(STANDIN, "soapy") if soapy else STANDIN
+    env = {**os.environ, "LD_LIBRARY_PATH": path,
            **{"UW_STANDIN_" + k: str(v) for k, v in more.items()}}
     done = subprocess.run([str(uw.UASWATCH), "devices", *args], capture_output=True, check=False,
                           timeout=20, env=env, text=True)
@@ -155,6 +156,17 @@ def test_devices(tmp_path):
     assert "better give it a name" in devices(DEVICES="00000001")
 
 
+def test_other_receivers():
+    if not os.path.exists(os.path.join(STANDIN, "soapy", "libSoapySDR.so.0.8")):
+        pytest.skip("built without SoapySDR")
+    found = devices("--json", soapy=True, DEVICES="north",
+                    SOAPY="driver=lime;serial=1D3A;label=LimeSDR Mini|driver=audio|driver=rtlsdr")
+    found = [json.loads(line) for line in found.splitlines()]
+    assert [(d["kind"], d["state"]) for d in found] == [("rtlsdr", "free"), ("soapy", "not tried")]
+    assert found[1]["name"] == "LimeSDR Mini"
+    assert 'device = "driver=lime,serial=1D3A"' in found[1]["advice"]
+
+
 def test_no_devices():
-    assert "No dongle is found" in devices(DEVICES="")
+    assert "No receiver is found" in devices(DEVICES="")
     assert devices("--json", DEVICES="") == ""

@@ -271,3 +271,45 @@ int SoapySDRDevice_readStream(SoapySDRDevice *device, SoapySDRStream *stream, vo
     give(stream, bufs[0], n);
     return (int)n;
 }
+
+/* What UW_STANDIN_SOAPY says is plugged in: "key=value;key=value|key=value", nothing without it. */
+SoapySDRKwargs *SoapySDRDevice_enumerateStrArgs(const char *args, size_t *length) {
+    const char *text = getenv("UW_STANDIN_SOAPY");
+    char copy[512], *rest = NULL, *save = NULL;
+    SoapySDRKwargs *list = calloc(8, sizeof(*list));
+
+    (void)args;
+    *length = 0;
+    strncpy(copy, text ? text : "", sizeof(copy) - 1);
+    copy[sizeof(copy) - 1] = 0;
+    for (char *one = strtok_r(copy, "|", &rest); one && list && *length < 8;
+         one = strtok_r(NULL, "|", &rest)) {
+        SoapySDRKwargs *k = &list[(*length)++];
+
+        k->keys = calloc(8, sizeof(*k->keys));
+        k->vals = calloc(8, sizeof(*k->vals));
+        for (char *pair = strtok_r(one, ";", &save); pair && k->size < 8;
+             pair = strtok_r(NULL, ";", &save)) {
+            char *value = strchr(pair, '=');
+
+            if (!value)
+                continue;
+            *value = 0;
+            k->keys[k->size] = strdup(pair);
+            k->vals[k->size++] = strdup(value + 1);
+        }
+    }
+    return list;
+}
+
+void SoapySDRKwargsList_clear(SoapySDRKwargs *args, const size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        for (size_t k = 0; k < args[i].size; k++) {
+            free(args[i].keys[k]);
+            free(args[i].vals[k]);
+        }
+        free(args[i].keys);
+        free(args[i].vals);
+    }
+    free(args);
+}
