@@ -24,6 +24,7 @@
 #include "uw/base/util.h"
 #include "uw/dsp/channel.h"
 #include "uw/dsp/convert.h"
+#include "uw/dsp/faint.h"
 #include "uw/dsp/floor.h"
 #include "uw/dsp/front.h"
 #include "uw/dsp/lora.h"
@@ -36,6 +37,11 @@
     _(uw_channel_per_frame)                                                                        \
     _(uw_channel_run)                                                                              \
     _(uw_convert)                                                                                  \
+    _(uw_faint_extent)                                                                             \
+    _(uw_faint_follow)                                                                             \
+    _(uw_faint_free)                                                                               \
+    _(uw_faint_new)                                                                                \
+    _(uw_faint_run)                                                                                \
     _(uw_floor_free)                                                                               \
     _(uw_floor_inverse)                                                                            \
     _(uw_floor_learn)                                                                              \
@@ -346,6 +352,58 @@ static void test_sweep(void **state) {
     }
 }
 
+/* A preamble and its like, and noise: whatever comes out. */
+static void work_faint(const struct library *lib, struct log *log) {
+    struct uw_faint *faint;
+
+    assert_int_equal(lib->uw_faint_new(&faint), 0);
+    for (int i = 0; i < 24; ++i) {
+        const int sf = UW_FAINT_SF_MIN + i % (UW_FAINT_SF_MAX - UW_FAINT_SF_MIN + 1);
+        const double chips = (double)(1 << sf);
+        const struct uw_faint_suspect s = {
+            .sf = sf,
+            .down = i % 2 == 1,
+            .at = uw_faint_before(sf) + 1000,
+            .run = 7,
+            .line = 0.3 * i,
+            .density = 1.3,
+            .offset_max = 0.1,
+            .offset_bias = 0.01 * i - 0.1,
+            .offset_sigma = 0.04,
+            .clock_share = 5e-4,
+            .preamble_min = 8,
+            .preamble_max = 10,
+            .sync_word = 0x12,
+        };
+        struct uw_faint_packet places[UW_FAINT_PLACES];
+
+        for (size_t k = 0; k < 60000; ++k) {
+            const double chip = fmod(0.5 * (double)k, chips);
+
+            y[k] = x[k] + (i < 12 ? 0.1f : 0.0f) * signal_turn(0.5 * chip * (chip / chips - 1.0));
+        }
+        NOTE(log, lib->uw_faint_run(faint, y, &s));
+        NOTE(log, lib->uw_faint_follow(faint, y, &s, places));
+        for (int k = 0; k < UW_FAINT_PLACES; ++k) {
+            if (places[k].sum <= 0.0)
+                continue;
+            lib->uw_faint_extent(faint, y, 60000, &s, &places[k]);
+            NOTE(log, places[k].sum);
+            NOTE(log, places[k].sync);
+            NOTE(log, places[k].offset);
+            NOTE(log, places[k].known);
+            NOTE(log, places[k].told);
+            NOTE(log, places[k].n_data);
+        }
+    }
+    lib->uw_faint_free(faint);
+}
+
+static void test_faint(void **state) {
+    (void)state;
+    compare(work_faint, 1500);
+}
+
 static void work_channel(const struct library *lib, struct log *log) {
     struct uw_channel *channel;
 
@@ -366,7 +424,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_convert),  cmocka_unit_test(test_floor), cmocka_unit_test(test_front),
         cmocka_unit_test(test_resample), cmocka_unit_test(test_lora),  cmocka_unit_test(test_sweep),
-        cmocka_unit_test(test_channel),
+        cmocka_unit_test(test_channel),  cmocka_unit_test(test_faint),
     };
 
     make_signal();
