@@ -31,6 +31,7 @@
 #include "uw/base/util.h"
 #include "uw/dsp/carrier.h"
 #include "uw/dsp/convert.h"
+#include "uw/dsp/fcch.h"
 #include "uw/engine/engine.h"
 #include "uw/iq/source.h"
 
@@ -42,6 +43,8 @@
 #define LIVE_WAIT_S  10.0
 #define DRIFT_MAX    1.0 /* ppm a minute */
 #define SIGMAS       2.0
+#define SPAN_PPM     120.0
+#define GSM_SPAN_HZ  95e3
 #define OFFSET_SHARE 0.125 /* of the rate: the emitter's place beside the centre */
 
 enum {
@@ -51,10 +54,12 @@ enum {
     OPT_EMITTER_ERROR,
     OPT_DEVICE,
     OPT_GAIN,
+    OPT_GSM,
 };
 
 static const struct uw_cli_option options[] = {
     {'e', "emitter-hz", "HZ", "true frequency of the carrier, such as 868.3M (required)"},
+    {OPT_GSM, "gsm", NULL, "it is the broadcast channel of a GSM base station"},
     {OPT_EMITTER_ERROR, "emitter-error-ppm", "PPM", "how far off the emitter itself may be (0)"},
     {OPT_SECONDS, "seconds", "S", "listen for so long (10)"},
     {OPT_SPAN, "span-ppm", "PPM", "how far off the receiver may be (120)"},
@@ -82,6 +87,7 @@ static const struct uw_cli cli = {
     .epilogue = "Examples:\n"
                 "  uaswatch calibrate --emitter-hz 868.3M recording.sigmf-meta\n"
                 "  uaswatch calibrate --emitter-hz 446.00625M --device rtl_tcp:192.0.2.7:1234\n"
+                "  uaswatch calibrate --gsm --emitter-hz 947.4M --device rtlsdr:north\n"
                 "  uaswatch calibrate --emitter-hz 868.3M -c /etc/uaswatch/uaswatch.conf -n mast",
 };
 
@@ -90,10 +96,11 @@ struct calibrate {
     double emitter_hz, emitter_error_ppm, seconds, span_ppm, ppm;
     const char *config, *receiver, *recording;
     struct uw_engine_config *engine;
-    bool json;
+    bool json, gsm;
     int signal_fd;
     struct uw_diag diag;
-    struct uw_carrier *carrier;
+    struct uw_carrier *carrier; /* one of the two */
+    struct uw_fcch *fcch;
 };
 
 static int bad_value(const char *option, const char *arg, const char *wanted) {
@@ -154,6 +161,9 @@ static int set_option(struct calibrate *cal, int c, const char *arg) {
         return 0;
     case 'j':
         cal->json = true;
+        return 0;
+    case OPT_GSM:
+        cal->gsm = true;
         return 0;
     default:
         if (uw_iq_format_parse(arg, &format) != 0)
@@ -217,6 +227,26 @@ static void avoid(struct uw_carrier_config *config, double freq_hz, double width
     config->n_avoid++;
 }
 
+static int make_fcch(struct calibrate *cal, const struct uw_source_info *info) {
+    const struct uw_fcch_config config = {
+        .rate_hz = info->rate_hz,
+        .freq_hz = cal->emitter_hz - info->freq_hz,
+        .span_hz = cal->span_ppm * 1e-6 * cal->emitter_hz,
+    };
+    int r;
+
+    if (config.span_hz > GSM_SPAN_HZ)
+        return uw_diag_add(&cal->diag,
+                           "--span-ppm %g reaches into the next channel: with --gsm at most %.0f "
+                           "here",
+                           cal->span_ppm, floor(GSM_SPAN_HZ / cal->emitter_hz * 1e6));
+    r = uw_fcch_new(&config, &cal->fcch);
+    if (r == -EINVAL)
+        return uw_diag_add(&cal->diag, "the channel at %.6f MHz is not within %.6f MHz +- %.3f MHz",
+                           cal->emitter_hz / 1e6, info->freq_hz / 1e6, 0.5e-6 * info->rate_hz);
+    return r;
+}
+
 static int make_carrier(struct calibrate *cal, const struct uw_source_info *info) {
     double harmonic = round(cal->emitter_hz / CRYSTAL_HZ) * CRYSTAL_HZ;
     struct uw_carrier_config config = {
@@ -228,6 +258,8 @@ static int make_carrier(struct calibrate *cal, const struct uw_source_info *info
     if (isnan(info->freq_hz))
         return uw_diag_add(&cal->diag, "%s: its centre frequency is not known: give --freq",
                            info->description);
+    if (cal->gsm)
+        return make_fcch(cal, info);
     if (fabs(config.freq_hz) + config.span_hz > 0.45 * info->rate_hz)
         return uw_diag_add(
             &cal->diag, "%.6f MHz with %g ppm to either side is not within %.6f MHz +- %.3f MHz",
@@ -259,12 +291,19 @@ static void use_block(struct calibrate *cal, struct listening *l, float complex 
         l->skip -= (double)block->n;
         return;
     }
-    if (l->begun && (block->lost || block->fresh))
-        uw_carrier_gap(cal->carrier, (double)block->lost / l->rate_hz);
+    if (l->begun && (block->lost || block->fresh)) {
+        if (cal->gsm)
+            uw_fcch_gap(cal->fcch, (double)block->lost / l->rate_hz);
+        else
+            uw_carrier_gap(cal->carrier, (double)block->lost / l->rate_hz);
+    }
     l->begun = true;
     for (size_t i = 0; i < block->n; i++)
         x[i] *= scale;
-    uw_carrier_push(cal->carrier, x, block->n);
+    if (cal->gsm)
+        uw_fcch_push(cal->fcch, x, block->n);
+    else
+        uw_carrier_push(cal->carrier, x, block->n);
     l->heard += (double)block->n;
 }
 
@@ -304,7 +343,7 @@ static int listen_to(struct calibrate *cal, struct uw_source *source) {
     return r;
 }
 
-static int refuse(struct calibrate *cal, const struct uw_carrier_result *c, double centre_hz) {
+static const char *reason_of(const struct calibrate *cal, enum uw_carrier_verdict verdict) {
     static const char *const reasons[UW_CARRIER_VERDICT_N] = {
         [UW_CARRIER_SHORT] = "too little was heard: a second at least is needed",
         [UW_CARRIER_NONE] = "there is no line: check frequency, antenna and gain, or widen "
@@ -315,12 +354,22 @@ static int refuse(struct calibrate *cal, const struct uw_carrier_result *c, doub
         [UW_CARRIER_EDGE] = "the line is at the end of what was searched: widen --span-ppm",
     };
 
+    if (cal->gsm && verdict == UW_CARRIER_NONE)
+        return "there are no frequency bursts: this is no broadcast channel of a GSM base station "
+               "in reach; try another channel";
+    if (cal->gsm && verdict == UW_CARRIER_UNSTEADY)
+        return "there are tones, but not in the rhythm of a GSM base station, or of changing "
+               "frequency";
+    return reasons[verdict];
+}
+
+static int refuse(struct calibrate *cal, const struct uw_carrier_result *c, double centre_hz) {
     if (c->verdict == UW_CARRIER_AMBIGUOUS)
         return uw_diag_add(&cal->diag,
                            "refused: there is more than one line, at %.6f and %.6f MHz: which is "
                            "the emitter? Narrow --span-ppm",
                            (centre_hz + c->freq_hz) / 1e6, (centre_hz + c->other_hz) / 1e6);
-    return uw_diag_add(&cal->diag, "refused: %s", reasons[c->verdict]);
+    return uw_diag_add(&cal->diag, "refused: %s", reason_of(cal, c->verdict));
 }
 
 static void print_result(const struct calibrate *cal, const struct uw_carrier_result *c, double ppm,
@@ -347,12 +396,16 @@ static void print_result(const struct calibrate *cal, const struct uw_carrier_re
 
 static int conclude(struct calibrate *cal, double centre_hz) {
     struct uw_carrier_result c;
+    double tone = cal->gsm ? UW_FCCH_TONE_HZ : 0;
     double q, ppm, error, drift;
 
-    uw_carrier_result(cal->carrier, &c);
+    if (cal->gsm)
+        uw_fcch_result(cal->fcch, &c);
+    else
+        uw_carrier_result(cal->carrier, &c);
     if (c.verdict != UW_CARRIER_GOOD)
         return refuse(cal, &c, centre_hz);
-    q = cal->emitter_hz / (centre_hz + c.freq_hz) - 1;
+    q = (cal->emitter_hz + tone) / (centre_hz + c.freq_hz + tone) - 1;
     ppm = ((1 + cal->ppm * 1e-6) * (1 + q) - 1) * 1e6;
     error = hypot(SIGMAS * c.error_hz / cal->emitter_hz * 1e6, cal->emitter_error_ppm);
     drift = -c.drift_hz_s * 60 / cal->emitter_hz * 1e6;
@@ -386,6 +439,7 @@ static int run(struct calibrate *cal) {
         r = conclude(cal, uw_source_info(source)->freq_hz);
     uw_source_close(source);
     cal->carrier = uw_carrier_free(cal->carrier);
+    cal->fcch = uw_fcch_free(cal->fcch);
     return r;
 }
 
@@ -395,7 +449,7 @@ int uw_cmd_calibrate(int argc, char **argv) {
     int first = argc;
     int c, r;
 
-    cal = (struct calibrate){.emitter_hz = NAN, .seconds = 10, .span_ppm = 120, .ppm = NAN};
+    cal = (struct calibrate){.emitter_hz = NAN, .seconds = 10, .span_ppm = NAN, .ppm = NAN};
     uw_source_params_init(&cal.source);
     while ((c = uw_cli_next(&cli, argc, argv, &arg, &first)) > 0) {
         r = set_option(&cal, c, arg);
@@ -407,6 +461,9 @@ int uw_cmd_calibrate(int argc, char **argv) {
     r = check_options(&cal, argc - first);
     if (r)
         return r;
+    if (isnan(cal.span_ppm))
+        cal.span_ppm =
+            cal.gsm ? fmin(SPAN_PPM, floor(GSM_SPAN_HZ / cal.emitter_hz * 1e6)) : SPAN_PPM;
     if (first < argc)
         cal.source.path = argv[first];
     cal.signal_fd = uw_cli_signal_fd();

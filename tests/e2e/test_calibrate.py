@@ -81,6 +81,43 @@ def test_the_dongles_own_clock_is_no_emitter(tmp_path):
     assert "no line" in done.stderr.decode()
 
 
+def station(path, ppm, centre=947.2e6, channel=947.4e6, seconds=2.0, fcch=True, seed=1):
+    """The broadcast channel of a base station, as a receiver whose crystal is fast by ppm hears it."""
+    rng = np.random.default_rng(seed)
+    p = ppm * 1e-6
+    t = np.arange(int(seconds * RATE)) / (RATE * (1 + p))
+    bit = (t * 1625e3 / 6).astype(int)
+    signs = rng.choice((-1, 1), bit[-1] + 1)
+    frame = 60e-3 / 13
+    number = (t / frame).astype(int)
+    tone = (number % 51 % 10 == 0) & (number % 51 < 50) & (t - number * frame < 148 / (1625e3 / 6))
+    sign = np.where(tone & fcch, 1, signs[bit])
+    phase = 2 * np.pi * np.cumsum(channel - centre * (1 + p) + sign * 1625e3 / 24) / (RATE * (1 + p))
+    x = 0.1 * (np.exp(1j * phase) + (rng.standard_normal(len(t)) + 1j * rng.standard_normal(len(t)))
+               / np.sqrt(2) * 10 ** (-7 / 20))
+    iq = np.column_stack([x.real, x.imag]).ravel() * 127.5 / 0.5 + 127.5
+    path.write_bytes(np.clip(np.round(iq), 0, 255).astype("u1").tobytes())
+    return ["-f", "cu8", "-r", RATE, "-q", centre, path]
+
+
+@pytest.mark.parametrize("ppm", [-71.0, 0.0, 33.3])
+def test_base_station(tmp_path, ppm):
+    args = station(tmp_path / "x.bin", ppm)
+    got = json.loads(uw.run("calibrate", "--json", "--gsm", "--emitter-hz", "947.4M", *args).stdout)
+    assert abs(got["ppm"] - ppm) < 2 * got["error_ppm"]
+    assert 0.001 < got["error_ppm"] < 0.05
+    assert 36 <= got["segments"] <= 46
+
+
+def test_no_base_station(tmp_path):
+    args = station(tmp_path / "x.bin", 5, fcch=False)
+    done = uw.run("calibrate", "--gsm", "--emitter-hz", "947.4M", *args, status=1)
+    assert "no frequency bursts" in done.stderr.decode()
+    done = uw.run("calibrate", "--gsm", "--span-ppm", "150", "--emitter-hz", "947.4M", *args,
+                  status=1)
+    assert "next channel" in done.stderr.decode()
+
+
 def test_out_of_reach(tmp_path):
     args = record(tmp_path / "x.bin", 0)
     done = uw.run("calibrate", "--emitter-hz", "869.3M", *args, status=1)
