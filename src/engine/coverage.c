@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine-impl.h"
+#include "plan-impl.h"
 #include "uw/base/str.h"
 #include "uw/base/time.h"
 
@@ -67,14 +68,15 @@ static void keep(struct uw_coverage *c, const struct uw_coverage *before) {
             }
 }
 
-void uw_coverage_init(struct uw_coverage *c, const struct uw_sigdb *db) {
+void uw_coverage_init(struct uw_coverage *c, const struct uw_sigdb *db, const char *region) {
     struct uw_coverage before = *c;
 
     c->n = 0;
     for (size_t i = 0; i < uw_sigdb_len(db); i++) {
         const struct uw_signature *s = uw_sigdb_at(db, i);
         for (int d = 0; s->drone && s->enabled && d < s->n_domains; d++)
-            add_band(c, &s->domains[d]);
+            if (uw_plan_in_region(&s->domains[d], region))
+                add_band(c, &s->domains[d]);
     }
     keep(c, &before);
 }

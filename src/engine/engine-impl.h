@@ -152,7 +152,7 @@ struct uw_listener {
 };
 
 /* Takes over what it knows of bands that stay. */
-void uw_coverage_init(struct uw_coverage *c, const struct uw_sigdb *db);
+void uw_coverage_init(struct uw_coverage *c, const struct uw_sigdb *db, const char *region);
 void uw_coverage_update(struct uw_coverage *c, const struct uw_listener *listeners, int n,
                         int64_t time_ns);
 /* Samples of this much time have come from a receiver at the centre. */

@@ -146,7 +146,7 @@ static int make_parts(struct uw_engine *engine, struct uw_diag *diag) {
     if (r == 0 && !uw_plan_knows_region(engine->db, engine->config.region))
         r = uw_diag_add(diag, UW_NO_REGION, engine->config.region);
     if (r == 0) {
-        uw_coverage_init(&engine->coverage, engine->db);
+        uw_coverage_init(&engine->coverage, engine->db, engine->config.region);
         engine->plan_db = engine->db;
         uw_engine_replan(engine);
     }

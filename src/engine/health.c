@@ -277,7 +277,7 @@ void uw_engine_coverage_renew(struct uw_engine *engine, const struct uw_sigdb *d
 
     if (before)
         *before = *c;
-    uw_coverage_init(c, db);
+    uw_coverage_init(c, db, engine->config.region);
     for (int i = 0; before && i < before->n; i++) {
         bool stays = false;
         for (int k = 0; k < c->n; k++)

@@ -253,6 +253,7 @@ static void plan_anew(struct uw_engine *engine, const struct change *c) {
 static void take_over(struct uw_engine *engine, void *userdata) {
     struct change *c = userdata;
     int64_t now = uw_clock_mono_ns();
+    bool other_bands;
     char run[UW_NAME_LEN];
 
     for (int i = 0; i < c->n; i++) {
@@ -264,6 +265,7 @@ static void take_over(struct uw_engine *engine, void *userdata) {
         c->list[i]->rank = engine->next_rank++;
     }
     engine->n_receivers = c->n;
+    other_bands = c->db || strcmp(engine->config.region, c->config->region) != 0;
     uw_str_copy(run, sizeof(run), engine->config.run);
     engine->config = *c->config;
     uw_str_copy(engine->config.run, sizeof(engine->config.run), run);
@@ -271,8 +273,8 @@ static void take_over(struct uw_engine *engine, void *userdata) {
     engine->config.fuse.exercise = c->config->exercise;
     (void)uw_fuse_configure(engine->fuse, &engine->config.fuse);
     forget_gone(engine, c, uw_engine_node_time(engine, now));
-    if (c->db)
-        uw_engine_coverage_renew(engine, c->db, now);
+    if (other_bands)
+        uw_engine_coverage_renew(engine, c->db ? c->db : engine->db, now);
     plan_anew(engine, c);
     engine->health_mono_ns = 0; /* the new list is sent at once */
 }

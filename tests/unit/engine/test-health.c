@@ -47,7 +47,7 @@ static void test_hysteresis(void **state) {
     assert_int_equal(uw_condition_step(&c, false, 0, 0, 0), UW_CONDITION_OVER);
 }
 
-static struct uw_coverage *coverage(const char *const *ids, size_t n) {
+static struct uw_coverage *coverage_of(const char *const *ids, size_t n, const char *region) {
     struct uw_coverage *c = calloc(1, sizeof(*c));
     struct uw_sigdb *db = NULL;
     struct uw_diag diag = {0};
@@ -56,9 +56,13 @@ static struct uw_coverage *coverage(const char *const *ids, size_t n) {
     assert_int_equal(uw_sigdb_load(signatures, &diag, &db), 0);
     if (n > 0)
         assert_int_equal(uw_sigdb_enable(db, ids, n, &diag), 0);
-    uw_coverage_init(c, db);
+    uw_coverage_init(c, db, region);
     uw_sigdb_free(db);
     return c;
+}
+
+static struct uw_coverage *coverage(const char *const *ids, size_t n) {
+    return coverage_of(ids, n, "");
 }
 
 static struct uw_band *band(struct uw_coverage *c, const char *name) {
@@ -84,6 +88,25 @@ static void test_bands_of_signatures(void **state) {
     for (int i = 0; i < c->n; i++) /* names are what alerts are told apart by */
         for (int k = 0; k < i; k++)
             assert_string_not_equal(c->bands[i].name, c->bands[k].name);
+    free(c);
+}
+
+static bool has_band(const struct uw_coverage *c, const char *name) {
+    for (int i = 0; i < c->n; i++)
+        if (strncmp(c->bands[i].name, name, strlen(name)) == 0)
+            return true;
+    return false;
+}
+
+/* What is not used here need not be listened to. */
+static void test_bands_of_a_region(void **state) {
+    struct uw_coverage *c = coverage_of(NULL, 0, "FCC");
+
+    (void)state;
+    assert_true(has_band(c, "FCC915") && !has_band(c, "AU915") && !has_band(c, "EU868"));
+    free(c);
+    c = coverage_of(NULL, 0, "EU868");
+    assert_true(has_band(c, "EU868 ") && !has_band(c, "FCC915"));
     free(c);
 }
 
@@ -228,13 +251,10 @@ static void test_previous_run(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hysteresis),
-        cmocka_unit_test(test_bands_of_signatures),
-        cmocka_unit_test(test_blindness),
-        cmocka_unit_test(test_words),
-        cmocka_unit_test(test_self_test_can_fail),
-        cmocka_unit_test(test_previous_run),
-        cmocka_unit_test(test_blind_time_is_counted),
+        cmocka_unit_test(test_hysteresis),   cmocka_unit_test(test_bands_of_signatures),
+        cmocka_unit_test(test_blindness),    cmocka_unit_test(test_bands_of_a_region),
+        cmocka_unit_test(test_words),        cmocka_unit_test(test_self_test_can_fail),
+        cmocka_unit_test(test_previous_run), cmocka_unit_test(test_blind_time_is_counted),
     };
 
     if (argc != 2)
