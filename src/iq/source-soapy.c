@@ -2,7 +2,7 @@
 /*
  * Whatever SoapySDR has a driver for
  *
- * The only file that knows the library (0.8, its C interface). The device is given as SoapySDR's
+ * The library is 0.8, its C interface. The device is given as SoapySDR's
  * own arguments, "driver=lime,serial=...", of which three are ours and not handed on:
  *
  *   antenna=NAME   port of the antenna; else the driver's

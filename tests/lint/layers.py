@@ -29,7 +29,7 @@ FOREIGN = {
     r"zmq\.h": r"src/(bus|client)/.*",
     r"libconfig\.h": r"src/conf/.*",
     r"rtl-sdr\.h": r"src/iq/source-rtlsdr\.c",
-    r"SoapySDR/.*": r"src/iq/source-soapy\.c",
+    r"SoapySDR/.*": r"src/iq/(source|devices)-soapy\.c",
     r"sndfile\.h|archive\.h|archive_entry\.h": r"src/iq/.*",
     r"sqlite3\.h": r"src/store/.*",
     r"jansson\.h": r"(src/(msg|iq|sink|client)|tools)/.*",
