@@ -21,6 +21,7 @@
 #define XTAL_HZ     28800000u
 #define MIN_XTAL_HZ (XTAL_HZ - 1000)
 #define MAX_XTAL_HZ (XTAL_HZ + 1000)
+#define TUNE_S      0.02
 #define TUNER_MAX   1766e6 /* above this the R820T's synthesiser has no divider */
 
 static struct standin all = {
@@ -132,7 +133,8 @@ void standin_change(struct rtlsdr_dev *dev) {
         .from = standin_sample_now(dev),
         .freq_hz = dev->freq * (1 + (d->error_ppm - dev->ppm) * 1e-6),
         .gain_db = gain_of(dev),
-        .locked = !d->slipped && !(d->unlocked_hz > 0 && dev->freq > d->unlocked_hz),
+        .locked =
+            !dev->tuning && !d->slipped && !(d->unlocked_hz > 0 && dev->freq > d->unlocked_hz),
     };
 }
 
@@ -333,6 +335,16 @@ int rtlsdr_set_center_freq(rtlsdr_dev_t *dev, uint32_t freq) {
     if (r == 0 && (d->refuse_freq || freq > TUNER_MAX)) {
         fprintf(stderr, "[R82XX] No valid PLL values for %u Hz!\n", freq);
         r = -1;
+    }
+    if (r == 0) { /* a few dozen bytes over a slow bus */
+        double until = standin_now() + TUNE_S;
+
+        dev->tuning = true;
+        standin_change(dev);
+        while (standin_now() < until && !standin_is_lost(dev))
+            standin_wait(&all, until - standin_now());
+        dev->tuning = false;
+        r = standin_is_lost(dev) ? -1 : 0;
     }
     if (r == 0 && fabs((double)freq - dev->freq) >= 1e6)
         d->slipped = false;

@@ -69,6 +69,7 @@ struct rtlsdr_dev {
     unsigned generation;
     uint32_t rate, freq, bandwidth;
     int gain, ppm;
+    bool tuning; /* between two frequencies */
     bool manual_gain, testmode, bias_tee, agc;
     int direct;
     uint32_t rtl_xtal, tuner_xtal;
