@@ -255,6 +255,7 @@ struct uw_engine {
 
     /* between the threads */
     _Atomic int64_t fusion_pulse_ns, feed_pulse_ns; /* monotonic: signs of life */
+    _Atomic bool changing;                          /* receivers that end now are not the end */
     _Atomic int64_t disk_free_bytes;                /* -1: not known */
     pthread_mutex_t mutex;
     pthread_cond_t cond;

@@ -219,6 +219,8 @@ static int release(struct uw_engine *engine) {
 }
 
 static bool all_ended(const struct uw_engine *engine) {
+    if (atomic_load_explicit(&engine->changing, memory_order_acquire))
+        return false;
     for (int i = 0; i < engine->n_receivers; i++)
         if (!engine->receivers[i]->ended)
             return false;

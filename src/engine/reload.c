@@ -346,15 +346,22 @@ static int drain(struct change *c) {
 }
 
 static int commit(struct change *c) {
-    int r = drain(c);
+    int r;
+
+    /* if no receiver stays there is none for a moment */
+    atomic_store_explicit(&c->engine->changing, true, memory_order_release);
+    r = drain(c);
 
     for (int i = 0; i < c->n; i++)
         if (c->is_new[i])
             go_on_counting(c->engine, c->list[i]);
     if (r == 0)
         r = uw_engine_call(c->engine, take_over, c);
-    if (r)
-        return r; /* fusion has ended: so does everything */
+    atomic_store_explicit(&c->engine->changing, false, memory_order_release);
+    if (r) { /* fusion has ended: so does everything */
+        discard(c);
+        return r;
+    }
     for (int i = 0; i < c->n_gone; i++)
         uw_engine_rx_free(c->gone[i]);
     exchange_detectors(c);

@@ -136,8 +136,12 @@ def test_reload(write, start, endpoint):
     assert audit["detail"] == "opened anew: mast"
     assert [r["freq_hz"] for r in state["receivers"]] == [915e6, 868e6]
 
+    audit, state = reload(("other", 868e6))  # for a moment there is none at all
+    assert audit["detail"] == "added: other; taken out: gate; taken out: mast"
+    audit, state = reload(("gate", 915e6), ("mast", 868e6), ("other", 868e6))
+
     audit, state = reload(("gate", 915e6), more='signatures = { enabled = ["lorawan"]; };')
-    assert audit["detail"] == "taken out: mast; signatures changed"
+    assert audit["detail"] == "taken out: mast; taken out: other; signatures changed"
     assert [r["receiver"] for r in state["receivers"]] == ["gate"]
 
     for more, word in [("sight = 1;", "sight"), ('signatures = { enabled = ["x"]; };', '"x"'),
