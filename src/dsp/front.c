@@ -46,6 +46,7 @@
 #define SLOW_S      0.5       /* time constant of DC and IQ imbalance */
 #define BETA_MIN    0.003f    /* -50 dB: an imbalance below is left alone */
 #define BURST_MAX_S 0.3
+#define FILL_S      4e-3 /* a longer gap ends what is open */
 #define PROGRESS_S  0.025
 #define BETA_EVERY  8 /* frames between looks at the imbalance */
 #define HANN_POWER  0.375
@@ -79,6 +80,8 @@ struct uw_front {
     uint64_t first_frame_sample; /* sample of frame base_frame */
     uint64_t n_samples;
     uint64_t n_clipped;
+    uint64_t hole_from, hole_to; /* samples that are made up */
+    uint64_t noise;              /* ... from this */
     uint64_t next_progress;
 
     float complex beta_sum; /* slow mean of x^2 */
@@ -310,14 +313,17 @@ static void report_progress(struct uw_front *front) {
 }
 
 static void look(struct uw_front *front, uint64_t frame, const float complex *spectrum) {
-    uw_hann_power(spectrum, front->n, front->power);
-    if (uw_floor_update(front->at->floor, front->power))
-        uw_bursts_drop(front->bursts); /* what seemed to be a burst as wide as the band */
+    uint64_t sample = front->first_frame_sample + (frame - front->base_frame) * front->hop;
+
+    /* over a hole the powers stay what they were: what was on the air is taken to be on still */
+    if (sample >= front->hole_to || sample + front->n <= front->hole_from) {
+        uw_hann_power(spectrum, front->n, front->power);
+        if (uw_floor_update(front->at->floor, front->power))
+            uw_bursts_drop(front->bursts); /* what seemed to be a burst as wide as the band */
+    }
     front->n_looked = frame + 1;
     if (front->ops.frame)
-        front->ops.frame(front->userdata, spectrum,
-                         front->first_frame_sample + (frame - front->base_frame) * front->hop,
-                         frame == front->base_frame);
+        front->ops.frame(front->userdata, spectrum, sample, frame == front->base_frame);
     uw_bursts_frame(front->bursts, frame, front->power, uw_floor_inverse(front->at->floor));
     report_progress(front);
 }
@@ -408,15 +414,46 @@ static void take_rest(struct uw_front *front, uint64_t rows_needed) {
     front->n_pending = 0;
 }
 
-void uw_front_gap(struct uw_front *front, uint64_t n) {
+/* A short gap is filled with noise of the floor's power: a packet that it falls into stays one,
+ * less what was lost of it. */
+static void fill(struct uw_front *front, uint64_t n) {
+    double power = pow(10.0, 0.1 * uw_front_noise_dbfs(front));
+    float amplitude = (float)sqrt(1.5 * power) / 32768.0f;
+
+    if (front->n_samples > front->hole_to + front->n)
+        front->hole_from = front->n_samples;
+    front->n_samples += n;
+    front->hole_to = front->n_samples;
+    for (; n > 0; --n) {
+        int re, im;
+
+        front->noise = front->noise * 6364136223846793005u + 1442695040888963407u;
+        re = (int)(front->noise >> 48) - 32768;
+        im = (int)(front->noise >> 32 & 0xffffu) - 32768;
+        front->pending[front->n_pending++] = amplitude * ((float)re + I * (float)im);
+        if (front->n_pending == front->n)
+            take_frame(front);
+    }
+}
+
+static void break_off(struct uw_front *front, uint64_t n) {
     take_rest(front, front->n_learn < 32 ? front->n_learn : 32);
     front->n_samples += n;
     front->base_frame = front->n_frames;
     front->first_frame_sample = front->n_samples;
 }
 
+void uw_front_gap(struct uw_front *front, uint64_t n) {
+    bool goes_on = front->at->learned && front->n_frames > front->base_frame;
+
+    if (n > 0 && goes_on && (double)n <= FILL_S * front->config.rate_hz)
+        fill(front, n);
+    else
+        break_off(front, n);
+}
+
 void uw_front_retune(struct uw_front *front, double freq_hz, uint64_t n) {
-    uw_front_gap(front, n);
+    break_off(front, n);
     front->at = uw_centres_move(&front->centres, front->at, freq_hz);
 }
 

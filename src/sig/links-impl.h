@@ -118,6 +118,7 @@ struct emitter {
     bool never_hops;
     double first_start, last_start, last_stop; /* samples */
     double run_start;                          /* of the packets since its last long silence */
+    int64_t run_packets;
     double reported;                           /* sample of the last finding */
     double snr_db, power_dbfs, offset_hz, bandwidth_hz, airtime_s;
     struct uw_packet first_packet;
@@ -169,6 +170,11 @@ double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config 
 const struct uw_sig_variant *uw_link_variant(const struct emitter *e, bool best);
 const struct uw_sig_domain *uw_link_domain(const struct emitter *e,
                                            const struct uw_detector_config *config);
+/* A train of packets, not single ones that happen to fit. */
+bool uw_link_is_train(const struct emitter *e);
+/* Numbers an emitter that is to be spoken of (links-name.c); emitters: LINK_EMITTERS_MAX. False: it
+ * is too soon to tell which it is. */
+bool uw_link_give_number(struct emitter *emitters, struct emitter *e, uint64_t *next);
 /* Whether `e`, about which little is known, could be what is known of `old`: air rate, plan and the
  * crystals' common offset. */
 bool uw_link_agrees(const struct emitter *old, const struct emitter *e);

@@ -217,8 +217,11 @@ static void join(struct uw_links *links, struct emitter *e, const struct uw_pack
     struct uw_packet p = *packet;
 
     p.start = fit->start;
-    if (p.start - e->last_start > RUN_S * links->env.config->rate_hz)
+    if (p.start - e->last_start > RUN_S * links->env.config->rate_hz) {
         e->run_start = p.start;
+        e->run_packets = 0;
+    }
+    ++e->run_packets;
     if (p.weak)
         add_nats(e, silence_nats(links, e, p.start));
     add_nats(e, packet_nats(links, e, &p, fit));
@@ -269,6 +272,7 @@ static void begin(struct uw_links *links, const struct uw_signature *s, double p
     e->first_start = p->start;
     e->reported = p->start;
     e->run_start = p->start;
+    e->run_packets = 1;
     e->first_packet = *p;
     e->n_packets = 1;
     e->airtime_s = NAN;
@@ -329,30 +333,7 @@ static bool is_alertable(const struct uw_links *links, const struct emitter *e) 
     if (!uw_link_variant(e, false) &&
         e->last_start - e->first_start < PATIENCE_S * links->env.config->rate_hz)
         return false;
-    /* a train of packets, not single ones that happen to fit */
-    return v->packets_per_hop == 1 || e->n_packets >= e->n_dwells + MIN_DWELLS;
-}
-
-/*
- * The link that this emitter takes up again: samples that were lost without a word (a recording
- * does not tell) move all packets behind them off their lattice, and the link is found anew. Same
- * rate, plan and carrier, and not one packet of the old one since the new one's begin (a stray that
- * happened to fit apart): two links whose crystals agree by chance would have to take turns. The
- * old one is forgotten.
- */
-static uint64_t taken_up(struct uw_links *links, struct emitter *e) {
-    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
-        struct emitter *old = &links->emitters[i];
-
-        if (!old->used || old->number == 0 || old->signature != e->signature ||
-            old->last_stop > e->run_start || old->n_dwells < MIN_DWELLS ||
-            old->first_packet.down != e->first_packet.down || !uw_link_agrees(old, e))
-            continue;
-        e->reported = fmax(e->reported, old->last_stop);
-        old->used = false;
-        return old->number;
-    }
-    return 0;
+    return uw_link_is_train(e);
 }
 
 static void report(struct uw_links *links, struct emitter *e) {
@@ -360,10 +341,8 @@ static void report(struct uw_links *links, struct emitter *e) {
     const struct uw_sig_variant *variant = uw_link_variant(e, false);
     const struct uw_sig_domain *domain = uw_link_domain(e, links->env.config);
 
-    if (e->number == 0)
-        e->number = taken_up(links, e);
-    if (e->number == 0)
-        e->number = 2 * ++links->next_number; /* odd numbers are background */
+    if (e->number == 0 && !uw_link_give_number(links->emitters, e, &links->next_number))
+        return;
     bool alertable = is_alertable(links, e);
     struct uw_finding f = {
         .signature = e->signature,

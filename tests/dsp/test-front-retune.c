@@ -107,12 +107,55 @@ static void test_nothing_carries_over(void **state) {
     assert_true(fabs((double)l.bursts[1].start - (VISIT + 7000 + 200000)) < 500.0);
 }
 
+/* A tone of 50 ms that loses n samples in its middle: one burst, or two. */
+static void lose(uint64_t n, size_t bursts) {
+    uint64_t seed = 4;
+
+    begin(1, NAN);
+    signal_noise(x, VISIT, NOISE, &seed);
+    signal_add_tone(x, 200000, 250000, sqrt(NOISE), 0.11);
+    listen_push(&l, x, 225000);
+    uw_front_gap(l.front, n);
+    listen_push(&l, x + 225000, VISIT - 225000);
+    listen_end(&l);
+    assert_int_equal(l.n, bursts);
+    assert_true(fabs((double)l.bursts[0].start - 200000.0) < 500.0);
+    assert_true(fabs((double)l.bursts[bursts - 1].stop - (250000.0 + (double)n)) < 500.0);
+    assert_true(l.bursts[0].snr_db > 15.0);
+}
+
+static void test_holes_are_bridged(void **state) {
+    (void)state;
+    lose(100, 1);
+    lose(1000, 1);
+    lose(3900, 1);
+    lose(6000, 2);
+}
+
+/* Over a hole in the noise nothing is heard, and the floor stays where it was. */
+static void test_holes_make_no_bursts(void **state) {
+    uint64_t seed = 5;
+    double before;
+
+    (void)state;
+    begin(1, NAN);
+    signal_noise(x, VISIT, NOISE, &seed);
+    listen_push(&l, x, 150000);
+    before = uw_front_noise_dbfs(l.front);
+    for (size_t at = 150000; at < VISIT; at += 5000) {
+        uw_front_gap(l.front, 2500);
+        listen_push(&l, x + at, 5000);
+    }
+    assert_true(fabs(uw_front_noise_dbfs(l.front) - before) < 0.3);
+    listen_end(&l);
+    assert_int_equal(l.n, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_centre),
-        cmocka_unit_test(test_forgotten_centre),
-        cmocka_unit_test(test_oldest_gives_way),
-        cmocka_unit_test(test_nothing_carries_over),
+        cmocka_unit_test(test_known_centre),      cmocka_unit_test(test_forgotten_centre),
+        cmocka_unit_test(test_oldest_gives_way),  cmocka_unit_test(test_nothing_carries_over),
+        cmocka_unit_test(test_holes_are_bridged), cmocka_unit_test(test_holes_make_no_bursts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

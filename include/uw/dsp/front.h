@@ -62,7 +62,9 @@ int uw_front_new(const struct uw_front_config *config, const struct uw_front_ops
 struct uw_front *uw_front_free(struct uw_front *front);
 /* n raw samples of config.format. */
 void uw_front_push(struct uw_front *front, const void *samples, size_t n);
-/* Samples were lost here: the stream goes on `n` samples later; open bursts are ended. */
+/* Samples were lost here: the stream goes on `n` samples later. Up to 4 ms of them are made up, as
+ * noise of the floor's power over which bursts go on as they were: a packet with a hole stays one.
+ * Behind a longer gap open bursts are ended, and the history begins anew. */
 void uw_front_gap(struct uw_front *front, uint64_t n);
 /* A gap of n samples (which may be 0) behind which the receiver listens at another centre, in Hz.
  * The noise floor is the one that was left there; at a centre that is new, or that was left longest

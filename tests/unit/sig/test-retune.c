@@ -46,6 +46,7 @@ struct tuner {
     int n, at;
     uint64_t dwell, settle; /* samples */
     double loss;            /* share of the blocks that is lost */
+    size_t hole;            /* not 0: the size of blocks, samples */
     uint64_t silent_from;   /* from this sample on SILENT blocks vanish without a word; 0: none */
     uint64_t seed;
 };
@@ -156,7 +157,9 @@ static size_t tuner_read(struct tuner *t, unsigned char *out) {
     size_t n = 0;
 
     for (int i = 0; i < t->n; ++i)
-        assert_int_equal(uw_synth_read(t->synths[i], i == t->at ? out : other, BLOCK, &n), 0);
+        assert_int_equal(
+            uw_synth_read(t->synths[i], i == t->at ? out : other, t->hole ? t->hole : BLOCK, &n),
+            0);
     return n;
 }
 
@@ -322,6 +325,27 @@ static void test_twins(void **state) {
     tuner_close(&t);
 }
 
+/* 0.2 ms every 20 ms in the mean: most packets of a slow air rate have a hole, and are heard. */
+static void test_short_holes(void **state) {
+    static const char *const variants[] = {"25Hz", "200Hz"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; ++i) {
+        struct tuner t;
+        struct room room;
+        const struct heard *h;
+
+        tuner_open(&t, variants[i], two + 1, 1, 6.0);
+        t.loss = 0.01;
+        t.hole = 480;
+        run(&t, &room);
+        h = only_link(&room);
+        assert_false(isnan(h->alert_s));
+        assert_string_equal(h->variant, variants[i]);
+        tuner_close(&t);
+    }
+}
+
 static void test_loss_and_walk(void **state) {
     struct tuner t;
     struct room room;
@@ -410,11 +434,11 @@ static void test_refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_two_centres),   cmocka_unit_test(test_slow_hops),
-        cmocka_unit_test(test_far_between),   cmocka_unit_test(test_random_loss),
-        cmocka_unit_test(test_silent_loss),   cmocka_unit_test(test_twins),
-        cmocka_unit_test(test_loss_and_walk), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_cut_dwells),
+        cmocka_unit_test(test_two_centres), cmocka_unit_test(test_slow_hops),
+        cmocka_unit_test(test_far_between), cmocka_unit_test(test_random_loss),
+        cmocka_unit_test(test_silent_loss), cmocka_unit_test(test_twins),
+        cmocka_unit_test(test_short_holes), cmocka_unit_test(test_loss_and_walk),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_cut_dwells),
     };
 
     return cmocka_run_group_tests(tests, load, unload);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * Which number a link goes by
+ *
+ * Samples that were lost without a word (a recording does not tell) move all packets behind them
+ * off their lattice, and the link is found anew. It is taken for the one before if rate, plan and
+ * carrier are the same, and not one packet of the old one has come since the new one's begin
+ * (strays apart): two links whose crystals agree by chance would have to take turns.
+ *
+ * A packet that lost samples to a hole is measured badly: it falls off its lattice and begins an
+ * emitter of its own. Such strays must neither take the link's number nor be another link, so
+ * beside a link of the same rate, plan and carrier an emitter is not spoken of before it is a train
+ * of packets.
+ */
+
+#include <math.h>
+#include <stddef.h>
+
+#include "links-impl.h"
+
+#define OLD_DWELLS  3 /* of a link that others may be taken for */
+#define TRAIN       3 /* packets more than dwells */
+#define RUN_PACKETS 3
+
+bool uw_link_is_train(const struct emitter *e) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+
+    return v && (v->packets_per_hop == 1 || e->n_packets >= e->n_dwells + TRAIN);
+}
+
+static struct emitter *find_alike(struct emitter *emitters, const struct emitter *e, bool silent) {
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        struct emitter *old = &emitters[i];
+
+        if (old->used && old->number != 0 && old->signature == e->signature &&
+            (!silent || old->last_stop <= e->run_start) && old->n_dwells >= OLD_DWELLS &&
+            old->first_packet.down == e->first_packet.down && uw_link_agrees(old, e))
+            return old;
+    }
+    return NULL;
+}
+
+bool uw_link_give_number(struct emitter *emitters, struct emitter *e, uint64_t *next) {
+    struct emitter *old = find_alike(emitters, e, true);
+
+    if ((old && e->run_packets < RUN_PACKETS) ||
+        (!uw_link_is_train(e) && find_alike(emitters, e, false)))
+        return false;
+    if (!old) {
+        e->number = 2 * ++*next; /* odd numbers are background */
+        return true;
+    }
+    e->number = old->number;
+    e->reported = fmax(e->reported, old->last_stop);
+    old->used = false;
+    return true;
+}
