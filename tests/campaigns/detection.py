@@ -149,11 +149,11 @@ def wanted_points(points, seeds, top, bottom):
     """What a curve still lacks: [(SNR, seeds)], empty when it is done.
 
     points: SNR -> (runs, of them detected). A few seeds every third dB, then every dB, say where
-    the curve bends; the points there, and on to where all or none are detected but for 2 %, get all
-    the seeds.
+    the curve bends; the points there, and on to where nearly all or none are detected, get all the
+    seeds.
     """
     few = min(CHUNK, seeds)
-    all_found = [x for x, (n, k) in points.items() if k >= 0.98 * n]
+    all_found = [x for x, (n, k) in points.items() if k >= 0.95 * n - 1]
     none_found = [x for x, (n, k) in points.items() if k <= 0.02 * n]
     for snr in range(top, bottom - 1, -COARSE_DB):
         if points.get(snr, (0, 0))[0] < few:

@@ -151,14 +151,16 @@ static const struct field_heard *hear(struct listener *l, const struct uw_detect
         *h = (struct field_heard){.there = 0};
         (void)uw_str_copy(h->emitter, sizeof(h->emitter), d->emitter);
     }
+    int64_t more = d->evidence.bursts > h->bursts ? d->evidence.bursts - h->bursts : 1;
+    h->bursts = d->evidence.bursts;
     if (!l->field->truth)
         return h;
     if (who(l->field->truth, seconds_of(d->t_end_ns), d->freq_hz, false) >= 0)
-        ++h->there;
+        h->there += more;
     else if (who(l->field->truth, seconds_of(d->t_end_ns), d->freq_hz, true) >= 0)
-        ++h->aside;
+        h->aside += more;
     else
-        ++h->none;
+        h->none += more;
     return h;
 }
 

@@ -35,11 +35,13 @@ struct field_truth {
     struct field_burst *bursts; /* in the order of their starts */
 };
 
-/* Whom the emitter of a detection has been: how often it was heard where a link had a burst, when
- * one had one elsewhere, and when nobody had. */
+/* Whom the emitter of a detection has been: how many of its bursts were told of where a link had
+ * one, when one had one elsewhere, and when nobody had (all those of a detection go by its last).
+ */
 struct field_heard {
     char emitter[UW_ID_LEN];
-    int there, aside, none;
+    int64_t bursts;
+    int64_t there, aside, none;
 };
 
 /* With what the alert rested on: the detection that raised it. */
@@ -92,8 +94,8 @@ struct field {
 void field_run(const struct uw_scenario *scenario, int receiver, const struct uw_sigdb *db,
                struct field *field);
 
-/* The family is named, after start_s, and its emitter has been where the truth has bursts at least
- * half of the time. A NULL family is never right. */
+/* The family is named, after start_s, and its emitter has been where the truth has bursts for at
+ * least half of its own. A NULL family is never right. */
 bool field_is_right(const struct field_alert *alert, const char *family, double start_s);
 
 /* Bursts that reach into the receiver's band, in the time that a receiver which tells its losses

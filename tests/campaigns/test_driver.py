@@ -67,7 +67,7 @@ def test_points_are_spent_where_a_curve_bends():
             points[snr] = seeds, found(snr, seeds)
     full = sorted(x for x, (n, _) in points.items() if n == 100)
     assert full == list(range(min(full), max(full) + 1))
-    assert points[min(full)][1] <= 2 and points[max(full)][1] >= 98
+    assert points[min(full)][1] <= 2 and points[max(full)][1] >= 94
     assert runs < 1000
     # nothing is ever detected, or everything: it ends
     for always in 0, 1:
