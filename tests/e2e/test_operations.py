@@ -132,6 +132,9 @@ def test_reload(write, start, endpoint):
     assert [r["receiver"] for r in state["receivers"]] == ["mast", "gate"]
     assert state["receivers"][0]["lost_samples"] == 0
 
+    audit, state = reload(("mast", 915e6), ("gate", 915e6), more="alerts = { clear_s = 5.0; };")
+    assert audit["detail"] == "nothing that concerns receivers or signatures"
+
     audit, state = reload(("gate", 915e6), ("mast", 868e6), more='log_level = "debug";')
     assert audit["detail"] == "opened anew: mast"
     assert [r["freq_hz"] for r in state["receivers"]] == [915e6, 868e6]
