@@ -205,6 +205,26 @@ def test_previous_run(write, start, endpoint, tmp_path):
     assert "previous_run" not in uw.of_type(uw.parse(feed.text()[since:]), "health")[0]
 
 
+def test_degraded_receiver(write, start, endpoint, tmp_path):
+    """Clipping that lasts is an alert, of less severity than a loss; it does not come at once."""
+    path = tmp_path / "x_868M_250k.cu8"
+    path.write_bytes(os.urandom(1000) + bytes([0, 255] * 100000))
+    start(uw.UASWATCHD, "-c", write(("mast", 868e6), path_of=path, more="health = { degraded_s = 1.5; };"))
+    feed = start(uw.UASWATCH, "feed", "v1.", "--endpoint", endpoint)
+    feed.wait_for('"problem":"clipping"', 10)
+    feed.wait_for('"kind":"receiver"', 5)
+    messages = uw.parse(feed.text())
+    alert = uw.raised(messages, "receiver")[0]
+    since = next(r["since"] for m in uw.of_type(messages, "health") for r in m["receivers"]
+                 if r.get("problem") == "clipping")
+    assert not list(uw.validator("alert").iter_errors(alert)), alert
+    assert (alert["receiver"], alert["problem"], alert["severity"]) == ("mast", "clipping", "advisory")
+    assert alert["first_seen"] == since and "less than it should" in alert["headline"]
+    seconds = [float(t[17:26]) for t in (since, alert["time"])]
+    assert 1.5 <= (seconds[1] - seconds[0]) % 60 < 3
+    assert not uw.raised(messages, "coverage")
+
+
 def test_self_test(write, tmp_path):
     conf = write(("mast", 915e6), more='state_directory = "%s";' % tmp_path)
     done = subprocess.run([uw.UASWATCHD, "-c", conf, "--self-test"], capture_output=True,
