@@ -260,6 +260,7 @@ static int run(const struct arguments *args, struct uw_engine_config *config,
     struct uw_engine_summary summary = {0};
     int r;
 
+    uw_log_take_stdio();
     d.signal_fd = open_signals();
     if (d.signal_fd < 0)
         return report(d.signal_fd, diag);

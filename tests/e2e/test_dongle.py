@@ -2,6 +2,7 @@
 """uaswatchd on dongles that are not there: heard, pulled out, back on another port."""
 import json
 import os
+import re
 import subprocess
 import time
 
@@ -104,8 +105,24 @@ def test_pulled_out_and_back(place):
     wait(feed, "the end", alert("receiver", "cleared"), 6, since)
     status, seconds = daemon.stop()
     assert status == 0 and seconds < 2, daemon.text()
+    # also what librtlsdr says is a line of the log
+    assert all(re.match("(error|warning|info|debug) [a-z-]+: ", line)
+               for line in daemon.text().splitlines()), daemon.text()
+    assert "info library: Found Rafael Micro R820T tuner" in daemon.text()
     for m in uw.parse(feed.text()):
         assert not list(uw.validator(m["type"]).iter_errors(m)), m
+
+
+def test_a_library_that_talks_too_much(place):
+    """Each retune of a tuner that does not lock is a line of librtlsdr's."""
+    place.script.write_text("0 2 unlock 1\n")
+    more = "centres_hz = [ 914.0e6, 915.0e6 ]; dwell_s = 0.1;"
+    daemon = place.start(uw.UASWATCHD, "-c", place.conf(more))
+    daemon.wait_for("PLL not locked", 10)
+    time.sleep(3)
+    assert daemon.stop()[0] == 0
+    assert daemon.text().count("info library: [R82XX] PLL not locked!") <= 5
+    assert re.search(r"[0-9]+ more suppressed: .*PLL not locked", daemon.text())
 
 
 def test_starts_without_it(place):

@@ -58,6 +58,9 @@ void uw_log_fields(enum uw_log_level level, const char *part, const char *text,
                       sizeof(struct uw_log_field))
 /* For uw_err(): "error: func @ file:line: what", whatever the level, limited as the others. */
 void uw_log_origin(const char *func, const char *file, int line, const char *what);
+/* From now on what libraries print to stdio's stderr are events of the part "library", at the level
+ * info and limited as all others. Once, before there are threads. */
+void uw_log_take_stdio(void);
 /* Says how much was suppressed in windows that are over at this monotonic time: now and then. */
 void uw_log_tick(int64_t now_mono_ns);
 /* Says it of all: before the end. */
