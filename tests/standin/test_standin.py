@@ -112,6 +112,14 @@ def test_tuning_and_gain_are_heard(tmp_path):
         assert abs(level - want) < 0.1 * want
 
 
+def test_faster_than_the_clock(tmp_path):
+    began = time.monotonic()
+    code, _, words = run("rtl_sdr", "-f", "915e6", "-s", "250000", "-n", "1000001", tmp_path / "out",
+                         SPEED=20)
+    assert code == 0, words
+    assert time.monotonic() - began < 1.5  # of four seconds of signal
+
+
 def test_resampled_recording(tmp_path):
     """A carrier in a recording at 2 MS/s, heard by a device at 1.024 MS/s and another centre."""
     numpy = pytest.importorskip("numpy")
