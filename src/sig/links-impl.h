@@ -119,7 +119,7 @@ struct emitter {
     double first_start, last_start, last_stop; /* samples */
     double run_start;                          /* of the packets since its last long silence */
     int64_t run_packets;
-    double reported;                           /* sample of the last finding */
+    double reported; /* sample of the last finding */
     double snr_db, power_dbfs, offset_hz, bandwidth_hz, airtime_s;
     struct uw_packet first_packet;
 };
