@@ -190,7 +190,9 @@ static void move_turn(struct uw_engine *engine, bool off) {
 
 /* Only with live receivers: files are held back at their end. */
 static bool is_too_much(struct uw_engine *engine) {
-    if (!engine->any_live || engine->order.n <= UW_ORDER_MAX)
+    size_t most = engine->config.order_max ? engine->config.order_max : UW_ORDER_MAX;
+
+    if (!engine->any_live || engine->order.n <= most)
         return false;
     if (engine->n_early++ == 0)
         uw_log_kv(UW_LOG_WARNING, "fusion", "records are used before their turn: too many wait",

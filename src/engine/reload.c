@@ -254,6 +254,7 @@ static void take_over(struct uw_engine *engine, void *userdata) {
     struct change *c = userdata;
     int64_t now = uw_clock_mono_ns();
     bool other_bands;
+    size_t order_max = engine->config.order_max;
     char run[UW_NAME_LEN];
 
     for (int i = 0; i < c->n; i++) {
@@ -269,6 +270,7 @@ static void take_over(struct uw_engine *engine, void *userdata) {
     uw_str_copy(run, sizeof(run), engine->config.run);
     engine->config = *c->config;
     uw_str_copy(engine->config.run, sizeof(engine->config.run), run);
+    engine->config.order_max = order_max;
     engine->head.exercise = c->config->exercise;
     engine->config.fuse.exercise = c->config->exercise;
     (void)uw_fuse_configure(engine->fuse, &engine->config.fuse);

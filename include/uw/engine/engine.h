@@ -75,6 +75,7 @@ struct uw_engine_config {
     bool below_noise;            /* look for LoRa links below the noise, too */
     size_t block_samples;        /* tests */
     unsigned delay_seed;         /* tests */
+    size_t order_max; /* tests; 0: as many records may wait for their turn as there is room for */
 };
 
 struct uw_engine_summary {

@@ -318,6 +318,25 @@ static void test_overload(void **state) {
     end(&w);
 }
 
+/* One receiver is waited for, and more comes from the other than can be held: it is used before its
+ * turn, which is said, and alerts come. */
+static void test_more_than_can_be_held(void **state) {
+    static struct uw_engine_config config;
+    struct world w;
+
+    (void)state;
+    configure(&config);
+    config.lag_s = 60;
+    config.order_max = 5;
+    set_receiver(&config, "gate", UW_SOURCE_LOOP, recording, 868e6);
+    set_receiver(&config, "mast", UW_SOURCE_PIPE, fifo, 915e6); /* nobody writes */
+    begin(&w, &config);
+    expect(&w, 0, 5, WORDS("v1.alert.", "\"part\":\"fusion\"", "\"raised\"", "out of its order"));
+    expect(&w, 0, 5, WORDS("v1.alert.", "\"kind\":\"uas\"", "\"raised\""));
+    expect(&w, 0, 3, WORDS("v1.health.", "\"queues\":{\"fusion\":5,\"fusion_early\":"));
+    end(&w);
+}
+
 static uint64_t heard(const struct world *w, int i) {
     struct uw_rx_stats stats;
 
@@ -377,6 +396,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_node_itself),
         cmocka_unit_test(test_overload),
         cmocka_unit_test(test_no_file_runs_away),
+        cmocka_unit_test(test_more_than_can_be_held),
     };
 
     if (argc != 2)
