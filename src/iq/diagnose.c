@@ -40,6 +40,7 @@
 #define PROBE_DB       4.0
 #define PROBE_WINDOWS  2
 #define PROBE_PAUSE    300 /* windows until the next */
+#define LATE_WINDOWS   600
 #define AWAY_WINDOWS   50
 #define SAME_HZ        0.5e6
 
@@ -192,6 +193,14 @@ enum uw_diagnosis uw_diagnose_now(const struct uw_diagnose *d, double *ret_freq_
             *ret_freq_hz = d->places[i].freq_hz;
         }
     return worst;
+}
+
+bool uw_diagnose_hears(const struct uw_diagnose *d) {
+    for (int i = 0; i < UW_DIAGNOSE_PLACES; i++)
+        if (d->places[i].freq_hz > 0 && d->places[i].diagnosis == UW_DIAGNOSIS_WELL &&
+            d->places[i].low == 0 && d->clock - d->places[i].used < LATE_WINDOWS)
+            return true;
+    return false;
 }
 
 bool uw_diagnose_doubts(const struct uw_diagnose *d, double freq_hz) {

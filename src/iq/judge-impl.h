@@ -112,6 +112,8 @@ bool uw_diagnose_window(struct uw_diagnose *d, const struct uw_judge_window *win
 bool uw_diagnose_probe(struct uw_diagnose *d, const struct uw_judge_window *window);
 /* The worst of all places, and where. */
 enum uw_diagnosis uw_diagnose_now(const struct uw_diagnose *d, double *ret_freq_hz);
+/* Of late it has heard well at some other place than those with a diagnosis. */
+bool uw_diagnose_hears(const struct uw_diagnose *d);
 /* Something is suspected here: no time to change the gain. */
 bool uw_diagnose_doubts(const struct uw_diagnose *d, double freq_hz);
 

@@ -88,6 +88,7 @@ struct uw_live {
     _Atomic double loss_share; /* of the latest seconds */
     _Atomic double clip_ratio, drift_ppm, now_gain_db, bad_freq_hz;
     _Atomic int diagnosis;
+    atomic_bool hears; /* at other frequencies */
 
     /* supervisor's */
     struct uw_live_setup setup; /* the reader copies the gains under the mutex */

@@ -70,14 +70,16 @@ static bool judge_flow(const struct uw_live *live, const struct view *v,
 static bool judge_hearing(const struct uw_live *live, struct uw_source_health *h) {
     int diagnosis = atomic_load_explicit(&live->diagnosis, memory_order_relaxed);
     double mhz = atomic_load_explicit(&live->bad_freq_hz, memory_order_relaxed) / 1e6;
+    bool hears = atomic_load_explicit(&live->hears, memory_order_relaxed);
     char text[UW_SOURCE_ADVICE_LEN];
 
     if (diagnosis == UW_DIAGNOSIS_UNLOCKED) {
         snprintf(text, sizeof(text),
-                 "The tuner does not lock at %.3f MHz: cool the dongle, use one that is made for "
+                 "The tuner does not lock at %.3f MHz%s: cool the dongle, use one that is made for "
                  "this band, or choose another frequency.",
-                 mhz);
-        say(h, UW_SOURCE_LOST, UW_SOURCE_PROBLEM_UNLOCKED, text);
+                 mhz, hears ? ", elsewhere it hears" : "");
+        /* a receiver that walks has other places that it is good for */
+        say(h, hears ? UW_SOURCE_DEGRADED : UW_SOURCE_LOST, UW_SOURCE_PROBLEM_UNLOCKED, text);
         return false;
     }
     if (diagnosis == UW_DIAGNOSIS_DEAF) {

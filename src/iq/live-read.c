@@ -113,6 +113,7 @@ static void publish(struct uw_live *live) {
     atomic_store_explicit(&live->diagnosis, uw_diagnose_now(&live->r.diagnose, &freq),
                           memory_order_relaxed);
     atomic_store_explicit(&live->bad_freq_hz, freq, memory_order_relaxed);
+    atomic_store_explicit(&live->hears, uw_diagnose_hears(&live->r.diagnose), memory_order_relaxed);
 }
 
 static void want_probe(struct uw_live *live, double probe_hz) {

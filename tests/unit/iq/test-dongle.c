@@ -421,6 +421,34 @@ static void test_unlocked(void **state) {
     uw_source_close(source);
 }
 
+/* A receiver that walks and does not lock at one of its two frequencies is good for the other. */
+static void test_unlocked_walk(void **state) {
+    struct uw_source *source;
+    struct uw_source_health h;
+    struct seen seen = {0};
+
+    (void)state;
+    source = open_dongle_at("north", 868e6, 29.7);
+    for (int i = 0; i < 20; i++) { /* it learns how both sound */
+        assert_int_equal(uw_source_tune(source, i % 2 ? 868e6 : 1600e6), 0);
+        listen(source, 0.5, &seen);
+    }
+    assert_int_equal(health_of(source).state, UW_SOURCE_OK);
+    say("2 unlock 1500e6");
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(uw_source_tune(source, i % 2 ? 868e6 : 1600e6), 0);
+        listen(source, 0.5, &seen);
+    }
+    h = health_of(source);
+    assert_int_equal(h.problem, UW_SOURCE_PROBLEM_UNLOCKED);
+    assert_int_equal(h.state, UW_SOURCE_DEGRADED);
+    assert_non_null(strstr(h.advice, "1600.000 MHz, elsewhere it hears"));
+    /* it stays at the bad one: now it hears nothing */
+    assert_int_equal(uw_source_tune(source, 1600e6), 0);
+    wait_for(source, UW_SOURCE_LOST, UW_SOURCE_PROBLEM_UNLOCKED, 70, &seen);
+    uw_source_close(source);
+}
+
 static void test_antenna(void **state) {
     struct uw_source *source = open_dongle_at("north", 868e6, 29.7);
     struct seen seen = {0};
@@ -549,6 +577,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_loss_and_delay, mend),
         cmocka_unit_test_teardown(test_retune, mend),
         cmocka_unit_test_teardown(test_unlocked, mend),
+        cmocka_unit_test_teardown(test_unlocked_walk, mend),
         cmocka_unit_test_teardown(test_antenna, mend),
         cmocka_unit_test_teardown(test_clipping, mend),
         cmocka_unit_test_teardown(test_drift, mend),
