@@ -151,7 +151,7 @@ static void print_tracks(const struct field_setting *s, const char *family, doub
     for (uint64_t i = 0; i < n; ++i) {
         const struct field_track *t = &s->tracks[i];
         bool right = family && strcmp(t->family, family) == 0 && t->first_s >= start_s &&
-                     t->votes[0] > 0 && t->votes[0] >= t->aside[0] + t->strangers;
+                     t->votes[0] > 0 && 2 * t->votes[0] >= t->aside[0] + t->strangers;
 
         if (t->llr < PEAK_MIN)
             continue;
@@ -175,7 +175,8 @@ void print_evidence(const struct field_alert *a) {
            number(e->hop_interval_s), number(a->age_s));
 }
 
-/* "right": it names the family of what is on the air, and was heard there. */
+/* "right": it names the family of what is on the air, and was heard there; "heard": how many of its
+ * bursts were where the link sent, elsewhere in its time, and when nobody sent. */
 static void print_alerts(const struct field_setting *s, const char *family, double start_s) {
     uint64_t n = s->n_alerts < FIELD_LIST_MAX ? s->n_alerts : FIELD_LIST_MAX;
 
@@ -185,10 +186,10 @@ static void print_alerts(const struct field_setting *s, const char *family, doub
         bool right = field_is_right(a, family, start_s);
 
         printf("%s{\"time_s\":%.4f,\"confidence\":%.6f,\"family\":\"%s\",\"variant\":\"%s\","
-               "\"domain\":\"%s\",\"right\":%s",
+               "\"domain\":\"%s\",\"right\":%s,\"heard\":[%lld,%lld,%lld],",
                i ? "," : "", a->time_s - start_s, a->confidence, a->family, a->variant, a->domain,
-               right ? "true" : "false");
-        printf(",");
+               right ? "true" : "false", (long long)a->heard.there, (long long)a->heard.aside,
+               (long long)a->heard.none);
         print_evidence(a);
         printf("}");
     }

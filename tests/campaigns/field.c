@@ -262,7 +262,7 @@ static void listener_end(struct listener *l) {
 
 bool field_is_right(const struct field_alert *a, const char *family, double start_s) {
     return family && strcmp(a->family, family) == 0 && a->time_s >= start_s && a->heard.there > 0 &&
-           a->heard.there >= a->heard.aside + a->heard.none;
+           2 * a->heard.there >= a->heard.aside + a->heard.none;
 }
 
 /* The alert that the run was for. */
