@@ -41,11 +41,21 @@
 #define PLACES_MAX 32
 #define SNR_MIN    0.5 /* of a line, where the measured one is lower */
 #define SNR_MAX    60.0
+#define DATA_SHARE                                                                                 \
+    0.7 /* of a line's power is left in a data symbol, which wraps, half a chip off */
 #define GIVE_UP    3.0 /* nats */
+#define SAME_TURN  0.1 /* radians over a symbol */
 #define SAME_PLACE 1.5 /* lines */
 #define DOWN_REACH                                                                                 \
     8 /* the delimiter's line is looked for within 1 / 8 of the lines to each side                 \
        */
+
+struct made {
+    int sf; /* 0: nothing */
+    size_t stride;
+    bool conjugate;
+    double step;
+};
 
 struct uw_faint {
     float complex *up[N_SF];   /* 2^(SF+1) samples of the plain up-chirp, two a chip */
@@ -54,6 +64,7 @@ struct uw_faint {
     float complex *spectrum;
     float complex *turns[RUN_MAX + 1]; /* FRACTIONS * n turns of a circle */
     float *reference;                  /* real parts, then imaginary parts, of 2 * CHIPS_MAX */
+    struct made made;                  /* what is in it */
     float complex *a, *b;
     float *down; /* rows of half lines */
 };
@@ -186,7 +197,13 @@ static void make_turned(struct uw_faint *faint, int sf, size_t stride, size_t n,
     float complex large[2 * CHIPS_MAX / TURNS];
     double complex turn = 1.0;
     double complex by = cos(step) + I * sin(step);
+    const struct made *made = &faint->made;
 
+    /* from symbol to symbol of a packet next to nothing changes */
+    if (made->sf == sf && made->stride == stride && made->conjugate == conjugate &&
+        fabs(made->step - step) * (double)n < SAME_TURN)
+        return;
+    faint->made = (struct made){.sf = sf, .stride = stride, .conjugate = conjugate, .step = step};
     for (size_t k = 0; k < TURNS; ++k, turn *= by) {
         small[0][k] = (float)creal(turn);
         small[1][k] = (float)cimag(turn);
@@ -554,14 +571,15 @@ void uw_faint_extent(struct uw_faint *faint, const float complex *x, size_t n,
     }
     double z;
     double told = 0.0;
+    double snr = DATA_SHARE * p->line_snr;
     p->told = 0.0;
     for (p->n_data = 0;
          p->n_data < UW_FAINT_DATA_MAX && data_power(faint, x, n, s, p, 4.25 + p->n_data, &z);
          ++p->n_data) {
-        double there = exp(log_bessel(2.0 * sqrt(p->line_snr * z)) - p->line_snr);
+        double there = exp(log_bessel(2.0 * sqrt(snr * z)) - snr);
         /* ... or another line is the strongest, and the symbol's below it: nearly Gaussian in
          * amplitude */
-        double below = 0.5 * erfc(sqrt(p->line_snr) - sqrt(z));
+        double below = 0.5 * erfc(sqrt(snr) - sqrt(z));
 
         p->data[p->n_data] = (float)log((there + (lines - 1.0) * below) / lines);
         told += (double)p->data[p->n_data];

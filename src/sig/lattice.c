@@ -17,7 +17,6 @@
 #define CLOCK_SIGMA  40e-6  /* ... expected */
 #define CLOCK_DRIFT  1e-6
 #define TURN_ROUND_S 10e-6 /* both ends of a link keep the lattice about as well as this */
-#define SYMBOLS_OFF  1     /* a weak packet may begin so many symbols earlier or later */
 #define SIGMAS       4.0
 
 static double nominal_slot(const struct emitter *e, double rate_hz) {
@@ -56,24 +55,32 @@ static struct link_fit fit_at(const struct emitter *e, double rate_hz, const str
     return (struct link_fit){
         .misfit = fabs(x - nearest) * slot / t,
         .slot = e->reference_slot + (int64_t)nearest,
-        .start = start,
         .window = 2.0 * t,
     };
 }
 
 struct link_fit uw_link_fit(const struct emitter *e, double rate_hz, const struct uw_packet *p) {
-    double symbol = p->symbol_s * rate_hz;
-    struct link_fit best = fit_at(e, rate_hz, p, p->start);
+    return fit_at(e, rate_hz, p, p->start);
+}
 
-    if (!p->weak)
-        return best;
-    for (int side = -SYMBOLS_OFF; side <= SYMBOLS_OFF; ++side) {
-        struct link_fit f = fit_at(e, rate_hz, p, p->start + side * symbol);
+struct link_fit uw_link_fit_weak(const struct emitter *e, const struct uw_detector_config *config,
+                                 const struct uw_packet *p, bool *ret_time) {
+    struct link_fit best = {.misfit = INFINITY};
+    bool sure = uw_link_raster_is_known(e, config);
 
-        if (f.misfit < best.misfit)
+    *ret_time = false;
+    for (int i = 0; i < p->n_places; ++i) {
+        struct link_fit f = fit_at(e, config->rate_hz, p, p->places[i].start);
+
+        if (f.misfit > 1.0)
+            continue;
+        f.place = i;
+        if (uw_link_on_raster(e, config, p->places[i].offset_hz, p->offset_error_hz))
+            return f;
+        if (!sure && !*ret_time)
             best = f;
+        *ret_time = true;
     }
-    best.window *= 2.0 * SYMBOLS_OFF + 1.0;
     return best;
 }
 

@@ -4,7 +4,10 @@
  * A link against traffic of its own waveform
  *
  * Networks of LoRa nodes send the same chirps, often at regular times, and round periods are
- * popular. What they do not do is hop as a link does; and their packets have any length.
+ * popular: of such traffic it is no wonder that it keeps to a link's lattice, or raster, or even to
+ * the length of its packets. Each of these is believed once, for as much as it is rare among
+ * networks, however often it is seen; to the contrary each counts every time. What such traffic
+ * does not do is hop as a link does, and of that each dwell is new evidence:
  *
  * Which channel. Traffic that keeps to one channel or a few favours those it was heard on: with
  * counts n_c of N dwells and V visible channels it takes channel c next with (n_c + a / V) / (N +
@@ -12,9 +15,9 @@
  *
  * When again. In each block of as many hops as there are channels a link visits every channel once,
  * at random places (ExpressLRS: the sync channel first). Between two visits in successive blocks of
- * n hops lie d hops with the probability d / n^2 for d < n: two visits soon after each other are
- * rare. Traffic that comes at any time would have 1 / (2 n). With visits missed, d grows: nothing
- * is said for d >= n.
+ * n hops lie d hops with the probability d / n^2 for d < n, (2 n - d) / n^2 for n < d < 2 n: two
+ * visits soon after each other are rare. Traffic that comes at any time has 1 / (2 n). A visit that
+ * went unheard makes d greater, never less.
  *
  * How long. The likelihood of a packet of k data symbols is the product of those of its symbols;
  * a link's packets have one of the lengths of its air rates, others any.
@@ -24,32 +27,53 @@
 
 #include "links-impl.h"
 
+#define RARITY       4.0 /* nats: one such network for 55 chances of noise */
+#define LATTICE_MAX  4.5 /* one such network in 90 keeps a link's lattice to the microsecond */
+#define RASTER_MAX   3.5 /* ... in 33 a link's raster */
+#define LENGTHS_MAX  3.5 /* ... the length of its packets */
 #define URN          1.0
-#define HOP_NATS_MIN (-3.0)
-#define LENGTH_MIN   (-3.0)
+#define UNHEARD      0.3 /* of the visits */
+#define HOP_NATS_MIN (-6.0)
+#define LENGTH_MIN   (-2.0)
 #define LENGTH_MAX   2.0
 #define SYMBOLS_MIN  4 /* of data, in a packet */
+#define SURE_CHIRPS  8
+#define SURE_NATS    6.0
 #define OFF          1 /* symbols: the firmware's table of times on air against the formula */
-#define VARIANT_MIN  (-5.0)
+#define VARIANT_MIN  (-1.5)
+#define BELIEF       0.6 /* a place that is a little off spoils all symbols alike: not independent */
+
+double uw_link_alike_nats(const struct link_alike *alike) {
+    return RARITY + fmin(alike->lattice, LATTICE_MAX) + fmin(alike->raster, RASTER_MAX) +
+           fmin(alike->length, LENGTHS_MAX) + alike->hops;
+}
+
+/* Nats of a visit `apart` blocks after the one before. */
+static double revisit(double apart) {
+    if (apart < 1.0)
+        return log(fmax(2.0 * apart, 1e-3));
+    if (apart < 2.0)
+        return log((1.0 - UNHEARD) * 2.0 * (2.0 - apart) + UNHEARD);
+    return 0.0;
+}
 
 double uw_link_judge_hop(const struct emitter *e, const struct uw_detector_config *config,
                          int channel, int64_t slot) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
     double visible = fmax(uw_link_visible(e, config), e->n_channels);
     double n = (double)(e->n_dwells - 1);
-    double nats;
+    double nats = 0.0;
     int n_channels;
 
-    if (!isfinite(config->freq_hz) || n < 1.0 || visible < 2.0 || !v)
+    if (!isfinite(config->freq_hz) || n < 1.0 || !v)
         return 0.0;
-    nats = log(1.0 / visible) - log((e->channel_dwells[channel] + URN / visible) / (n + URN));
+    if (visible >= 2.0)
+        nats = log(1.0 / visible) - log((e->channel_dwells[channel] + URN / visible) / (n + URN));
     (void)uw_link_share(e, config, &n_channels);
     if (e->channel_dwells[channel] > 0) {
         double hop = round(v->period_s / e->period_s) * v->packets_per_hop;
-        double apart = (double)(slot - e->channel_slots[channel]) / hop;
 
-        if (apart < n_channels)
-            nats += log(fmax(2.0 * apart / n_channels, 1e-3));
+        nats += revisit((double)(slot - e->channel_slots[channel]) / (hop * n_channels));
     }
     return fmax(nats, HOP_NATS_MIN);
 }
@@ -60,15 +84,16 @@ static double log_sum(double a, double b) {
     return most + log(exp(a - most) + exp(b - most));
 }
 
-/* Nats of the packet under an air rate's length, a symbol more or less. */
-static double length_nats(const struct uw_sig_variant *v, const struct uw_extent *x) {
+/* Nats of the packet under an air rate's length, a symbol more or less; of at most `most` data
+ * symbols. */
+static double length_nats(const struct uw_sig_variant *v, const struct uw_extent *x, int most) {
     double symbols = v->airtime_s * v->bandwidth_hz / (double)(1 << v->sf);
     int n = (int)lround(symbols - v->preamble - 4.25);
     int preamble = v->preamble < x->n_preamble ? v->preamble : x->n_preamble;
     double sum = -INFINITY;
 
     for (int i = n - OFF; i <= n + OFF; ++i) {
-        int k = i < 0 ? 0 : i > x->n_data ? x->n_data : i;
+        int k = i < 0 ? 0 : i > most ? most : i;
 
         sum = log_sum(sum, (double)x->data[k]);
     }
@@ -77,25 +102,30 @@ static double length_nats(const struct uw_sig_variant *v, const struct uw_extent
 
 double uw_link_judge_length(struct emitter *e, const struct uw_packet *p) {
     const struct uw_signature *s = e->signature;
-    const struct uw_extent *x = &p->extent;
+    const struct uw_extent *x = &p->places[0].extent;
     double any = -INFINITY;
     double best = -INFINITY;
     double each[UW_SIG_VARIANTS_MAX];
 
-    if (x->n_data < SYMBOLS_MIN || x->n_preamble == 0)
+    /* behind that the next packet may be on the air */
+    int room = (int)(e->period_s * p->bandwidth_hz / (double)(1 << p->sf)) - SURE_CHIRPS - 6;
+    int most = room < x->n_data ? room : x->n_data;
+    int sure = x->n_preamble < SURE_CHIRPS ? x->n_preamble : SURE_CHIRPS;
+    /* a place that is a little off shows less of the packet than there is */
+    if (most < SYMBOLS_MIN || (double)x->preamble[sure] < SURE_NATS)
         return 0.0;
     for (int i = 0; i < s->n_variants; ++i) {
-        each[i] = e->variants[i].possible ? length_nats(&s->variants[i], x) : -INFINITY;
+        each[i] = e->variants[i].possible ? length_nats(&s->variants[i], x, most) : -INFINITY;
         best = fmax(best, each[i]);
     }
     for (int i = 0; i < s->n_variants; ++i)
-        e->variants[i].log_likelihood += fmax(each[i] - best, VARIANT_MIN);
+        e->variants[i].log_likelihood += fmax(BELIEF * (each[i] - best), VARIANT_MIN);
     /* other traffic: any number of data symbols, any preamble of those */
     double preamble = -INFINITY;
     for (int i = 1; i <= x->n_preamble; ++i)
         preamble = log_sum(preamble, (double)x->preamble[i]);
-    for (int i = SYMBOLS_MIN; i <= x->n_data; ++i)
+    for (int i = SYMBOLS_MIN; i <= most; ++i)
         any = log_sum(any, (double)x->data[i]);
-    any += preamble - log((double)(x->n_data - SYMBOLS_MIN + 1)) - log(4.0);
+    any += preamble - log((double)(most - SYMBOLS_MIN + 1)) - log(4.0);
     return fmin(fmax(best - any, LENGTH_MIN), LENGTH_MAX);
 }

@@ -23,6 +23,16 @@ struct uw_extent {
     float preamble[LINK_PREAMBLE_MAX + 1], data[LINK_DATA_MAX + 1];
 };
 
+#define LINK_PLACES_MAX 4
+
+/* Where a weak packet may lie: its carrier and its begin go together. */
+struct uw_place {
+    double start; /* samples */
+    double offset_hz;
+    double nats; /* for it, to compare */
+    struct uw_extent extent;
+};
+
 /* One packet on the air, whatever its modulation. Times in samples of the receiver. */
 struct uw_packet {
     enum uw_sig_modulation modulation;
@@ -41,13 +51,13 @@ struct uw_packet {
     int same;       /* the waveform of the packet that began at same_as again: 1, another: 0, not
                        compared: -1 */
     double same_as; /* samples */
-    /* Heard below the noise by its preamble alone: stop is not known, start may be a symbol off,
-     * and noise makes such packets, false_rate_hz of them a second on each channel. */
+    /* Heard below the noise: stop is not known, start and offset_hz are the likeliest of several
+     * places, and noise makes such packets, false_rate_hz of them a second on each channel. */
     bool weak;
     bool follows; /* ... and too often to begin a link with one */
-    double symbol_s;
     double false_rate_hz;
-    struct uw_extent extent;
+    int n_places;
+    struct uw_place places[LINK_PLACES_MAX]; /* the likeliest first */
 };
 
 #define LINK_EMITTERS_MAX 192
@@ -73,12 +83,19 @@ struct domain_score {
     double log_likelihood;
     double square_sum;      /* of residuals, Hz^2 */
     int dwells;             /* that agree with the offset */
+    int close;              /* of these, behind the first: within a channel's own error */
     int misses;             /* that do not */
     int64_t last_sync_slot; /* or LINK_NO_SLOT */
     double sync_score;
 };
 
 #define LINK_NO_SLOT INT64_MIN
+
+/* Nats against traffic of the same waveform that keeps to a lattice of its own (links-alike.c). */
+struct link_alike {
+    double lattice, raster, length; /* each believed to a limit */
+    double hops;
+};
 
 struct emitter {
     bool used;
@@ -112,7 +129,9 @@ struct emitter {
     int channel_dwells[LINK_CHANNELS_MAX];
     int64_t channel_slots[LINK_CHANNELS_MAX]; /* begin of the latest dwell */
     bool any_weak;
-    double llr;     /* all of it */
+    double random_llr; /* against packets that come at any time, or are noise */
+    struct link_alike alike;
+    double llr;     /* the lesser of both */
     double new_llr; /* not yet given out */
     bool was_alertable;
     bool never_hops;
@@ -129,7 +148,7 @@ struct emitter {
 struct link_fit {
     double misfit; /* distance to the slot in tolerances: more than 1 is no fit */
     int64_t slot;
-    double start;  /* the packet's, a symbol earlier or later where that is open */
+    int place;     /* of a weak packet's */
     double window; /* samples that would have fitted */
 };
 
@@ -137,6 +156,15 @@ void uw_link_begin_lattice(struct emitter *e, const struct uw_packet *p, double 
 /* A slot in samples. */
 double uw_link_slot(const struct emitter *e, double rate_hz);
 struct link_fit uw_link_fit(const struct emitter *e, double rate_hz, const struct uw_packet *p);
+/* Of a weak packet, the likeliest place that lies on the lattice and on a channel; where that is
+ * not known for sure, on the lattice at least. *ret_time: whether any lies on the lattice. */
+struct link_fit uw_link_fit_weak(const struct emitter *e, const struct uw_detector_config *config,
+                                 const struct uw_packet *p, bool *ret_time);
+/* Whether several dwells agree about the plan and its offset. */
+bool uw_link_raster_is_known(const struct emitter *e, const struct uw_detector_config *config);
+/* Whether a carrier is on a channel of the likeliest plan with its offset; true without one. */
+bool uw_link_on_raster(const struct emitter *e, const struct uw_detector_config *config,
+                       double offset_hz, double error_hz);
 /* Takes the packet into the state. */
 void uw_link_follow(struct emitter *e, double rate_hz, const struct uw_packet *p, int64_t slot);
 
@@ -158,6 +186,8 @@ void uw_link_judge_repeat(struct emitter *e, bool same_dwell, bool same);
  * channels. Called before the dwell is counted there. Returns nats. */
 double uw_link_judge_hop(const struct emitter *e, const struct uw_detector_config *config,
                          int channel, int64_t slot);
+/* The sum, with the rarity of such traffic. */
+double uw_link_alike_nats(const struct link_alike *alike);
 /* What a weak packet's length says of the air rates, and against traffic of any length: nats. */
 double uw_link_judge_length(struct emitter *e, const struct uw_packet *p);
 /* What uw_links_gap() means for one emitter. */

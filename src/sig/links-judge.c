@@ -34,6 +34,7 @@
     6e3 /* of one dwell's carrier: also the other end of the link, with its own crystal */
 #define GRID_LIMIT_HZ  30e3
 #define SAME_OFFSET_HZ 1e3  /* of one end, found again by the same receiver */
+#define SURE_DWELLS    3    /* that agree: the plan's offset is known */
 #define AIRTIME_SHARE  0.02 /* the firmware's table against the formula */
 
 bool uw_link_modulation_fits(const struct uw_signature *s, const struct uw_sig_variant *v,
@@ -300,6 +301,7 @@ static double begin_offset(struct domain_score *score, double offset_hz, double 
         return IMPOSSIBLE;
     score->offset_hz = offset_hz;
     score->dwells = 1;
+    score->close = 0;
     score->misses = 0;
     score->square_sum = 0.0;
     return -0.5 * share * share / (CRYSTALS_SIGMA * CRYSTALS_SIGMA);
@@ -321,7 +323,10 @@ static double judge_domain(struct emitter *e, struct domain_score *score,
         nats = log(spacing(d) / (sigma * sqrt(2.0 * UW_PI))) -
                0.5 * residual * residual / (sigma * sigma);
         ++score->dwells;
-        score->offset_hz += residual / score->dwells;
+        score->close += fabs(residual) <= 2.0 * sigma;
+        /* a weak packet's place may be wrong, and its carrier with it */
+        if (!e->any_weak || fabs(residual) <= 2.0 * sigma || score->close == 0)
+            score->offset_hz += residual / (score->close + 1);
         score->square_sum += residual * residual;
     } else if (++score->misses > score->dwells) {
         /* the carrier that began it was the one that was wrong */
@@ -418,6 +423,27 @@ bool uw_link_agrees(const struct emitter *old, const struct emitter *e) {
     return v && i != LINK_NONE && e->variants[v - old->signature->variants].possible &&
            e->domains[i].possible && e->domains[i].dwells > 0 &&
            fabs(e->domains[i].offset_hz - old->domains[i].offset_hz) <= SAME_OFFSET_HZ;
+}
+
+bool uw_link_raster_is_known(const struct emitter *e, const struct uw_detector_config *config) {
+    double margin;
+    int i = best_domain(e, &margin);
+
+    return isfinite(config->freq_hz) && i != LINK_NONE && e->domains[i].close >= SURE_DWELLS &&
+           3 * e->domains[i].close >= 2 * (e->domains[i].dwells + e->domains[i].misses);
+}
+
+bool uw_link_on_raster(const struct emitter *e, const struct uw_detector_config *config,
+                       double offset_hz, double error_hz) {
+    double margin;
+    int i = best_domain(e, &margin);
+
+    if (!isfinite(config->freq_hz) || i == LINK_NONE || e->domains[i].dwells == 0)
+        return true;
+    const struct uw_sig_domain *d = &e->signature->domains[i];
+    double freq = config->freq_hz + offset_hz - e->domains[i].offset_hz;
+    return fabs(freq - d->channel_hz[nearest_channel(d, freq)]) <=
+           2.0 * hypot(GRID_SIGMA_HZ, error_hz);
 }
 
 double uw_link_share(const struct emitter *e, const struct uw_detector_config *config,

@@ -49,6 +49,9 @@
 #define ODDS             6.0 /* prior: nats against a link being there */
 #define LLR_MIN          (-20.0)
 #define PACKET_NATS_MAX  3.0
+#define FADE_DB          12.0
+#define PLACE_RIGHT      0.7 /* share of weak packets */
+#define WHOLE_NATS       1.0
 #define FOREIGN_SYNC     (-1.5)
 
 /* Where a whole packet was, so that its preamble is not taken for a weak one. */
@@ -97,17 +100,31 @@ static bool same_waveform(const struct emitter *e, const struct uw_packet *p, do
     return false;
 }
 
-static void add_nats(struct emitter *e, double nats) {
-    double before = e->llr;
+/* The evidence that counts is the lesser: what the likelier alternative leaves of it. */
+static void balance(struct emitter *e) {
+    double llr = fmax(fmin(e->random_llr, uw_link_alike_nats(&e->alike)), LLR_MIN);
 
-    e->llr = fmax(e->llr + nats, LLR_MIN);
-    e->new_llr += e->llr - before;
+    e->new_llr += llr - e->llr;
+    e->llr = llr;
+}
+
+static void add_nats(struct emitter *e, double nats) {
+    e->random_llr = fmax(e->random_llr + nats, LLR_MIN);
+    balance(e);
+}
+
+/* Against any other traffic. */
+static void add_to_all(struct emitter *e, double nats) {
+    e->alike.hops += nats;
+    add_nats(e, nats);
 }
 
 static void end_dwell(struct emitter *e) {
     if (!e->dwell_open)
         return;
-    add_nats(e, uw_link_judge_dwell(e));
+    double nats = uw_link_judge_dwell(e);
+    e->alike.hops += nats / 2.0; /* a stray packet in it is likelier there than on a hop's raster */
+    add_nats(e, nats);
     e->dwell_open = false;
 }
 
@@ -150,18 +167,22 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
     e->dwell_cut = slot <= e->blind_slot + longest_dwell(e);
     ++e->n_dwells;
     e->dwell_channel = channel_of(e, p->offset_hz);
-    add_nats(e, uw_link_judge_hop(e, links->env.config, e->dwell_channel, slot));
+    e->alike.hops += uw_link_judge_hop(e, links->env.config, e->dwell_channel, slot);
     ++e->channel_dwells[e->dwell_channel];
     e->channel_slots[e->dwell_channel] = slot;
     double nats = uw_link_judge_carrier(e, links->env.config, p->offset_hz, p->offset_error_hz);
+    if (p->weak) /* its place, and with it the carrier, may be wrong */
+        nats = log(PLACE_RIGHT * exp(nats) + 1.0 - PLACE_RIGHT);
+    e->alike.raster += nats;
     add_nats(e, nats);
 }
 
 static void take_packet(struct emitter *e, const struct uw_packet *p, double rate_hz) {
     ++e->channel_packets[e->dwell_channel];
     e->any_weak |= p->weak;
-    if (p->weak && !p->follows)
-        add_nats(e, uw_link_judge_length(e, p));
+    /* a whole packet would not be here with another length */
+    e->alike.length += !p->weak ? WHOLE_NATS : p->follows ? 0.0 : uw_link_judge_length(e, p);
+    balance(e);
     e->snr_db = p->snr_db;
     e->power_dbfs = p->power_dbfs;
     e->offset_hz = p->offset_hz;
@@ -185,7 +206,7 @@ static bool same_dwell(const struct emitter *e, const struct uw_packet *p, int64
  * of it. */
 static double packet_nats(const struct uw_links *links, const struct emitter *e,
                           const struct uw_packet *p, const struct link_fit *fit) {
-    double window_s = fit->window / links->env.config->rate_hz;
+    double window_s = fit->window * fmax(p->n_places, 1.0) / links->env.config->rate_hz;
     double here = 1.0; /* probability that the link is on this channel in this slot */
     int n_channels;
 
@@ -216,7 +237,11 @@ static void join(struct uw_links *links, struct emitter *e, const struct uw_pack
                  const struct link_fit *fit) {
     struct uw_packet p = *packet;
 
-    p.start = fit->start;
+    if (p.weak) {
+        p.places[0] = p.places[fit->place];
+        p.start = p.places[0].start;
+        p.offset_hz = p.places[0].offset_hz;
+    }
     if (p.start - e->last_start > RUN_S * links->env.config->rate_hz) {
         e->run_start = p.start;
         e->run_packets = 0;
@@ -224,9 +249,11 @@ static void join(struct uw_links *links, struct emitter *e, const struct uw_pack
     ++e->run_packets;
     if (p.weak)
         add_nats(e, silence_nats(links, e, p.start));
-    add_nats(e, packet_nats(links, e, &p, fit));
+    double nats = packet_nats(links, e, &p, fit);
+    e->alike.lattice += nats;
+    add_nats(e, nats);
     if (foreign_sync(e, &p))
-        add_nats(e, FOREIGN_SYNC);
+        add_to_all(e, FOREIGN_SYNC);
     if (p.same >= 0 && fit->slot == e->dwell_last + 1 && fabs(p.same_as - e->last_start) < 0.5)
         uw_link_judge_repeat(e, same_dwell(e, &p, fit->slot), p.same == 1);
     uw_link_follow(e, links->env.config->rate_hz, &p, fit->slot);
@@ -276,11 +303,14 @@ static void begin(struct uw_links *links, const struct uw_signature *s, double p
     e->first_packet = *p;
     e->n_packets = 1;
     e->airtime_s = NAN;
+    /* without a centre no plan can be tested: that is not held against it */
+    e->alike.raster = isfinite(links->env.config->freq_hz) ? 0.0 : INFINITY;
+    e->llr = fmin(0.0, uw_link_alike_nats(&e->alike));
     uw_link_judge_begin(e, links->env.config, p);
     take_packet(e, p, rate);
     begin_dwell(links, e, p, 0);
     if (foreign_sync(e, p))
-        add_nats(e, FOREIGN_SYNC);
+        add_to_all(e, FOREIGN_SYNC);
 }
 
 /* Begins an emitter for each lattice that the packet could lie on: the periods of the variants it
@@ -434,9 +464,16 @@ static struct emitter *find_emitter(struct uw_links *links, const struct uw_pack
 
         if (!e->used || !same_waveform(e, packet, links->env.config->rate_hz))
             continue;
-        fit = uw_link_fit(e, links->env.config->rate_hz, packet);
-        if (fit.misfit > 1.0)
+        /* noise on the lattice of a strong link; fading is allowed for */
+        if (packet->weak && packet->snr_db < e->snr_db - FADE_DB)
             continue;
+        bool in_time = false;
+        fit = packet->weak ? uw_link_fit_weak(e, links->env.config, packet, &in_time)
+                           : uw_link_fit(e, links->env.config->rate_hz, packet);
+        if (fit.misfit > 1.0) {
+            *ret_past |= in_time && e->n_packets > MIN_DWELLS;
+            continue;
+        }
         if (fit.slot <= e->dwell_last) {
             *ret_past |= e->n_packets > 1 || packet->weak;
             continue;

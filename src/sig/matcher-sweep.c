@@ -34,15 +34,13 @@
 #include "uw/dsp/fft.h"
 #include "uw/dsp/sweep.h"
 
-#define CHANNELS_MAX  192
-#define HITS_MAX      128
-#define SUSPECTS_MAX  64   /* of one channel at a time */
-#define FALSE_RATE_HZ 40.0 /* hits a second, channel and spreading factor in noise */
-#define SLACK_SHARE                                                                                \
-    0.06 /* carrier offset that passes the channel's filter whole, in bandwidths                   \
-          */
+#define CHANNELS_MAX   192
+#define HITS_MAX       128
+#define SUSPECTS_MAX   64   /* of one channel at a time */
+#define FALSE_RATE_HZ  40.0 /* hits a second, channel and spreading factor in noise */
+#define SLACK_SHARE    0.06 /* bandwidths of carrier offset that pass the channel's filter whole */
 #define SAME_HZ        20e3 /* channels of two plans that are one */
-#define IN_BAND        0.35 /* half widths of a channel that must lie in the band: 0.5 is all of it */
+#define IN_BAND        0.35 /* of a channel's width must lie in the band beyond its centre */
 #define CRYSTALS       100e-6 /* transmitter and receiver together, worst case */
 #define CRYSTALS_SIGMA 40e-6
 #define RUN_PASS       17.0
@@ -51,8 +49,10 @@
 #define WEAK_FALSE_HZ  1.0
 #define RATE_S         4.0  /* time constant of the measured rate of packets */
 #define FOLLOW_SHARE   1.8  /* `following` over the mean power of the run: 4 for a packet */
-#define SHADOW_DB      15.0 /* below what else is on the air: not believed */
+#define SHADOW         30.0 /* times stronger something else is on the air: not believed */
+#define STRONG         1.5  /* over noise: the burst finder has it */
 #define SHADOW_MIN     0.1  /* of the noise in the whole band: what else there must be */
+#define PLACE_NATS     8.0  /* a place that is so much worse is not looked at */
 #define BEYOND         6    /* symbols behind the longest packet: is it longer? */
 
 struct suspect {
@@ -61,9 +61,8 @@ struct suspect {
     uint64_t due;
     double sum; /* of the sweep */
     bool is_packet;
-    uint64_t from; /* sample of the stream that the packet's places count from */
-    double run;    /* of the look */
-    struct uw_faint_packet packet;
+    uint64_t from;         /* sample of the stream: what its places count from */
+    double run, following; /* of the looks */
 };
 
 struct stream {
@@ -192,71 +191,41 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
     place->due = place->begin + uw_faint_behind(h->sf, s->preamble_max[h->sf]);
 }
 
-/* The stream's samples from `sample` on; at most `room` before its latest. */
 static const float complex *samples_at(const struct stream *s, uint64_t sample) {
     return s->ring + sample % s->room;
 }
 
-/* First look: is it a preamble? */
+/* Signal over noise in its band from the power of a symbol's line. */
+static double snr_of(const struct uw_faint_suspect *at, double power) {
+    double share = fmin(power * at->density / (double)(2UL << at->sf), 0.99);
+
+    return 2.0 / at->density * share / (1.0 - share);
+}
+
+static bool is_shadow(const struct matcher *m, double start, double stop, double bandwidth_hz,
+                      double snr) {
+    double excess = uw_shadow_excess(&m->shadow, start, stop);
+    double over = excess * m->env.config->rate_hz / bandwidth_hz;
+
+    return excess > SHADOW_MIN && over > SHADOW * snr;
+}
+
+/* First look: is it a preamble, too weak to be measured whole, and not beside something strong? */
 static bool look(struct matcher *m, const struct stream *s, struct suspect *x) {
     uint64_t before = uw_faint_before(x->at.sf);
+    double step = m->env.config->rate_hz / (2.0 * s->bandwidth_hz);
+    double start = s->begin + (double)x->begin * step;
+    double stop = start + x->at.run * (double)(2UL << x->at.sf) * step;
 
     x->from = x->begin - before;
     x->at.at = before;
     x->run = uw_faint_run(m->faint, samples_at(s, x->from), &x->at);
-    return x->run >= RUN_PASS;
-}
-
-/* Second look, when its longest form has ended: where is what follows a preamble, and how long is
- * it? Of the places that could be, the one whose symbols tell most. Returns nats that it is a
- * packet, but for the run's. */
-static double place(struct matcher *m, const struct stream *s, struct suspect *x,
-                    uint64_t *ret_from) {
-    struct uw_faint_packet places[UW_FAINT_PLACES];
-    int sf = x->at.sf;
-    uint64_t longest = (uint64_t)(s->preamble_max[sf] + 2) << (sf + 1);
-    int n = uw_faint_follow(m->faint, samples_at(s, x->from), &x->at, places);
-    double best = -INFINITY;
-
-    for (int i = 0; i < UW_FAINT_PLACES; ++i) {
-        struct uw_faint_packet *p = &places[i];
-
-        /* half a symbol away, where the carrier would be a half bandwidth off, a strong packet
-         * passes with a quarter of its energy: what follows must be as strong as the preamble was
-         */
-        if (p->sum <= 0.0 || p->following < FOLLOW_SHARE * x->run / x->at.run)
-            continue;
-        /* the preamble may have begun long before the run */
-        double sync = p->sync + (double)x->from;
-        uint64_t from = sync > (double)longest ? (uint64_t)sync - longest : 0;
-
-        p->sync = sync - (double)from;
-        uw_faint_extent(m->faint, samples_at(s, from), (size_t)(s->n - from), &x->at, p);
-        double nats = p->told + p->known + p->sum;
-        if (nats > best) {
-            best = nats;
-            x->packet = *p;
-            *ret_from = from;
-        }
-    }
-    if (best == -INFINITY)
-        return best;
-    return x->packet.told - log(n * uw_gamma_tail(4, fmax(x->packet.sum, 0.0)));
-}
-
-/* Signal over noise in its band, from the power of a line: `snr` + 1 over the noise in a symbol of
- * 2^(SF+1) samples. */
-static double snr_of(const struct suspect *x) {
-    double share = (x->packet.line_snr + 1.0) * x->at.density / (double)(2UL << x->at.sf);
-
-    share = fmin(share, 0.99);
-    return 2.0 / x->at.density * share / (1.0 - share);
+    double snr = snr_of(&x->at, x->run / x->at.run);
+    return x->run >= RUN_PASS && snr < STRONG && !is_shadow(m, start, stop, s->bandwidth_hz, snr);
 }
 
 /* Running sums, so that a length is one look. */
-static void take_extent(struct uw_packet *p, const struct uw_faint_packet *fp) {
-    struct uw_extent *x = &p->extent;
-
+static void take_extent(struct uw_extent *x, const struct uw_faint_packet *fp) {
     x->n_preamble = fp->n_preamble;
     for (int i = 0; i < fp->n_preamble; ++i)
         x->preamble[i + 1] = x->preamble[i] + fp->preamble[i];
@@ -265,52 +234,98 @@ static void take_extent(struct uw_packet *p, const struct uw_faint_packet *fp) {
         x->data[i + 1] = x->data[i] + fp->data[i];
 }
 
-static bool is_shadow(const struct matcher *m, const struct uw_packet *p) {
-    double excess = uw_shadow_excess(&m->shadow, p->start, p->stop);
-    double over_db = 10.0 * log10(fmax(excess, 1e-9) * m->env.config->rate_hz / p->bandwidth_hz);
+/* The place as the tracker wants it: at most LINK_PLACES_MAX, the likeliest first. */
+static void take_place(const struct stream *s, const struct suspect *x,
+                       const struct uw_faint_packet *fp, double sync, struct uw_packet *p) {
+    double step = s->matcher->env.config->rate_hz / (2.0 * s->bandwidth_hz); /* input samples */
+    double start = sync - s->preamble_min[x->at.sf] * fp->symbol;
+    double offset = (x->at.down ? -1.0 : 1.0) * (fp->offset - x->at.offset_bias);
+    struct uw_place place = {
+        .start = s->begin + start * step,
+        .offset_hz = s->centre_hz + offset * s->bandwidth_hz,
+        .nats = fp->told + fp->known + fp->sum,
+    };
+    int at = p->n_places++;
 
-    return excess > SHADOW_MIN && over_db > p->snr_db + SHADOW_DB;
+    take_extent(&place.extent, fp);
+    for (; at > 0 && place.nats > p->places[at - 1].nats; --at)
+        p->places[at] = p->places[at - 1];
+    p->places[at] = place;
+}
+
+/* Second look, when its longest form has ended: where is what follows a preamble, and how long is
+ * it? Fills in the places and what goes with the likeliest. Returns nats that it is a packet, but
+ * for the run's. */
+static double find_places(struct matcher *m, const struct stream *s, struct suspect *x,
+                          struct uw_packet *p) {
+    struct uw_faint_packet places[UW_FAINT_PLACES];
+    int sf = x->at.sf;
+    uint64_t longest = (uint64_t)(s->preamble_max[sf] + 2) << (sf + 1);
+    int n = uw_faint_follow(m->faint, samples_at(s, x->from), &x->at, places);
+    double best = -INFINITY;
+    double nats = -INFINITY;
+
+    for (int i = 0; i < UW_FAINT_PLACES; ++i) {
+        struct uw_faint_packet *fp = &places[i];
+
+        /* half a symbol away, where the carrier would be a half bandwidth off, a strong packet
+         * passes with a quarter of its energy: what follows must be as strong as the preamble was
+         */
+        if (fp->sum <= 0.0 || fp->sum < places[0].sum - PLACE_NATS ||
+            fp->following < FOLLOW_SHARE * x->run / x->at.run)
+            continue;
+        /* the preamble may have begun long before the run */
+        double sync = fp->sync + (double)x->from;
+        uint64_t from = sync > (double)longest ? (uint64_t)sync - longest : 0;
+
+        fp->sync = sync - (double)from;
+        uw_faint_extent(m->faint, samples_at(s, from), (size_t)(s->n - from), &x->at, fp);
+        take_place(s, x, fp, sync, p);
+        if (p->places[0].nats > best) {
+            best = p->places[0].nats;
+            nats = fp->told - log(n * uw_gamma_tail(4, fp->sum));
+            p->snr_db = 10.0 * log10(snr_of(&x->at, fp->line_snr));
+            x->following = fp->following;
+        }
+    }
+    return nats;
 }
 
 static void speak(struct matcher *m, struct stream *s, struct suspect *x) {
     double rate = m->env.config->rate_hz;
-    double step = rate / (2.0 * s->bandwidth_hz); /* input samples */
     int sf = x->at.sf;
     double symbol_s = (double)(1 << sf) / s->bandwidth_hz;
-    struct uw_faint_packet *fp = &x->packet;
-    struct hit hit = {0};
-    uint64_t from = 0;
-    double nats = place(m, s, x, &from);
+    struct hit hit = {
+        .packet =
+            {
+                .modulation = UW_SIG_LORA,
+                .same = -1,
+                .sf = sf,
+                .down = x->at.down,
+                .sync = -1,
+                .bandwidth_hz = s->bandwidth_hz,
+                .start_error_s = 0.5 / s->bandwidth_hz,
+                .stop_error_s = 1.0,
+                .offset_error_hz = 0.3 / symbol_s,
+                .power_dbfs = NAN,
+                .weak = true,
+            },
+    };
+    double step = rate / (2.0 * s->bandwidth_hz); /* input samples */
+    double begin = s->begin + (double)x->begin * step;
+    double end = begin + x->at.run * symbol_s * rate;
+    double nats = -INFINITY;
 
+    if (!uw_links_covers(m->env.links, begin, end, s->centre_hz))
+        nats = find_places(m, s, x, &hit.packet);
     if (nats < TELLS)
         return;
-    double sync = fp->sync + (double)from;
-    double start = sync - s->preamble_min[sf] * fp->symbol;
-    hit.sum = x->run + fp->following;
-    hit.packet = (struct uw_packet){
-        .modulation = UW_SIG_LORA,
-        .same = -1,
-        .sf = sf,
-        .down = x->at.down,
-        .sync = -1,
-        .bandwidth_hz = s->bandwidth_hz,
-        .start = s->begin + start * step,
-        .stop = s->begin + (sync + 5.0 * fp->symbol) * step,
-        .start_error_s = 0.5 / s->bandwidth_hz,
-        .stop_error_s = 1.0,
-        .offset_hz = s->centre_hz +
-                     (x->at.down ? -1.0 : 1.0) * (fp->offset - x->at.offset_bias) * s->bandwidth_hz,
-        .offset_error_hz = 0.3 / symbol_s,
-        .snr_db = 10.0 * log10(snr_of(x)),
-        .power_dbfs = NAN,
-        .weak = true,
-        .follows = nats < SURE,
-        .symbol_s = symbol_s,
-    };
-    if (is_shadow(m, &hit.packet))
-        return;
-    take_extent(&hit.packet, fp);
+    hit.packet.start = hit.packet.places[0].start;
+    hit.packet.stop = hit.packet.start + (s->preamble_min[sf] + 5) * symbol_s * rate;
+    hit.packet.offset_hz = hit.packet.places[0].offset_hz;
+    hit.packet.follows = nats < SURE;
     hit.packet.false_rate_hz = follow_rate(s, sf, hit.packet.follows, hit.packet.start, rate);
+    hit.sum = x->run + x->following;
     hit.until = hit.packet.start + 2e-3 * rate;
     hold(m, &hit);
 }
@@ -559,7 +574,6 @@ static void matcher_progress(void *matcher, uint64_t sample) {
             return;
         struct hit hit = m->hits[next];
         const struct uw_packet *p = &hit.packet;
-
         m->hits[next] = m->hits[--m->n_hits];
         if (!is_strongest(m, &hit))
             continue;
