@@ -204,7 +204,8 @@ const struct uw_sig_domain *uw_link_domain(const struct emitter *e,
 bool uw_link_is_train(const struct emitter *e);
 /* Numbers an emitter that is to be spoken of (links-name.c); emitters: LINK_EMITTERS_MAX. False: it
  * is too soon to tell which it is. */
-bool uw_link_give_number(struct emitter *emitters, struct emitter *e, uint64_t *next);
+bool uw_link_give_number(struct emitter *emitters, struct emitter *e, double rate_hz,
+                         uint64_t *next);
 /* Whether `e`, about which little is known, could be what is known of `old`: air rate, plan and the
  * crystals' common offset. */
 bool uw_link_agrees(const struct emitter *old, const struct emitter *e);

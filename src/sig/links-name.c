@@ -22,6 +22,7 @@
 #define OLD_DWELLS  3 /* of a link that others may be taken for */
 #define TRAIN       3 /* packets more than dwells */
 #define RUN_PACKETS 3
+#define BESIDE      0.35 /* symbols */
 
 bool uw_link_is_train(const struct emitter *e) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
@@ -41,9 +42,32 @@ static struct emitter *find_alike(struct emitter *emitters, const struct emitter
     return NULL;
 }
 
-bool uw_link_give_number(struct emitter *emitters, struct emitter *e, uint64_t *next) {
+/* Whether a link that is already spoken of has e's slots, but for chips: a weak packet whose
+ * carrier was read wrong lies that far off, and begins an emitter beside its own. Another link
+ * would be there by a chance of one or two in a hundred. */
+static bool is_beside(const struct emitter *emitters, const struct emitter *e, double rate_hz) {
+    double symbol = (double)(1 << e->first_packet.sf) / e->bandwidth_hz * rate_hz;
+
+    for (size_t i = 0; i < LINK_EMITTERS_MAX && e->any_weak; ++i) {
+        const struct emitter *old = &emitters[i];
+
+        if (!old->used || old == e || old->number == 0 || old->signature != e->signature ||
+            old->period_s != e->period_s || old->first_packet.sf != e->first_packet.sf ||
+            old->first_packet.modulation != e->first_packet.modulation || old->llr < e->llr)
+            continue;
+        if (fabs(remainder(e->reference - old->reference, uw_link_slot(old, rate_hz))) <
+            BESIDE * symbol)
+            return true;
+    }
+    return false;
+}
+
+bool uw_link_give_number(struct emitter *emitters, struct emitter *e, double rate_hz,
+                         uint64_t *next) {
     struct emitter *old = find_alike(emitters, e, true);
 
+    if (is_beside(emitters, e, rate_hz))
+        return false;
     if ((old && e->run_packets < RUN_PACKETS) ||
         (!uw_link_is_train(e) && find_alike(emitters, e, false)))
         return false;

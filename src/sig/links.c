@@ -371,7 +371,8 @@ static void report(struct uw_links *links, struct emitter *e) {
     const struct uw_sig_variant *variant = uw_link_variant(e, false);
     const struct uw_sig_domain *domain = uw_link_domain(e, links->env.config);
 
-    if (e->number == 0 && !uw_link_give_number(links->emitters, e, &links->next_number))
+    if (e->number == 0 &&
+        !uw_link_give_number(links->emitters, e, links->env.config->rate_hz, &links->next_number))
         return;
     bool alertable = is_alertable(links, e);
     struct uw_finding f = {
