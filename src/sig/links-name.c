@@ -27,7 +27,9 @@
 bool uw_link_is_train(const struct emitter *e) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
 
-    return v && (v->packets_per_hop == 1 || e->n_packets >= e->n_dwells + TRAIN);
+    /* of two packets a hop, both are heard too seldom below the noise */
+    return v && (v->packets_per_hop == 1 ||
+                 e->n_packets >= e->n_dwells + (v->packets_per_hop > 2 ? TRAIN : TRAIN - 1));
 }
 
 static struct emitter *find_alike(struct emitter *emitters, const struct emitter *e, bool silent) {

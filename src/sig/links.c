@@ -45,6 +45,7 @@
 #define REPORT_S         0.1  /* findings of one emitter, unless its state changes */
 #define MIN_DWELLS       3
 #define PATIENCE_S       2.4 /* an alert waits so long for the name of the air rate */
+#define WEAK_PATIENCE_S  1.5 /* ... of a link whose packets are not all heard */
 #define MIN_LLR          6.0
 #define ODDS             6.0 /* prior: nats against a link being there */
 #define LLR_MIN          (-20.0)
@@ -361,7 +362,8 @@ static bool is_alertable(const struct uw_links *links, const struct emitter *e) 
         return false;
     /* a little patience gives the alert its name; some air rates cannot be told apart by then */
     if (!uw_link_variant(e, false) &&
-        e->last_start - e->first_start < PATIENCE_S * links->env.config->rate_hz)
+        e->last_start - e->first_start <
+            (e->any_weak ? WEAK_PATIENCE_S : PATIENCE_S) * links->env.config->rate_hz)
         return false;
     return uw_link_is_train(e);
 }
