@@ -39,7 +39,7 @@
 
 #define CONNECT_MS    700 /* each step of opening */
 #define PROOF_S       1.5
-#define GATHER_MS     8
+#define GATHER_MS     16
 #define RTT_MAX_S     0.5
 #define BUFFER_S      0.02
 #define CHUNK_SAMPLES 131072.0 /* rtl_tcp sends as librtlsdr gives: 256 KiB */
@@ -264,10 +264,12 @@ struct watch {
     int64_t since_ns;  /* of the present period */
     uint64_t before;   /* received when it began */
     size_t most;       /* bytes at once */
+    bool more;         /* there were more */
 };
 
 static struct watch begin_watch(const struct rtltcp *t) {
-    struct watch w = {.since_ns = now_ns(t), .most = (size_t)(BUFFER_S * t->rate_hz) * 2};
+    struct watch w = {.since_ns = now_ns(t),
+                      .most = (size_t)ceil(t->driver.buffer_s * t->rate_hz) * 2};
 
     if (w.most > sizeof(t->buf))
         w.most = sizeof(t->buf);
@@ -285,8 +287,9 @@ static int receive(struct uw_live *live, struct rtltcp *t, struct watch *w, size
     *ret_n = 0;
     if (!wait_for(t, POLLIN, now_ns(t) + UW_NS_PER_S / 10))
         return 0;
-    /* segments of a network are small: let some more come */
-    poll(&p, 1, GATHER_MS);
+    /* segments of a network are small: let some more come, unless there was more already */
+    if (!w->more)
+        poll(&p, 1, GATHER_MS);
     n = recv(t->fd, t->buf, w->most, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
@@ -297,8 +300,9 @@ static int receive(struct uw_live *live, struct rtltcp *t, struct watch *w, size
     if (n == 0)
         return unreachable(live, t, "hangs up: look whether its dongle is there");
     *ret_n = (size_t)n;
+    w->more = *ret_n == w->most;
     w->received += (uint64_t)n / 2;
-    uw_stream_rate_note(&w->rate, w->received, now_ns(t), (size_t)n < w->most);
+    uw_stream_rate_note(&w->rate, w->received, now_ns(t), !w->more);
     return 0;
 }
 
@@ -493,6 +497,7 @@ static int make_device(struct uw_source *source, const struct uw_source_params *
     t->driver = driver;
     /* samples come a chunk at a time: half a second of them at the lowest rate */
     t->chunk_s = CHUNK_SAMPLES / params->rate_hz;
+    t->driver.buffer_s = fmax(BUFFER_S, t->chunk_s);
     t->driver.jitter_s = 1.2 * t->chunk_s + 0.02;
     t->driver.hold_s = fmax(driver.hold_s, 1.2 * t->chunk_s);
     t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
