@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What tells a link from traffic of its own waveform: each piece of evidence by itself */
+
+#undef NDEBUG
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "links-impl.h"
+#include "signal.h"
+#include "uw/base/err.h"
+
+#define RATE    2.4e6
+#define CENTRE  915.0e6
+#define VISIBLE 3 /* channels of 600 kHz, each 500 kHz wide, in 2.4 MHz */
+
+static struct uw_sigdb *db;
+static struct emitter emitter;
+static struct uw_detector_config config;
+
+static int load(void **state) {
+    static struct uw_diag diag;
+
+    (void)state;
+    return uw_sigdb_load(UW_SIGNATURES, &diag, &db);
+}
+
+static int unload(void **state) {
+    (void)state;
+    db = uw_sigdb_free(db);
+    return 0;
+}
+
+/* An emitter of one air rate and one plan, of which nothing was heard. */
+static const struct uw_sig_variant *begin(const char *variant, bool only) {
+    const struct uw_signature *s = uw_sigdb_find(db, "expresslrs-900");
+    const struct uw_sig_variant *v = NULL;
+
+    assert_non_null(s);
+    for (int i = 0; i < s->n_variants; ++i)
+        v = strcmp(s->variants[i].name, variant) == 0 ? &s->variants[i] : v;
+    assert_non_null(v);
+    const struct uw_packet p = {
+        .modulation = v->modulation,
+        .sf = v->sf,
+        .sync = -1,
+        .bandwidth_hz = v->bandwidth_hz,
+        .stop = v->airtime_s * RATE,
+        .weak = true,
+    };
+
+    config = (struct uw_detector_config){.rate_hz = RATE, .freq_hz = CENTRE, .db = db};
+    memset(&emitter, 0, sizeof(emitter));
+    emitter.signature = s;
+    emitter.period_s = v->period_s;
+    emitter.first_packet = p;
+    uw_link_judge_begin(&emitter, &config, &p);
+    for (int i = 0; i < s->n_variants; ++i)
+        emitter.variants[i].possible &= !only || &s->variants[i] == v;
+    for (int i = 0; i < s->n_domains; ++i)
+        emitter.domains[i].possible = i == 0;
+    assert_string_equal(s->domains[0].name, "FCC915");
+    assert_int_equal(uw_link_visible(&emitter, &config), VISIBLE);
+    return v;
+}
+
+/* A dwell on this channel, as the tracker counts it. */
+static double dwell(int channel, int64_t slot) {
+    ++emitter.n_dwells;
+    if (channel >= emitter.n_channels)
+        emitter.n_channels = channel + 1;
+    emitter.dwell_first = slot;
+    emitter.dwell_last = slot;
+    const double nats = uw_link_judge_hop(&emitter, &config, channel, slot);
+    ++emitter.channel_dwells[channel];
+    emitter.channel_slots[channel] = slot;
+    assert_true(isfinite(nats));
+    return nats;
+}
+
+static void test_limits(void **state) {
+    const struct link_alike nothing = {0};
+    const struct link_alike hops = {.hops = 1.0};
+    const struct link_alike sure = {.lattice = 1e3, .raster = 1e3, .length = 1e3};
+    const struct link_alike surer = {.lattice = 1e9, .raster = INFINITY, .length = 1e9};
+    const double none = uw_link_alike_nats(&nothing);
+    const double most = uw_link_alike_nats(&sure);
+
+    (void)state;
+    assert_true(isfinite(most) && most > none);
+    /* however often it is seen */
+    assert_true(fabs(uw_link_alike_nats(&surer) - most) < 1e-9);
+    /* rarity alone is no alert: a false alert a month at one decision a second is 14.8 nats, and
+     * hops bring the rest of at least as much as the limits leave */
+    assert_true(none < 14.8 && most < 20.0);
+    assert_true(fabs(uw_link_alike_nats(&hops) - none - 1.0) < 1e-9);
+    /* each alone, and to the contrary each counts in full */
+    for (int i = 0; i < 3; ++i) {
+        struct link_alike one = {0};
+        double *field = i == 0 ? &one.lattice : i == 1 ? &one.raster : &one.length;
+
+        *field = 0.5;
+        assert_true(fabs(uw_link_alike_nats(&one) - none - 0.5) < 1e-9);
+        *field = 1e3;
+        assert_true(uw_link_alike_nats(&one) > none + 2.0);
+        assert_true(uw_link_alike_nats(&one) < none + 6.0);
+        *field = -50.0;
+        assert_true(fabs(uw_link_alike_nats(&one) - none + 50.0) < 1e-9);
+    }
+    const struct link_alike against = {
+        .lattice = 1e3, .raster = 1e3, .length = 1e3, .hops = -100.0};
+    assert_true(uw_link_alike_nats(&against) < 0.0);
+}
+
+/* The same channel at times that a link could come back: it is the channel that speaks. */
+static void test_one_channel(void **state) {
+    const struct uw_sig_variant *v = begin("25Hz", true);
+    const int64_t block = (int64_t)v->packets_per_hop * 40;
+    double sum = 0.0;
+
+    (void)state;
+    assert_true(dwell(0, 0) == 0.0); /* the first tells nothing */
+    for (int i = 1; i <= 30; ++i) {
+        const double nats = dwell(0, i * block);
+        /* the urn's: (i + 1/V) / (i + 1) against 1 / V; a block apart is twice as likely of a link
+         */
+        const double urn = log((1.0 / VISIBLE) * (i + 1.0) / (i + 1.0 / VISIBLE));
+
+        assert_true(nats >= urn && nats <= urn + log(2.0) + 1e-9);
+        assert_true(nats < 0.0);
+        sum += nats;
+    }
+    print_message("one channel, a block apart: %.1f nats in 30 dwells\n", sum);
+    assert_true(sum < -10.0);
+    /* long afterwards only the channel counts */
+    const double late = dwell(0, 100 * block);
+    assert_true(fabs(late - log((1.0 / VISIBLE) * 32.0 / (31.0 + 1.0 / VISIBLE))) < 1e-9);
+}
+
+/* A channel not heard before speaks for a link, the more the more was heard. */
+static void test_new_channels(void **state) {
+    (void)begin("25Hz", true);
+    double before = 0.0;
+
+    (void)state;
+    assert_true(dwell(0, 0) == 0.0);
+    for (int i = 1; i < VISIBLE; ++i) {
+        const double nats = dwell(i, i * 20);
+
+        assert_true(fabs(nats - log(i + 1.0)) < 1e-9);
+        assert_true(nats > before);
+        before = nats;
+    }
+}
+
+/* Two visits of a channel are seldom close in a link. */
+static void test_return(void **state) {
+    const struct uw_sig_variant *v = begin("25Hz", true);
+    const int64_t hop = v->packets_per_hop;
+    double before = -INFINITY;
+
+    (void)state;
+    for (int hops = 1; hops <= 40; ++hops) {
+        (void)begin("25Hz", true);
+        for (int i = 0; i < 3; ++i)
+            (void)dwell(i, i * hop);
+        const double nats = dwell(2, 2 * hop + hops * hop);
+        const double urn = log((1.0 / VISIBLE) * 4.0 / (1.0 + 1.0 / VISIBLE));
+
+        /* of the triangle's rise, 2 d / n against uniform */
+        if (hops < 40)
+            assert_true(fabs(nats - urn - log(2.0 * hops / 40.0)) < 1e-9);
+        if (hops <= 4)
+            assert_true(nats < -1.5);
+        if (hops < 40)
+            assert_true(nats >= before);
+        before = nats;
+    }
+    assert_true(before > 0.0); /* a block apart */
+    (void)begin("25Hz", true);
+    (void)dwell(0, 0);
+    const double next = dwell(0, hop); /* the hop behind: heavily against it */
+    print_message("back in the next hop: %.1f nats\n", next);
+    assert_true(next < -3.0 && next >= -6.0);
+    assert_true(dwell(0, hop) >= -6.0); /* bounded, whatever comes */
+}
+
+/* Links that hop as they do gain, traffic on two channels at random times loses. */
+static void test_mean(void **state) {
+    enum { BLOCKS = 60, CHANNELS = 40 };
+    const struct uw_sig_variant *v = begin("25Hz", true);
+    uint64_t random = 21;
+    double link = 0.0;
+    double traffic = 0.0;
+    int visits = 0;
+
+    (void)state;
+    for (int64_t b = 0; b < BLOCKS; ++b) {
+        int order[CHANNELS];
+
+        for (int i = 0; i < CHANNELS; ++i)
+            order[i] = i;
+        for (int i = CHANNELS - 1; i > 0; --i) {
+            const int j = (int)(signal_random(&random) % (uint64_t)(i + 1));
+            const int t = order[i];
+
+            order[i] = order[j];
+            order[j] = t;
+        }
+        for (int i = 0; i < CHANNELS; ++i) {
+            /* some are not heard */
+            if (order[i] >= VISIBLE || signal_uniform(&random) < 0.3)
+                continue;
+            link += dwell(order[i], (b * CHANNELS + i) * v->packets_per_hop);
+            ++visits;
+        }
+    }
+    v = begin("25Hz", true);
+    for (int64_t slot = 0, i = 0; i < visits; ++i) {
+        slot += 1 + (int64_t)(-25.0 * log(signal_uniform(&random)));
+        traffic += dwell((int)(signal_random(&random) % 2), slot);
+    }
+    print_message("%d dwells: %.1f nats for a link, %.1f for traffic on two channels\n", visits,
+                  link, traffic);
+    assert_true(link > 5.0);
+    assert_true(traffic < -20.0);
+}
+
+static void test_nothing_known(void **state) {
+    (void)state;
+    (void)begin("25Hz", true);
+    (void)dwell(0, 0);
+    config.freq_hz = NAN; /* no centre, no plan */
+    assert_true(dwell(0, 2) == 0.0);
+    (void)begin("25Hz", true);
+    (void)dwell(0, 0);
+    for (int i = 0; i < emitter.signature->n_variants; ++i)
+        emitter.variants[i].possible = false;
+    assert_true(dwell(0, 2) == 0.0);
+}
+
+/* A packet with so many chirps and data symbols, each of which tells `nats`. */
+static struct uw_packet packet_of(const struct uw_sig_variant *v, int preamble, int data,
+                                  double nats) {
+    struct uw_packet p = {
+        .modulation = v->modulation,
+        .sf = v->sf,
+        .bandwidth_hz = v->bandwidth_hz,
+        .weak = true,
+        .n_places = 1,
+    };
+    struct uw_extent *x = &p.places[0].extent;
+
+    x->n_preamble = 14;
+    for (int i = 0; i < x->n_preamble; ++i)
+        x->preamble[i + 1] = x->preamble[i] + (float)(i < preamble ? 2.0 : -2.0);
+    x->n_data = 30;
+    for (int i = 0; i < x->n_data; ++i)
+        x->data[i + 1] = x->data[i] + (float)(i < data ? nats : -nats);
+    return p;
+}
+
+static int data_symbols(const struct uw_sig_variant *v) {
+    return (int)lround(v->airtime_s * v->bandwidth_hz / (double)(1 << v->sf) - v->preamble - 4.25);
+}
+
+static void test_length(void **state) {
+    const struct uw_sig_variant *v = begin("25Hz", true);
+    const int right = data_symbols(v);
+    struct uw_packet p = packet_of(v, v->preamble, right, 1.5);
+
+    (void)state;
+    const double good = uw_link_judge_length(&emitter, &p);
+    assert_true(good > 1.0 && good <= 2.0);
+    for (int data = 5; data <= 24; ++data) {
+        p = packet_of(v, v->preamble, data, 1.5);
+        const double nats = uw_link_judge_length(&emitter, &p);
+
+        if (abs(data - right) >= 4)
+            assert_true(nats < -1.0 && nats >= -2.0);
+        if (abs(data - right) <= 1)
+            assert_true(nats > 0.0);
+        assert_true(nats <= good + 1e-9);
+    }
+    /* half the preamble of that air rate */
+    p = packet_of(v, 6, right, 1.5);
+    assert_true(uw_link_judge_length(&emitter, &p) < 0.0);
+}
+
+/* Symbols that tell nothing, or a place that is not sure: no evidence either way. */
+static void test_length_unknown(void **state) {
+    const struct uw_sig_variant *v = begin("25Hz", true);
+    struct uw_packet p = packet_of(v, v->preamble, 24, 0.0);
+
+    (void)state;
+    assert_true(fabs(uw_link_judge_length(&emitter, &p)) < 1.5);
+    p = packet_of(v, v->preamble, 24, 1.5);
+    p.places[0].extent.n_data = 3;
+    assert_true(uw_link_judge_length(&emitter, &p) == 0.0);
+    p = packet_of(v, 5, 24, 1.5); /* 10 - 6 nats of the first eight chirps */
+    assert_true(uw_link_judge_length(&emitter, &p) == 0.0);
+}
+
+/* Air rates of one waveform differ in length: 200 Hz and 100 Hz with long packets, both SF 6. */
+static void test_length_tells_variants(void **state) {
+    static const char *const names[] = {"200Hz", "100HzFull"};
+
+    (void)state;
+    for (int k = 0; k < 2; ++k) {
+        const struct uw_sig_variant *other = begin(names[1 - k], true);
+        const struct uw_sig_variant *v = begin(names[k], false);
+        const struct uw_signature *s = emitter.signature;
+
+        emitter.period_s = 10e-3;
+        for (int i = 0; i < s->n_variants; ++i)
+            emitter.variants[i].possible = &s->variants[i] == v || &s->variants[i] == other;
+        for (int n = 0; n < 4; ++n) {
+            const struct uw_packet p = packet_of(v, v->preamble, data_symbols(v), 1.0);
+
+            (void)uw_link_judge_length(&emitter, &p);
+        }
+        assert_ptr_equal(uw_link_variant(&emitter, false), v);
+        /* one packet never decides alone */
+        assert_true(emitter.variants[other - s->variants].log_likelihood >= -6.0 - 1e-9);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_one_channel),
+        cmocka_unit_test(test_new_channels),
+        cmocka_unit_test(test_return),
+        cmocka_unit_test(test_mean),
+        cmocka_unit_test(test_nothing_known),
+        cmocka_unit_test(test_length),
+        cmocka_unit_test(test_length_unknown),
+        cmocka_unit_test(test_length_tells_variants),
+    };
+
+    return cmocka_run_group_tests_name("links-alike", tests, load, unload);
+}
