@@ -584,7 +584,8 @@ void uw_faint_extent(struct uw_faint *faint, const float complex *x, size_t n,
         p->data[p->n_data] = (float)log((there + (lines - 1.0) * below) / lines);
         told += (double)p->data[p->n_data];
         p->told = fmax(p->told, told);
-        if (told < p->told - GIVE_UP && p->told < GIVE_UP) /* there is nothing */
+        /* nothing is there; a single symbol may be weak */
+        if (p->n_data > 0 && told < p->told - GIVE_UP && p->told < GIVE_UP)
             return;
     }
 }

@@ -180,7 +180,7 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
                 .offset_max = CRYSTALS * s->carrier_hz / s->bandwidth_hz,
                 .offset_bias = -residual / s->bandwidth_hz,
                 .offset_sigma = CRYSTALS_SIGMA * s->carrier_hz / s->bandwidth_hz,
-                .clock_share = s->bandwidth_hz / s->carrier_hz,
+                .clock_share = (s->down ? -1.0 : 1.0) * s->bandwidth_hz / s->carrier_hz,
                 .preamble_min = s->preamble_min[h->sf],
                 .preamble_max = s->preamble_max[h->sf],
                 .sync_word = s->sync_word,
