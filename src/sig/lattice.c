@@ -66,7 +66,6 @@ struct link_fit uw_link_fit(const struct emitter *e, double rate_hz, const struc
 struct link_fit uw_link_fit_weak(const struct emitter *e, const struct uw_detector_config *config,
                                  const struct uw_packet *p, bool *ret_time) {
     struct link_fit best = {.misfit = INFINITY};
-    bool sure = uw_link_raster_is_known(e, config);
 
     *ret_time = false;
     for (int i = 0; i < p->n_places; ++i) {
@@ -77,7 +76,7 @@ struct link_fit uw_link_fit_weak(const struct emitter *e, const struct uw_detect
         f.place = i;
         if (uw_link_on_raster(e, config, p->places[i].offset_hz, p->offset_error_hz))
             return f;
-        if (!sure && !*ret_time)
+        if (!*ret_time && !uw_link_raster_is_known(e, config))
             best = f;
         *ret_time = true;
     }

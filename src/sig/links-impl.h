@@ -12,18 +12,17 @@
 #include <stdint.h>
 
 #include "matcher-impl.h"
+#include "uw/dsp/faint.h"
 
-#define LINK_PREAMBLE_MAX 24
-#define LINK_DATA_MAX     64
+#define LINK_CRYSTALS       100e-6 /* transmitter and receiver together, worst case */
+#define LINK_CRYSTALS_SIGMA 40e-6
 
 /* Nats that the first n up-chirps before the sync word, and the first n data symbols behind the
  * delimiter, are there; of weak LoRa packets. */
 struct uw_extent {
     int n_preamble, n_data;
-    float preamble[LINK_PREAMBLE_MAX + 1], data[LINK_DATA_MAX + 1];
+    float preamble[UW_FAINT_PREAMBLE_MAX + 1], data[UW_FAINT_DATA_MAX + 1];
 };
-
-#define LINK_PLACES_MAX 4
 
 /* Where a weak packet may lie: its carrier and its begin go together. */
 struct uw_place {
@@ -57,7 +56,7 @@ struct uw_packet {
     bool follows; /* ... and too often to begin a link with one */
     double false_rate_hz;
     int n_places;
-    struct uw_place places[LINK_PLACES_MAX]; /* the likeliest first */
+    struct uw_place places[UW_FAINT_PLACES]; /* the likeliest first */
 };
 
 #define LINK_EMITTERS_MAX 192

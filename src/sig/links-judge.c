@@ -28,8 +28,6 @@
 #define P_SAME_SEEN      0.93   /* a payload sent again is seen to be */
 #define IMPOSSIBLE       (-6.0) /* nats against what a hypothesis forbids: a collision may fake it */
 #define DECIDED          4.6    /* nats between the best and the second: 99 % */
-#define CRYSTALS         100e-6 /* transmitter and receiver together, worst case */
-#define CRYSTALS_SIGMA   40e-6
 #define GRID_SIGMA_HZ                                                                              \
     6e3 /* of one dwell's carrier: also the other end of the link, with its own crystal */
 #define GRID_LIMIT_HZ  30e3
@@ -297,14 +295,14 @@ static void judge_sync(struct emitter *e, struct domain_score *score, const stru
 static double begin_offset(struct domain_score *score, double offset_hz, double freq_hz) {
     double share = offset_hz / freq_hz;
 
-    if (fabs(share) > CRYSTALS)
+    if (fabs(share) > LINK_CRYSTALS)
         return IMPOSSIBLE;
     score->offset_hz = offset_hz;
     score->dwells = 1;
     score->close = 0;
     score->misses = 0;
     score->square_sum = 0.0;
-    return -0.5 * share * share / (CRYSTALS_SIGMA * CRYSTALS_SIGMA);
+    return -0.5 * share * share / (LINK_CRYSTALS_SIGMA * LINK_CRYSTALS_SIGMA);
 }
 
 /* One dwell's carrier under one plan; nats against a carrier anywhere between two channels. */

@@ -34,26 +34,24 @@
 #include "uw/dsp/fft.h"
 #include "uw/dsp/sweep.h"
 
-#define CHANNELS_MAX   192
-#define HITS_MAX       128
-#define SUSPECTS_MAX   64   /* of one channel at a time */
-#define FALSE_RATE_HZ  40.0 /* hits a second, channel and spreading factor in noise */
-#define SLACK_SHARE    0.06 /* bandwidths of carrier offset that pass the channel's filter whole */
-#define SAME_HZ        20e3 /* channels of two plans that are one */
-#define IN_BAND        0.35 /* of a channel's width must lie in the band beyond its centre */
-#define CRYSTALS       100e-6 /* transmitter and receiver together, worst case */
-#define CRYSTALS_SIGMA 40e-6
-#define RUN_PASS       17.0
-#define TELLS          (-0.7) /* nats that what follows a run must tell to be looked at */
-#define SURE           2.5    /* nats that a packet must tell by itself to begin a link */
-#define WEAK_FALSE_HZ  1.0
-#define RATE_S         4.0  /* time constant of the measured rate of packets */
-#define FOLLOW_SHARE   1.8  /* `following` over the mean power of the run: 4 for a packet */
-#define SHADOW         30.0 /* times stronger something else is on the air: not believed */
-#define STRONG         1.5  /* over noise: the burst finder has it */
-#define SHADOW_MIN     0.1  /* of the noise in the whole band: what else there must be */
-#define PLACE_NATS     8.0  /* a place that is so much worse is not looked at */
-#define BEYOND         6    /* symbols behind the longest packet: is it longer? */
+#define CHANNELS_MAX  192
+#define HITS_MAX      128
+#define SUSPECTS_MAX  64   /* of one channel at a time */
+#define FALSE_RATE_HZ 40.0 /* hits a second, channel and spreading factor in noise */
+#define SLACK_SHARE   0.06 /* bandwidths of carrier offset that pass the channel's filter whole */
+#define SAME_HZ       20e3 /* channels of two plans that are one */
+#define IN_BAND       0.35 /* of a channel's width must lie in the band beyond its centre */
+#define RUN_PASS      17.0
+#define TELLS         (-0.7) /* nats that what follows a run must tell to be looked at */
+#define SURE          2.5    /* nats that a packet must tell by itself to begin a link */
+#define WEAK_FALSE_HZ 1.0
+#define RATE_S        4.0  /* time constant of the measured rate of packets */
+#define FOLLOW_SHARE  1.8  /* `following` over the mean power of the run: 4 for a packet */
+#define SHADOW        30.0 /* times stronger something else is on the air: not believed */
+#define STRONG        1.5  /* over noise: the burst finder has it */
+#define SHADOW_MIN    0.1  /* of the noise in the whole band: what else there must be */
+#define PLACE_NATS    8.0  /* a place that is so much worse is not looked at */
+#define BEYOND        6    /* symbols behind the longest packet: is it longer? */
 
 struct suspect {
     struct uw_faint_suspect at; /* .at is filled in when it is looked at */
@@ -82,7 +80,7 @@ struct stream {
     int preamble_min[UW_SWEEP_SF_MAX + 1], preamble_max[UW_SWEEP_SF_MAX + 1];
     int symbols[UW_SWEEP_SF_MAX + 1]; /* of the longest packet, from its begin */
     int sync_word;
-    double carrier_hz;
+    double carrier_hz, density; /* the channel's: uw_channel_density() */
     size_t n_suspects;
     struct suspect suspects[SUSPECTS_MAX];
 };
@@ -176,10 +174,10 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
                 .down = s->down,
                 .run = h->run,
                 .line = mirrored,
-                .density = uw_channel_density(s->channel),
-                .offset_max = CRYSTALS * s->carrier_hz / s->bandwidth_hz,
+                .density = s->density,
+                .offset_max = LINK_CRYSTALS * s->carrier_hz / s->bandwidth_hz,
                 .offset_bias = -residual / s->bandwidth_hz,
-                .offset_sigma = CRYSTALS_SIGMA * s->carrier_hz / s->bandwidth_hz,
+                .offset_sigma = LINK_CRYSTALS_SIGMA * s->carrier_hz / s->bandwidth_hz,
                 .clock_share = (s->down ? -1.0 : 1.0) * s->bandwidth_hz / s->carrier_hz,
                 .preamble_min = s->preamble_min[h->sf],
                 .preamble_max = s->preamble_max[h->sf],
@@ -234,7 +232,7 @@ static void take_extent(struct uw_extent *x, const struct uw_faint_packet *fp) {
         x->data[i + 1] = x->data[i] + fp->data[i];
 }
 
-/* The place as the tracker wants it: at most LINK_PLACES_MAX, the likeliest first. */
+/* The place as the tracker wants it: at most UW_FAINT_PLACES, the likeliest first. */
 static void take_place(const struct stream *s, const struct suspect *x,
                        const struct uw_faint_packet *fp, double sync, struct uw_packet *p) {
     double step = s->matcher->env.config->rate_hz / (2.0 * s->bandwidth_hz); /* input samples */
@@ -426,6 +424,7 @@ static int add_stream(struct matcher *m, const struct uw_signature *signature, d
     ++m->n_streams;
     s->per_frame = uw_channel_per_frame(s->channel);
     s->carrier_hz = m->env.config->freq_hz + offset_hz;
+    s->density = uw_channel_density(s->channel);
     if (signature->direction != UW_SIG_DOWN)
         r = add_sweep(m, s, false);
     if (r == 0 && signature->direction != UW_SIG_UP)

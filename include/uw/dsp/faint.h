@@ -44,7 +44,6 @@ struct uw_faint_packet {
     double offset;    /* carrier, in bandwidths */
     double symbol;    /* samples */
     double line_snr;  /* of a symbol's line: its power over the noise, less 1 */
-    double run;       /* power of the run in one line, added in phase, over the noise's */
     double following; /* of the sync word's and the delimiter's four symbols: sum of their powers */
     double sum;       /* `following` and the nats of such an offset */
     int n_preamble;   /* entries in `preamble` */
@@ -79,7 +78,7 @@ double uw_faint_run(struct uw_faint *faint, const float complex *x,
 int uw_faint_follow(struct uw_faint *faint, const float complex *x,
                     const struct uw_faint_suspect *suspect,
                     struct uw_faint_packet ret_places[UW_FAINT_PLACES]);
-/* How long it is: fills in the rest but `run`, as far as n samples go. */
+/* How long it is: fills in the rest, as far as n samples go. */
 void uw_faint_extent(struct uw_faint *faint, const float complex *x, size_t n,
                      const struct uw_faint_suspect *suspect, struct uw_faint_packet *packet);
 
