@@ -84,8 +84,6 @@ int uw_source_open_clock(const struct uw_source_params *params, const struct uw_
 
     if ((unsigned)params->type >= UW_SOURCE_TYPE_N)
         return uw_err(-EINVAL);
-    if (!source_table[params->type])
-        return uw_diag_add(diag, "this kind of receiver is not there yet");
     if (params->type <= UW_SOURCE_LOOP && (!params->path || !params->path[0]))
         return uw_diag_add(diag, "no file given");
     source = calloc(1, sizeof(*source));
