@@ -107,7 +107,7 @@ void uw_stream_ring_take(struct uw_stream_ring *ring, void *buf, size_t n,
                          struct uw_source_block *block);
 
 /* The sender's rate (stream-rate.c). */
-#define UW_STREAM_RATE_WINDOWS 5
+#define UW_STREAM_RATE_WINDOWS 10
 #define UW_STREAM_QUANTA       2.2 /* any window of so many quanta holds the end of a whole one */
 
 struct uw_stream_rate {

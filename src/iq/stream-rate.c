@@ -12,10 +12,12 @@
 #include "stream-impl.h"
 #include "uw/base/time.h"
 
-#define WINDOW_S 0.2
-#define WRONG    0.01 /* ten times what a bad oscillator is off */
-#define STEADY   0.02
-#define SEEN_S   0.05 /* a flood never pauses: look this often all the same */
+#define WINDOW_S    0.2
+#define WRONG       0.01 /* ten times what a bad oscillator is off */
+#define STEADY      0.02
+#define STRAIGHT    0.05
+#define FEW_WINDOWS 5
+#define SEEN_S      0.05 /* a flood never pauses: look this often all the same */
 
 static double seconds(int64_t ns) {
     return (double)ns / (double)UW_NS_PER_S;
@@ -39,21 +41,36 @@ static void push_window(struct uw_stream_rate *r) {
         r->n++;
 }
 
+/* The greatest distance of the lags from the line through the first and the last of them. */
+static double bend(const struct uw_stream_rate *r, int n, double mean) {
+    double most = 0;
+
+    for (int i = 1; i < n; i++)
+        most = fmax(most, fabs(r->lag[i] - r->lag[n] - mean * (r->at[i] - r->at[n])));
+    return most;
+}
+
+/* A wrong rate makes a straight line of the lags, losses make steps. A few windows tell on a quiet
+ * machine; on a busy one, which notes an arrival some ms late, it takes them all. */
 static void judge(struct uw_stream_rate *r) {
-    const int n = UW_STREAM_RATE_WINDOWS;
+    const int few = FEW_WINDOWS, all = UW_STREAM_RATE_WINDOWS;
     double low = HUGE_VAL, high = -HUGE_VAL, mean;
 
-    if (r->n <= n)
+    if (r->n <= few)
         return;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < few; i++) {
         double slope = (r->lag[i] - r->lag[i + 1]) / (r->at[i] - r->at[i + 1]);
         low = fmin(low, slope);
         high = fmax(high, slope);
     }
-    mean = (r->lag[0] - r->lag[n]) / (r->at[0] - r->at[n]);
+    mean = (r->lag[0] - r->lag[few]) / (r->at[0] - r->at[few]);
     r->rate_hz = r->nominal_hz * (1 - mean);
     /* too many, in all of them: no loss does that */
     r->wrong = high < -WRONG || (fabs(mean) > WRONG && high - low < fmax(STEADY, 0.2 * fabs(mean)));
+    if (r->wrong || r->n <= all)
+        return;
+    mean = (r->lag[0] - r->lag[all]) / (r->at[0] - r->at[all]);
+    r->wrong = fabs(mean) > WRONG && bend(r, all, mean) < STRAIGHT * fabs(r->lag[0] - r->lag[all]);
 }
 
 void uw_stream_rate_note(struct uw_stream_rate *r, uint64_t received, int64_t now_ns,

@@ -78,6 +78,7 @@ struct uw_stream {
     double window_least;
     int64_t drift_ns; /* 0: not begun */
     double drift_lag, slipped;
+    bool doubt; /* which centre the held samples are of was told by a time that may be wrong */
     bool cut;
     int64_t cut_ns, guard_ns;
     double cut_freq_hz, cut_gain_db;
@@ -159,6 +160,7 @@ static void put_pending(struct uw_stream *s, uint64_t at) {
 
 static void release(struct uw_stream *s) {
     s->ring.released = s->ring.written;
+    s->doubt = false;
 }
 
 static void discard_held(struct uw_stream *s) {
@@ -194,7 +196,7 @@ void uw_stream_begin(struct uw_stream *stream, double freq_hz, double gain_db) {
 
 void uw_stream_end(struct uw_stream *stream) {
     discard_held(stream);
-    stream->cut = false;
+    stream->cut = stream->doubt = false;
     stream->phase = IDLE;
 }
 
@@ -252,6 +254,7 @@ static void apply_cut(struct uw_stream *s, size_t n) {
     s->pending.gain_db = s->cut_gain_db;
     put_pending(s, s->ring.written - fresh);
     s->cut = false;
+    s->doubt = true;
 }
 
 /* More samples than time: some of them must go. */
@@ -265,15 +268,6 @@ static void drop_early(struct uw_stream *s, double lag) {
     s->ref = lag + (double)n / s->rate_hz;
     if (s->phase == HOLD)
         s->phase = FLOW;
-}
-
-static bool has_tuned_held(const struct uw_stream *s) {
-    if (s->cut)
-        return true;
-    for (int i = 0; i < s->ring.n_marks; i++)
-        if (s->ring.marks[i].tuned && s->ring.marks[i].at >= s->ring.released)
-            return true;
-    return false;
 }
 
 static void hold(struct uw_stream *s, int64_t now_ns, double lag) {
@@ -328,10 +322,10 @@ static void resolve(struct uw_stream *s, int64_t now_ns, double lag) {
         s->hold_first = s->hold_least = lag;
         return;
     }
-    if (has_tuned_held(s)) {
-        /* which centre they are of was told by times that were wrong */
+    if (s->cut || s->doubt) {
         discard_held(s);
         lose(s, samples(s, s->hold_least - s->ref));
+        s->doubt = false; /* the times are right again for what comes next */
     } else {
         place_losses(s);
         release(s);

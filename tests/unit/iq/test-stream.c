@@ -350,6 +350,26 @@ static void test_random_loss_is_no_wrong_rate(void **state) {
     finish(&w);
 }
 
+/* Something is missing at all times: what does come is given, from the start and after a retune. */
+static void test_lossy_all_along(void **state) {
+    struct world w;
+    uint64_t before;
+
+    (void)state;
+    world_init(&w, 2000);
+    w.check_time = false;
+    w.true_rate = RATE * 0.85;
+    run(&w, 3);
+    assert_true((double)w.n > 1.5 * w.true_rate);
+    uw_stream_retune(w.stream, w.now_ns, 90 * 1000000, 200, 2);
+    w.switch_at = (uint32_t)((double)(w.now_ns - w.base_ns) / 1e9 * w.true_rate);
+    before = w.n;
+    run(&w, 3);
+    assert_true((double)(w.n - before) > 1.5 * w.true_rate);
+    assert_true(w.seen_freq == 200);
+    finish(&w);
+}
+
 /* The centre changes 30 ms after the command at the far end, whatever the way does meanwhile. */
 static void test_retune(void **state) {
     (void)state;
@@ -413,6 +433,7 @@ int main(void) {
         cmocka_unit_test(test_drift),
         cmocka_unit_test(test_wrong_rate),
         cmocka_unit_test(test_random_loss_is_no_wrong_rate),
+        cmocka_unit_test(test_lossy_all_along),
         cmocka_unit_test(test_retune),
         cmocka_unit_test(test_nobody_takes),
     };
