@@ -153,6 +153,27 @@ def test_one_link_over_a_walk(tmp_path, air):
 
 
 @needs_dongles
+def test_a_band_goes_blind(tmp_path, air):
+    """Nobody else can listen there: that is an alert of its own, and it ends by itself."""
+    place = Place(tmp_path, air, [DONGLE.format(name="north", more="freq_hz = 866.3e6;"),
+                                  DONGLE.format(name="south", more="freq_hz = 433.8e6;")])
+    try:
+        _, at = place.wait("both well", lambda m: m["type"] == "health" and all(
+            r["state"] == "ok" for r in m["receivers"]), 10)
+        assert not [m for m in place.messages() if alert("coverage", "raised")(m)]
+        place.say("unplug")
+        blind, at = place.wait("the band in health", lambda m: m["type"] == "health" and any(
+            "EU868" in b["band"] for b in m.get("blind", [])), 3, at)
+        told, at = place.wait("the blind band", alert("coverage", "raised"), 9, at)
+        assert "EU868" in told["band"] and told["advice"] and told["severity"] != "info"
+        place.say("plug")
+        place.wait("the end", lambda m: m["type"] == "alert" and m["alert"] == told["alert"]
+                   and m["event"] == "cleared", 20, at)
+    finally:
+        place.stop()
+
+
+@needs_dongles
 def test_plan_is_made_again(tmp_path, air):
     place = Place(tmp_path, air, [DONGLE.format(name=n, more='plan = "auto";')
                                   for n in ("north", "south")])
