@@ -27,7 +27,8 @@
  *
  * After a retune, samples of the old centre are those taken before the command was sent, samples of
  * the new one those taken a guard later, whatever has buffered them on the way: a sample's time
- * follows from its position, plus ref. What lies between is discarded and counted.
+ * follows from its position, plus ref. What lies between is discarded and counted. Time that was
+ * counted as lost shortly before may have been a delay that stays: the guard is longer by so much.
  */
 #include <errno.h>
 #include <math.h>
@@ -46,6 +47,8 @@
 #define WINDOW_S    1.0
 #define FOLLOW      500e-6 /* the most that a sane clock is off, seconds a second */
 #define DRIFT_MIN_S 60.0
+#define AGAIN_S     2.0
+#define AGAIN_MAX_S 0.3
 #define RING_S      0.75
 #define RING_MIN    (1 << 20)
 #define RING_MAX    (32 << 20)
@@ -78,6 +81,8 @@ struct uw_stream {
     double window_least;
     int64_t drift_ns; /* 0: not begun */
     double drift_lag, slipped;
+    int64_t missed_ns; /* when time was last counted as lost */
+    double missed;     /* seconds of it, those shortly before included */
     bool doubt; /* which centre the held samples are of was told by a time that may be wrong */
     bool cut;
     int64_t cut_ns, guard_ns;
@@ -139,6 +144,14 @@ static void lose(struct uw_stream *s, uint64_t n) {
     s->position += n;
     s->pending.lost += n;
     s->counts.lost += n;
+}
+
+/* What was late and what is lost look alike for a while. */
+static void miss(struct uw_stream *s, uint64_t n, int64_t now_ns) {
+    if (seconds(now_ns - s->missed_ns) > AGAIN_S)
+        s->missed = 0;
+    s->missed += (double)n / s->rate_hz;
+    s->missed_ns = now_ns;
 }
 
 /* Samples that are already in `position` and will not be given. */
@@ -232,11 +245,16 @@ static void start(struct uw_stream *s, size_t n, int64_t now_ns, bool drained) {
     uw_stream_rate_restart(&s->rate, s->counts.received, now_ns);
 }
 
+/* If what was missing was only late, samples are older than is thought. */
+static double may_be_late(const struct uw_stream *s) {
+    return seconds(s->cut_ns - s->missed_ns) > AGAIN_S ? 0 : fmin(s->missed, AGAIN_MAX_S);
+}
+
 /* Splits the n newest samples: old centre, neither, new centre. */
 static void apply_cut(struct uw_stream *s, size_t n) {
     double first = (double)(s->position - n);
     double from = (seconds(s->cut_ns - s->base_ns) - s->ref) * s->rate_hz - first;
-    double to = from + seconds(s->guard_ns) * s->rate_hz;
+    double to = from + (seconds(s->guard_ns) + may_be_late(s)) * s->rate_hz;
     size_t old = (size_t)fmin(fmax(from, 0), (double)n);
     size_t until = (size_t)fmin(fmax(ceil(to), (double)old), (double)n);
     size_t stale = until - old, fresh = n - until;
@@ -293,7 +311,7 @@ static void note_held(struct uw_stream *s, int64_t now_ns, double lag) {
 }
 
 /* What was missing before a piece is the least lag of it and of all that came after it. */
-static void place_losses(struct uw_stream *s) {
+static void place_losses(struct uw_stream *s, int64_t now_ns) {
     double least = s->held[s->n_held - 1].lag, before = s->ref;
 
     for (int i = s->n_held - 1; i >= 0; i--)
@@ -307,8 +325,17 @@ static void place_losses(struct uw_stream *s) {
         before = s->held[i].lag;
         s->position += mark.lost;
         s->counts.lost += mark.lost;
+        miss(s, mark.lost, now_ns);
         uw_stream_ring_mark(&s->ring, &mark);
     }
+}
+
+/* What was held is gone; so is what did not come. */
+static void lose_what_is_late(struct uw_stream *s, int64_t now_ns) {
+    uint64_t n = samples(s, s->hold_least - s->ref);
+
+    lose(s, n);
+    miss(s, n, now_ns);
 }
 
 /* The lag has stayed high, or there is no more room to wait for what it will do. */
@@ -324,10 +351,10 @@ static void resolve(struct uw_stream *s, int64_t now_ns, double lag) {
     }
     if (s->cut || s->doubt) {
         discard_held(s);
-        lose(s, samples(s, s->hold_least - s->ref));
+        lose_what_is_late(s, now_ns);
         s->doubt = false; /* the times are right again for what comes next */
     } else {
-        place_losses(s);
+        place_losses(s, now_ns);
         release(s);
     }
     flow(s, now_ns);
@@ -414,6 +441,7 @@ static void on_flow(struct uw_stream *s, size_t n, int64_t now_ns, bool drained)
 }
 
 static void on_drain(struct uw_stream *s, size_t n, int64_t now_ns, bool drained) {
+    double waited = seconds(now_ns - s->hold_ns);
     double lag;
 
     s->position += n;
@@ -422,10 +450,10 @@ static void on_drain(struct uw_stream *s, size_t n, int64_t now_ns, bool drained
     s->hold_least = fmin(s->hold_least, lag);
     if (lag <= s->ref + TOLERANCE_S) {
         flow(s, now_ns);
-    } else if (seconds(now_ns - s->hold_ns) >= fmax(HOLD_S, 1.2 * s->quantum_s)) {
-        double fell = s->hold_first - lag;
-        if (drained && fell < 0.05 * seconds(now_ns - s->hold_ns)) {
-            lose(s, samples(s, s->hold_least - s->ref));
+    } else if (drained && waited >= fmax(HOLD_S, 1.2 * s->quantum_s)) {
+        /* no longer coming down: what remains is lost */
+        if (s->hold_first - lag < 0.05 * waited) {
+            lose_what_is_late(s, now_ns);
             flow(s, now_ns);
         }
         s->hold_ns = now_ns;

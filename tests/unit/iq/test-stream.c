@@ -402,6 +402,46 @@ static void test_retune(void **state) {
     }
 }
 
+/* A retune in the middle of delays that stay, losses, and a caller that sleeps: nothing is of the
+ * wrong centre, and the new one comes through. */
+static void retune_in_a_storm(struct world *w, unsigned seed) {
+    unsigned kind = seed % 4, driver_ms;
+
+    world_init(w, 500 + seed % 40 * 40);
+    w->random = seed * 2654435761u;
+    w->check_time = false;
+    run(w, 1.5);
+    w->delay_ns = kind >= 1 ? (int64_t)(next_random(w) % 200) * 1000000 : 0;
+    run(w, next_random(w) % 300 / 1e3);
+    w->drop_chunks = kind >= 2 ? next_random(w) % 30 : 0;
+    w->no_take = kind == 3 && next_random(w) % 2;
+    run(w, next_random(w) % 300 / 1e3);
+    /* the driver is told, takes its time, and has done it */
+    uw_stream_retune(w->stream, w->now_ns, 30 * UW_NS_PER_S, 200, 2);
+    driver_ms = next_random(w) % 60;
+    w->switch_at = (uint32_t)(((double)(w->now_ns - w->base_ns) / 1e9 + driver_ms / 1e3) * RATE);
+    w->drop_chunks += kind >= 2 ? next_random(w) % 30 : 0;
+    run(w, (driver_ms + next_random(w) % 10) / 1e3);
+    uw_stream_retune(w->stream, w->now_ns, 90 * 1000000, 200, 2);
+    run(w, next_random(w) % 400 / 1e3);
+    w->delay_ns = 0;
+    w->no_take = false;
+    run(w, 2.5);
+}
+
+static void test_retune_in_a_storm(void **state) {
+    (void)state;
+    for (unsigned seed = 1; seed <= 400; seed++) {
+        struct world w;
+
+        retune_in_a_storm(&w, seed);
+        if (w.wrong_centre || w.seen_freq != 200)
+            fail_msg("seed %u: %llu samples of the wrong centre, %g at the end", seed,
+                     (unsigned long long)w.wrong_centre, w.seen_freq);
+        finish(&w);
+    }
+}
+
 /* Nobody takes for a while, the marks and the ring run over: no time is lost on the way. */
 static void test_nobody_takes(void **state) {
     struct world w;
@@ -435,6 +475,7 @@ int main(void) {
         cmocka_unit_test(test_random_loss_is_no_wrong_rate),
         cmocka_unit_test(test_lossy_all_along),
         cmocka_unit_test(test_retune),
+        cmocka_unit_test(test_retune_in_a_storm),
         cmocka_unit_test(test_nobody_takes),
     };
 
