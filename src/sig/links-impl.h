@@ -62,6 +62,7 @@ struct uw_packet {
 #define LINK_EMITTERS_MAX 192
 #define LINK_CHANNELS_MAX 256
 #define LINK_NONE         (-1)
+#define LINK_DWELLS_MIN   3 /* before an alert */
 
 /* What is kept of a hypothesis about the air rate. */
 struct variant_score {
@@ -216,7 +217,36 @@ double uw_link_share(const struct emitter *e, const struct uw_detector_config *c
 int uw_link_visible(const struct emitter *e, const struct uw_detector_config *config);
 double uw_link_grid_error(const struct emitter *e, double *ret_offset_hz);
 
-struct uw_links;
+#define LINK_STRETCHES 64
+
+/* Where a whole packet was, so that its preamble is not taken for a weak one. */
+struct stretch {
+    double start, stop, offset_hz, bandwidth_hz;
+};
+
+struct uw_links {
+    struct uw_matcher_env env;
+    size_t n_stretches;
+    struct stretch stretches[LINK_STRETCHES];
+    void (*orphan)(void *userdata, const struct uw_packet *packet);
+    void *orphan_userdata;
+    uint64_t next_number;
+    struct emitter emitters[LINK_EMITTERS_MAX];
+};
+
+/* What a packet says of its emitter (links-join.c): it begins one in this place, or joins one. */
+void uw_link_begin(struct uw_links *links, struct emitter *e, const struct uw_signature *s,
+                   double period_s, const struct uw_packet *p);
+void uw_link_join(struct uw_links *links, struct emitter *e, const struct uw_packet *packet,
+                  const struct link_fit *fit);
+void uw_link_end_dwell(struct emitter *e);
+/* Longest dwell, in slots from the first to the last packet, that any possible variant makes. */
+int64_t uw_link_longest_dwell(const struct emitter *e);
+
+/* Speaks of an emitter (links-report.c): now, or if it is time to. */
+void uw_link_report(struct uw_links *links, struct emitter *e);
+void uw_link_maybe_report(struct uw_links *links, struct emitter *e);
+
 /* Whether the receiver can hear any channel of the signature. */
 bool uw_link_in_band(const struct uw_signature *s, const struct uw_detector_config *config);
 int uw_links_new(const struct uw_matcher_env *env, struct uw_links **ret_links);

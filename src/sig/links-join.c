@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * What a packet says of the link that it joins
+ *
+ * Evidence is counted in nats against traffic of the same waveform that comes at any time and on
+ * any carrier:
+ *
+ *   a packet within +-tolerance of a slot      ln(period / (2 tolerance)), at most 3
+ *   a dwell's carrier on the channel plan       links-judge.c, -3 .. 3
+ *   a foreign sync word                        -1.5 a packet
+ *   more packets on one carrier than any air rate sends: it never hops; the emitter is put aside
+ *
+ * Each term is bounded, so that no amount of one kind stands for another.
+ */
+
+#include <math.h>
+#include <string.h>
+
+#include "links-impl.h"
+
+#define SAME_CHANNEL_HZ  60e3 /* both ends of a link, each with its own crystal */
+#define RUN_S            1.0
+#define WEAK_PD          0.4 /* a weak link's packet is heard by its preamble */
+#define WEAK_NATS_MAX    5.0
+#define SILENCE_PD       0.25
+#define SILENCE_NATS_MAX 5.0
+#define LLR_MIN          (-20.0)
+#define PACKET_NATS_MAX  3.0
+#define PLACE_RIGHT      0.7 /* share of weak packets */
+#define WHOLE_NATS       1.0
+#define FOREIGN_SYNC     (-1.5)
+
+/* The evidence that counts is the lesser: what the likelier alternative leaves of it. */
+static void balance(struct emitter *e) {
+    double llr = fmax(fmin(e->random_llr, uw_link_alike_nats(&e->alike)), LLR_MIN);
+
+    e->new_llr += llr - e->llr;
+    e->llr = llr;
+}
+
+static void add_nats(struct emitter *e, double nats) {
+    e->random_llr = fmax(e->random_llr + nats, LLR_MIN);
+    balance(e);
+}
+
+/* Against any other traffic. */
+static void add_to_all(struct emitter *e, double nats) {
+    e->alike.hops += nats;
+    add_nats(e, nats);
+}
+
+void uw_link_end_dwell(struct emitter *e) {
+    if (!e->dwell_open)
+        return;
+    double nats = uw_link_judge_dwell(e);
+    e->alike.hops += nats / 2.0; /* a stray packet in it is likelier there than on a hop's raster */
+    add_nats(e, nats);
+    e->dwell_open = false;
+}
+
+/* The place of a carrier among those heard. */
+static int channel_of(struct emitter *e, double offset_hz) {
+    for (int i = 0; i < e->n_channels; ++i) {
+        if (fabs(e->channels_hz[i] - offset_hz) < SAME_CHANNEL_HZ)
+            return i;
+    }
+    if (e->n_channels == LINK_CHANNELS_MAX)
+        return LINK_CHANNELS_MAX - 1;
+    e->channels_hz[e->n_channels] = offset_hz;
+    e->channel_packets[e->n_channels] = 0;
+    e->channel_dwells[e->n_channels] = 0;
+    return e->n_channels++;
+}
+
+/* Longest dwell, in slots from the first to the last packet, that any possible variant makes. */
+int64_t uw_link_longest_dwell(const struct emitter *e) {
+    int64_t most = 0;
+
+    for (int i = 0; i < e->signature->n_variants; ++i) {
+        const struct uw_sig_variant *v = &e->signature->variants[i];
+        int64_t span = llround(v->period_s / e->period_s) * (v->packets_per_hop - 1);
+
+        if (e->variants[i].possible && span > most)
+            most = span;
+    }
+    return most;
+}
+
+static void begin_dwell(struct uw_links *links, struct emitter *e, const struct uw_packet *p,
+                        int64_t slot) {
+    uw_link_end_dwell(e);
+    e->dwell_open = true;
+    e->dwell_first = slot;
+    e->dwell_last = slot;
+    e->dwell_packets = 1;
+    e->dwell_offset_hz = p->offset_hz;
+    e->dwell_cut = slot <= e->blind_slot + uw_link_longest_dwell(e);
+    ++e->n_dwells;
+    e->dwell_channel = channel_of(e, p->offset_hz);
+    e->alike.hops += uw_link_judge_hop(e, links->env.config, e->dwell_channel, slot);
+    ++e->channel_dwells[e->dwell_channel];
+    e->channel_slots[e->dwell_channel] = slot;
+    double nats = uw_link_judge_carrier(e, links->env.config, p->offset_hz, p->offset_error_hz);
+    if (p->weak) /* its place, and with it the carrier, may be wrong */
+        nats = log(PLACE_RIGHT * exp(nats) + 1.0 - PLACE_RIGHT);
+    e->alike.raster += nats;
+    add_nats(e, nats);
+}
+
+static void take_packet(struct emitter *e, const struct uw_packet *p, double rate_hz) {
+    ++e->channel_packets[e->dwell_channel];
+    e->any_weak |= p->weak;
+    /* a whole packet would not be here with another length */
+    e->alike.length += !p->weak ? WHOLE_NATS : p->follows ? 0.0 : uw_link_judge_length(e, p);
+    balance(e);
+    e->snr_db = p->snr_db;
+    e->power_dbfs = p->power_dbfs;
+    e->offset_hz = p->offset_hz;
+    e->bandwidth_hz = p->bandwidth_hz;
+    if (!p->weak)
+        e->airtime_s = (p->stop - p->start) / rate_hz;
+    e->last_start = p->start;
+    e->last_stop = p->stop;
+}
+
+static bool foreign_sync(const struct emitter *e, const struct uw_packet *p) {
+    return p->sync >= 0 && e->signature->sync_word >= 0 && p->sync != e->signature->sync_word;
+}
+
+static bool same_dwell(const struct emitter *e, const struct uw_packet *p, int64_t slot) {
+    return fabs(p->offset_hz - e->dwell_offset_hz) < SAME_CHANNEL_HZ &&
+           slot - e->dwell_last <= uw_link_longest_dwell(e);
+}
+
+/* A whole packet against traffic of its waveform at any time; a weak one against what noise makes
+ * of it. */
+static double packet_nats(const struct uw_links *links, const struct emitter *e,
+                          const struct uw_packet *p, const struct link_fit *fit) {
+    double window_s = fit->window * fmax(p->n_places, 1.0) / links->env.config->rate_hz;
+    double here = 1.0; /* probability that the link is on this channel in this slot */
+    int n_channels;
+
+    if (!p->weak)
+        return fmin(log(e->period_s / window_s), PACKET_NATS_MAX);
+    if (!same_dwell(e, p, fit->slot)) {
+        (void)uw_link_share(e, links->env.config, &n_channels);
+        here = 1.0 / n_channels;
+    }
+    return fmin(log(WEAK_PD * here / (p->false_rate_hz * window_s)), WEAK_NATS_MAX);
+}
+
+/* What the silence since the last packet says against the link: it should have been heard so often.
+ */
+static double silence_nats(const struct uw_links *links, const struct emitter *e, double start) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    double since = (start - fmax(e->last_start, e->silent_from)) / links->env.config->rate_hz;
+    int n_channels;
+
+    if (!v)
+        return 0.0;
+    return -fmin(SILENCE_PD * uw_link_share(e, links->env.config, &n_channels) * since /
+                     v->period_s,
+                 SILENCE_NATS_MAX);
+}
+
+void uw_link_join(struct uw_links *links, struct emitter *e, const struct uw_packet *packet,
+                  const struct link_fit *fit) {
+    struct uw_packet p = *packet;
+
+    if (p.weak) {
+        p.places[0] = p.places[fit->place];
+        p.start = p.places[0].start;
+        p.offset_hz = p.places[0].offset_hz;
+    }
+    if (p.start - e->last_start > RUN_S * links->env.config->rate_hz) {
+        e->run_start = p.start;
+        e->run_packets = 0;
+    }
+    ++e->run_packets;
+    if (p.weak)
+        add_nats(e, silence_nats(links, e, p.start));
+    double nats = packet_nats(links, e, &p, fit);
+    e->alike.lattice += nats;
+    add_nats(e, nats);
+    if (foreign_sync(e, &p))
+        add_to_all(e, FOREIGN_SYNC);
+    if (p.same >= 0 && fit->slot == e->dwell_last + 1 && fabs(p.same_as - e->last_start) < 0.5)
+        uw_link_judge_repeat(e, same_dwell(e, &p, fit->slot), p.same == 1);
+    uw_link_follow(e, links->env.config->rate_hz, &p, fit->slot);
+    if (same_dwell(e, &p, fit->slot)) {
+        e->dwell_last = fit->slot;
+        ++e->dwell_packets;
+        if (e->dwell_last - e->dwell_first > 2 * uw_link_longest_dwell(e) + 2)
+            e->never_hops = true;
+    } else {
+        begin_dwell(links, e, &p, fit->slot);
+    }
+    ++e->n_packets;
+    take_packet(e, &p, links->env.config->rate_hz);
+}
+
+void uw_link_begin(struct uw_links *links, struct emitter *e, const struct uw_signature *s,
+                   double period_s, const struct uw_packet *p) {
+    double rate = links->env.config->rate_hz;
+
+    memset(e, 0, sizeof(*e));
+    e->used = true;
+    e->signature = s;
+    e->period_s = period_s;
+    uw_link_begin_lattice(e, p, rate);
+    e->blind_slot = INT64_MIN / 2; /* the first dwell is not judged by its length anyway */
+    e->first_start = p->start;
+    e->reported = p->start;
+    e->run_start = p->start;
+    e->run_packets = 1;
+    e->first_packet = *p;
+    e->n_packets = 1;
+    e->airtime_s = NAN;
+    /* without a centre no plan can be tested: that is not held against it */
+    e->alike.raster = isfinite(links->env.config->freq_hz) ? 0.0 : INFINITY;
+    e->llr = fmin(0.0, uw_link_alike_nats(&e->alike));
+    uw_link_judge_begin(e, links->env.config, p);
+    take_packet(e, p, rate);
+    begin_dwell(links, e, p, 0);
+    if (foreign_sync(e, p))
+        add_to_all(e, FOREIGN_SYNC);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * When a link is spoken of
+ *
+ * The rule for an alert asks for all kinds of evidence: three dwells and, where two or more
+ * channels are visible, two of them.
+ */
+
+#include <math.h>
+
+#include "links-impl.h"
+
+#define KNOWN_LLR       4.0 /* nats before an emitter is spoken of */
+#define WEAK_KNOWN_LLR  12.0
+#define REPORT_S        0.1 /* findings of one emitter, unless its state changes */
+#define PATIENCE_S      2.4 /* an alert waits so long for the name of the air rate */
+#define WEAK_PATIENCE_S 1.5 /* ... of a link whose packets are not all heard */
+#define MIN_LLR         6.0
+#define ODDS            6.0 /* prior: nats against a link being there */
+
+/* Channels that were heard more than by one packet, which noise may have made. */
+static int sure_channels(const struct emitter *e) {
+    int n = 0;
+
+    for (int i = 0; i < e->n_channels; ++i)
+        n += e->channel_packets[i] > 1;
+    return n;
+}
+
+static bool is_alertable(const struct uw_links *links, const struct emitter *e) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    int visible = uw_link_visible(e, links->env.config);
+
+    if (!e->signature->drone || e->never_hops || !v || e->llr < MIN_LLR ||
+        e->n_dwells < LINK_DWELLS_MIN)
+        return false;
+    int channels = v->packets_per_hop > 1 ? sure_channels(e) : e->n_channels;
+    if (visible == 0 || (visible != 1 && channels < 2))
+        return false;
+    /* a little patience gives the alert its name; some air rates cannot be told apart by then */
+    if (!uw_link_variant(e, false) &&
+        e->last_start - e->first_start <
+            (e->any_weak ? WEAK_PATIENCE_S : PATIENCE_S) * links->env.config->rate_hz)
+        return false;
+    return uw_link_is_train(e);
+}
+
+void uw_link_report(struct uw_links *links, struct emitter *e) {
+    const struct uw_sig_variant *likely = uw_link_variant(e, true);
+    const struct uw_sig_variant *variant = uw_link_variant(e, false);
+    const struct uw_sig_domain *domain = uw_link_domain(e, links->env.config);
+
+    if (e->number == 0 &&
+        !uw_link_give_number(links->emitters, e, links->env.config->rate_hz, &links->next_number))
+        return;
+    bool alertable = is_alertable(links, e);
+    struct uw_finding f = {
+        .signature = e->signature,
+        .variant = variant ? variant->name : NULL,
+        .domain = domain ? domain->name : NULL,
+        .freq_hz = e->offset_hz,
+        .bandwidth_hz = e->bandwidth_hz,
+        .snr_db = e->snr_db,
+        .power_dbfs = e->power_dbfs,
+        .llr = e->new_llr,
+        .confidence = 1.0 / (1.0 + exp(ODDS - e->llr)),
+        .start = (uint64_t)fmax(e->reported, 0.0),
+        .stop = (uint64_t)fmax(e->last_stop, 0.0),
+        .bursts = e->n_packets,
+        .dwells = e->n_dwells,
+        .channels = e->n_channels,
+        .channels_visible = uw_link_visible(e, links->env.config),
+        .period_s = likely ? likely->period_s : NAN,
+        .hop_interval_s = likely ? likely->period_s * likely->packets_per_hop : NAN,
+        .airtime_s = e->airtime_s,
+        .score = NAN,
+        .rule = alertable ? "period+dwell+channels" : NULL,
+        .alertable = alertable,
+    };
+
+    f.emitter = e->number;
+    f.grid_error_hz = uw_link_grid_error(e, &f.offset_hz);
+    e->new_llr = 0.0;
+    e->was_alertable = alertable;
+    e->reported = e->last_stop;
+    links->env.emit(links->env.userdata, &f);
+}
+
+/* Nats before an emitter is spoken of at all: noise makes many more weak packets than whole ones.
+ */
+static double known_llr(const struct emitter *e) {
+    return e->first_packet.weak ? WEAK_KNOWN_LLR : KNOWN_LLR;
+}
+
+void uw_link_maybe_report(struct uw_links *links, struct emitter *e) {
+    double since = (e->last_stop - e->reported) / links->env.config->rate_hz;
+
+    if (e->n_dwells < 2 || e->never_hops ||
+        (e->llr < known_llr(e) && (e->number == 0 || e->first_packet.weak)))
+        return;
+    if (since >= REPORT_S || is_alertable(links, e) != e->was_alertable)
+        uw_link_report(links, e);
+}
