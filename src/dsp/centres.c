@@ -12,10 +12,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "tones-impl.h"
 #include "uw/base/err.h"
 #include "uw/dsp/floor.h"
 
-int uw_centres_init(struct uw_centres *centres, size_t n, double freq_hz, size_t n_bins,
+int uw_centres_init(struct uw_centres *centres, size_t n, double freq_hz, size_t n_bins, size_t hop,
                     double floor_frames) {
     int r = 0;
 
@@ -26,13 +27,17 @@ int uw_centres_init(struct uw_centres *centres, size_t n, double freq_hz, size_t
     for (size_t i = 0; r == 0 && i < n; ++i) {
         centres->centres[i].freq_hz = i == 0 ? freq_hz : NAN;
         r = uw_floor_new(n_bins, floor_frames, &centres->centres[i].floor);
+        if (r == 0)
+            r = uw_tones_new(n_bins, hop, &centres->centres[i].tones);
     }
     return r;
 }
 
 void uw_centres_deinit(struct uw_centres *centres) {
-    for (size_t i = 0; i < centres->n; ++i)
+    for (size_t i = 0; i < centres->n; ++i) {
         uw_floor_free(centres->centres[i].floor);
+        uw_tones_free(centres->centres[i].tones);
+    }
     free(centres->centres);
     *centres = (struct uw_centres){0};
 }
@@ -54,5 +59,6 @@ struct uw_centre *uw_centres_move(struct uw_centres *centres, struct uw_centre *
     oldest->learned = false;
     oldest->dc = 0.0f;
     oldest->n_dc = 0;
+    uw_tones_clear(oldest->tones);
     return oldest;
 }

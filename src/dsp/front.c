@@ -10,11 +10,8 @@
  * over the bins: H[k] = X[k] / 2 - (X[k-1] + X[k+1]) / 4. So one FFT at 4/3 times the sample rate
  * does it all.
  *
- * A constant offset (DC) falls into bin 0 alone, where its slow mean is taken out. An imbalance of
- * I and Q puts beta conj(X[-k]) onto bin k; beta = E[x^2] / (2 E|x|^2) is estimated blindly from
- * the samples' improperness (no signal of interest is improper), see L. Anttila, M. Valkama and M.
- * Renfors, "Circularity-Based I/Q Imbalance Compensation in Wideband Direct-Conversion Receivers",
- * IEEE Trans. Veh. Technol. 57 (2008).
+ * What the receiver adds of its own, DC, image, tones, is taken out of the spectra (balance-impl.h,
+ * tones-impl.h).
  *
  * Before the noise floor is known nothing can be found: the first frames are kept, the floor is
  * learned from them by exact quantiles, and then they are looked at like all others.
@@ -27,10 +24,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "balance-impl.h"
 #include "bursts-impl.h"
 #include "centres-impl.h"
 #include "cut-impl.h"
 #include "history-impl.h"
+#include "tones-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 #include "uw/dsp/convert.h"
@@ -43,12 +42,9 @@
 #define LEARN_BYTES (8 << 20) /* ... if that much fits */
 #define LEARN_SLICE (1 << 20) /* bytes at a time */
 #define FLOOR_S     0.08      /* time constant of the noise floor */
-#define SLOW_S      0.5       /* time constant of DC and IQ imbalance */
-#define BETA_MIN    0.003f    /* -50 dB: an imbalance below is left alone */
 #define BURST_MAX_S 0.3
 #define FILL_S      4e-3 /* a longer gap ends what is open */
 #define PROGRESS_S  0.025
-#define BETA_EVERY  8 /* frames between looks at the imbalance */
 #define HANN_POWER  0.375
 
 #define SCRATCH_ALIGN 64
@@ -84,9 +80,7 @@ struct uw_front {
     uint64_t noise;              /* ... from this */
     uint64_t next_progress;
 
-    float complex beta_sum; /* slow mean of x^2 */
-    float power_sum;        /* slow mean of |x|^2 */
-    uint64_t n_beta;
+    struct uw_balance balance;
 };
 
 void uw_front_config_init(struct uw_front_config *config) {
@@ -201,7 +195,7 @@ static int new_buffers(struct uw_front *front) {
     if (r < 0)
         return r;
     r = uw_centres_init(&front->centres, front->config.n_centres, front->config.freq_hz, front->n,
-                        FLOOR_S * frame_rate);
+                        front->hop, FLOOR_S * frame_rate);
     if (r < 0)
         return r;
     front->at = front->centres.centres;
@@ -227,6 +221,10 @@ int uw_front_new(const struct uw_front_config *config, const struct uw_front_ops
     front->n = frame_size(config->rate_hz);
     front->hop = front->n * 3 / 4;
     front->next_progress = (uint64_t)(config->rate_hz * PROGRESS_S);
+    front->balance = (struct uw_balance){
+        .n = front->n,
+        .frame_s = (double)front->hop / config->rate_hz,
+    };
     r = new_buffers(front);
     if (r < 0)
         return r;
@@ -259,49 +257,6 @@ static const float complex *frame_at(const struct uw_front *front, uint64_t fram
     return front->spectrum;
 }
 
-static void slow_imbalance(struct uw_front *front, const float complex *x) {
-    float complex square = 0.0f;
-    float power = 0.0f;
-    size_t n = front->n;
-
-    for (size_t k = 1; k < n; ++k) {
-        square += x[k] * x[n - k];
-        power += crealf(x[k]) * crealf(x[k]) + cimagf(x[k]) * cimagf(x[k]);
-    }
-    double frames = SLOW_S * front->config.rate_hz / (double)(front->hop * BETA_EVERY);
-    ++front->n_beta;
-    float a = 1.0f / (float)fmin((double)front->n_beta, frames);
-    front->beta_sum += a * (square - front->beta_sum);
-    front->power_sum += a * (power - front->power_sum);
-}
-
-/* Takes DC and the image out of a frame. */
-static void balance(struct uw_front *front, uint64_t frame, float complex *x) {
-    struct uw_centre *at = front->at;
-    size_t n = front->n;
-    double frames = SLOW_S * front->config.rate_hz / (double)front->hop;
-    float a = 1.0f / (float)fmin((double)++at->n_dc, frames);
-
-    at->dc += a * (x[0] - at->dc);
-    x[0] -= at->dc;
-    if (frame % BETA_EVERY == 0)
-        slow_imbalance(front, x);
-    /* not before a quarter of a second: a few bursts are no statistics */
-    double seen = (double)front->n_beta * (double)(front->hop * BETA_EVERY);
-    if (seen < 0.25 * front->config.rate_hz || front->power_sum <= 0.0f)
-        return;
-    float complex beta = front->beta_sum / (2.0f * front->power_sum);
-    if (!(cabsf(beta) >= BETA_MIN)) /* nor if it is no number */
-        return;
-    for (size_t k = 1; k < n - k; ++k) {
-        float complex up = x[k];
-        float complex down = x[n - k];
-
-        x[k] = up - beta * conjf(down);
-        x[n - k] = down - beta * conjf(up);
-    }
-}
-
 static void report_progress(struct uw_front *front) {
     uint64_t done = front->first_frame_sample + (front->n_looked - front->base_frame) * front->hop;
     uint64_t back = 4 * front->hop + front->n;
@@ -320,6 +275,7 @@ static void look(struct uw_front *front, uint64_t frame, const float complex *sp
         uw_hann_power(spectrum, front->n, front->power);
         if (uw_floor_update(front->at->floor, front->power))
             uw_bursts_drop(front->bursts); /* what seemed to be a burst as wide as the band */
+        uw_tones_look(front->at->tones, front->at->floor);
     }
     front->n_looked = frame + 1;
     if (front->ops.frame)
@@ -366,7 +322,8 @@ static void take_frame(struct uw_front *front) {
 
     memcpy(uw_fft_buffer(front->fft), front->pending, front->n * sizeof(*x));
     uw_fft_run_to(front->fft, x);
-    balance(front, frame, x);
+    uw_balance_frame(&front->balance, front->at, frame, x);
+    uw_tones_clean(front->at->tones, x);
     uw_history_put(front->history, frame, x);
     front->n_frames = frame + 1;
     if (front->at->learned)
@@ -441,6 +398,7 @@ static void break_off(struct uw_front *front, uint64_t n) {
     front->n_samples += n;
     front->base_frame = front->n_frames;
     front->first_frame_sample = front->n_samples;
+    uw_tones_break(front->at->tones);
 }
 
 void uw_front_gap(struct uw_front *front, uint64_t n) {
