@@ -128,7 +128,7 @@ struct emitter {
     int channel_packets[LINK_CHANNELS_MAX];
     int channel_dwells[LINK_CHANNELS_MAX];
     int64_t channel_slots[LINK_CHANNELS_MAX]; /* begin of the latest dwell */
-    bool any_weak;
+    int64_t n_weak;                           /* of n_packets */
     double random_llr; /* against packets that come at any time, or are noise */
     struct link_alike alike;
     double llr;     /* the lesser of both */
@@ -216,6 +216,9 @@ double uw_link_share(const struct emitter *e, const struct uw_detector_config *c
 /* Channels of the likeliest plan inside the receiver's band; -1 without a centre frequency. */
 int uw_link_visible(const struct emitter *e, const struct uw_detector_config *config);
 double uw_link_grid_error(const struct emitter *e, double *ret_offset_hz);
+/* What confidence rests on; ruled: the behaviour rule for an alert is met. */
+struct uw_link_seen uw_link_seen_of(const struct emitter *e,
+                                    const struct uw_detector_config *config, bool ruled);
 
 #define LINK_STRETCHES 64
 

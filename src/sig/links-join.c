@@ -110,7 +110,7 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
 
 static void take_packet(struct emitter *e, const struct uw_packet *p, double rate_hz) {
     ++e->channel_packets[e->dwell_channel];
-    e->any_weak |= p->weak;
+    e->n_weak += p->weak;
     /* a whole packet would not be here with another length */
     e->alike.length += !p->weak ? WHOLE_NATS : p->follows ? 0.0 : uw_link_judge_length(e, p);
     balance(e);

@@ -182,7 +182,7 @@ static void judge_variant(struct emitter *e, struct variant_score *score,
         score->origin = e->dwell_first;
     if (at_begin) /* may have begun before the recording, or before the receiver came here */
         return;
-    if (e->any_weak) {
+    if (e->n_weak > 0) {
         score->log_likelihood += weak_dwell(n, (int)(span / m), k);
         return;
     }
@@ -323,7 +323,7 @@ static double judge_domain(struct emitter *e, struct domain_score *score,
         ++score->dwells;
         score->close += fabs(residual) <= 2.0 * sigma;
         /* a weak packet's place may be wrong, and its carrier with it */
-        if (!e->any_weak || fabs(residual) <= 2.0 * sigma || score->close == 0)
+        if (e->n_weak == 0 || fabs(residual) <= 2.0 * sigma || score->close == 0)
             score->offset_hz += residual / (score->close + 1);
         score->square_sum += residual * residual;
     } else if (++score->misses > score->dwells) {
@@ -476,4 +476,28 @@ double uw_link_grid_error(const struct emitter *e, double *ret_offset_hz) {
     if (e->domains[i].dwells < 2)
         return NAN;
     return sqrt(e->domains[i].square_sum / (e->domains[i].dwells - 1));
+}
+
+struct uw_link_seen uw_link_seen_of(const struct emitter *e,
+                                    const struct uw_detector_config *config, bool ruled) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    double age_s = (e->last_start - e->first_start) / config->rate_hz;
+    int n_channels;
+    double share = uw_link_share(e, config, &n_channels);
+
+    return (struct uw_link_seen){
+        .nats = e->llr,
+        .packets = e->n_packets,
+        .weak = e->n_weak,
+        .dwells = e->n_dwells,
+        .channels = e->n_channels,
+        .visible = uw_link_visible(e, config),
+        .packets_per_hop = v ? v->packets_per_hop : 1,
+        .hops = v ? 1.0 + age_s * share / (v->period_s * v->packets_per_hop) : NAN,
+        .grid_error_hz = uw_link_grid_error(e, &(double){0}),
+        .snr_db = e->snr_db,
+        .named = uw_link_variant(e, false) != NULL,
+        .placed = uw_link_domain(e, config) != NULL,
+        .ruled = ruled,
+    };
 }

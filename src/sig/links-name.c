@@ -50,7 +50,7 @@ static struct emitter *find_alike(struct emitter *emitters, const struct emitter
 static bool is_beside(const struct emitter *emitters, const struct emitter *e, double rate_hz) {
     double symbol = (double)(1 << e->first_packet.sf) / e->bandwidth_hz * rate_hz;
 
-    for (size_t i = 0; i < LINK_EMITTERS_MAX && e->any_weak; ++i) {
+    for (size_t i = 0; i < LINK_EMITTERS_MAX && e->n_weak > 0; ++i) {
         const struct emitter *old = &emitters[i];
 
         if (!old->used || old == e || old->number == 0 || old->signature != e->signature ||

@@ -17,7 +17,6 @@
 #define PATIENCE_S      2.4 /* an alert waits so long for the name of the air rate */
 #define WEAK_PATIENCE_S 1.5 /* ... of a link whose packets are not all heard */
 #define MIN_LLR         6.0
-#define ODDS            6.0 /* prior: nats against a link being there */
 
 /* Channels that were heard more than by one packet, which noise may have made. */
 static int sure_channels(const struct emitter *e) {
@@ -41,7 +40,7 @@ static bool is_alertable(const struct uw_links *links, const struct emitter *e) 
     /* a little patience gives the alert its name; some air rates cannot be told apart by then */
     if (!uw_link_variant(e, false) &&
         e->last_start - e->first_start <
-            (e->any_weak ? WEAK_PATIENCE_S : PATIENCE_S) * links->env.config->rate_hz)
+            (e->n_weak > 0 ? WEAK_PATIENCE_S : PATIENCE_S) * links->env.config->rate_hz)
         return false;
     return uw_link_is_train(e);
 }
@@ -64,7 +63,7 @@ void uw_link_report(struct uw_links *links, struct emitter *e) {
         .snr_db = e->snr_db,
         .power_dbfs = e->power_dbfs,
         .llr = e->new_llr,
-        .confidence = 1.0 / (1.0 + exp(ODDS - e->llr)),
+        .seen = uw_link_seen_of(e, links->env.config, alertable),
         .start = (uint64_t)fmax(e->reported, 0.0),
         .stop = (uint64_t)fmax(e->last_stop, 0.0),
         .bursts = e->n_packets,
@@ -79,6 +78,7 @@ void uw_link_report(struct uw_links *links, struct emitter *e) {
         .alertable = alertable,
     };
 
+    f.confidence = uw_link_confidence(&f.seen);
     f.emitter = e->number;
     f.grid_error_hz = uw_link_grid_error(e, &f.offset_hz);
     e->new_llr = 0.0;

@@ -85,8 +85,8 @@ void run_links(const struct plan *plan, const struct rate *rate, int n, double s
     levels_draw(s, snr_db, &state);
     s->duration_s = 2 * rate->limit_s + 2;
     field_truth_of(s, 0, false, &truth);
-    *field = (struct field){.n_settings = 1, .below_noise = words->below, .truth = &truth};
-    setting->false_alerts_per_hour = DEFAULT_RATE;
+    *field = (struct field){.below_noise = words->below, .truth = &truth};
+    settings_of(field, words->samples);
     field_run(s, 0, db, field);
     printf("{\"kind\":\"links\",\"plan\":\"%s\",\"rate\":\"%s\",\"n\":%d,\"snr_db\":%g,"
            "\"gemini\":%s,\"tuner\":%d,\"seed\":%llu,\"seconds\":%.2f,\"alerts\":%llu,\"levels\":[",
@@ -94,7 +94,10 @@ void run_links(const struct plan *plan, const struct rate *rate, int n, double s
            (unsigned long long)seed, field->seconds, (unsigned long long)setting->n_alerts);
     for (int i = 0; i < n; ++i)
         printf("%s%g", i ? "," : "", s->emitters[i].level_db);
-    printf("],\"tracks\":[");
+    printf("],");
+    if (words->samples)
+        print_samples(field, "expresslrs", 0);
+    printf("\"tracks\":[");
     for (uint64_t i = 0; i < setting->n_tracks && i < FIELD_LIST_MAX; ++i) {
         printf("%s", i ? "," : "");
         print_track(&setting->tracks[i], setting, n);

@@ -8,6 +8,7 @@
  *   detection scenario FILE SECONDS SEED [LEVEL_DB] [WORD]   alerts and candidates of a scenario
  *   detection receivers FILE                                 how many a scenario has
  *   detection list                                           plans, rates and time limits
+ *   detection features                                       what confidence rests on
  *
  * detection.py drives it: in parallel, resumable, with tables and plots. docs/scoring.md describes
  * what is measured.
@@ -196,6 +197,29 @@ static void print_alerts(const struct field_setting *s, const char *family, doub
     printf("],");
 }
 
+/* 3600: no evidence is asked for, so that its alerts are all that meet the behaviour rule. */
+void settings_of(struct field *field, bool lax) {
+    static const double per_hour[] = {DEFAULT_RATE, 1, 10, 3600};
+
+    field->n_settings = lax ? 4 : 1;
+    for (int i = 0; i < field->n_settings; ++i)
+        field->settings[i].false_alerts_per_hour = per_hour[i];
+}
+
+void print_samples(const struct field *field, const char *family, double start_s) {
+    printf("\"samples\":[");
+    for (size_t i = 0; i < field->n_samples; ++i) {
+        const struct field_sample *s = &field->samples[i];
+
+        printf("%s[%d,%d,%.5f", i ? "," : "", s->setting, field_sample_is_right(s, family, start_s),
+               s->confidence);
+        for (int k = 0; k < UW_LINK_FEATURES; ++k)
+            printf(",%.4g", s->x[k]);
+        printf("]");
+    }
+    printf("],");
+}
+
 static void run_pd(const struct plan *plan, const struct rate *rate, double snr_db, uint64_t seed,
                    const struct words *words, const struct uw_sigdb *db, struct field *field) {
     UW_CLEANUP(uw_scenario_freep)
@@ -205,18 +229,19 @@ static void run_pd(const struct plan *plan, const struct rate *rate, double snr_
 
     assert(uw_synth_truth(s, 0, NULL, on_burst, &offer) == 0);
     field_truth_of(s, 0, words->impaired == IMPAIRED, &truth);
-    *field = (struct field){.n_settings = 1,
-                            .truth = &truth,
+    *field = (struct field){.truth = &truth,
                             .tells_losses = words->impaired == IMPAIRED,
                             .below_noise = words->below,
                             .stop_family = words->brief ? "expresslrs" : NULL,
                             .stop_from_s = offer.start_s};
-    field->settings[0].false_alerts_per_hour = DEFAULT_RATE;
+    settings_of(field, words->samples);
     field_run(s, 0, db, field);
     printf("{\"kind\":\"pd\",\"plan\":\"%s\",\"rate\":\"%s\",\"snr_db\":%g,\"impaired\":%d,"
            "\"seed\":%llu,\"limit_s\":%g,\"packets\":%d,\"on_air_s\":%.4f,",
            plan->domain, rate->name, snr_db, words->impaired, (unsigned long long)seed,
            rate->limit_s, offer.packets, offer.on_air_s);
+    if (words->samples)
+        print_samples(field, "expresslrs", offer.start_s);
     print_alerts(&field->settings[0], "expresslrs", offer.start_s);
     print_tracks(&field->settings[0], "expresslrs", offer.start_s);
     printf("}\n");
@@ -252,12 +277,8 @@ static void print_name(const char *path) {
 static void run_scenario(const struct uw_scenario *s, const char *path, int receiver,
                          const struct words *words, const struct uw_sigdb *db,
                          struct field *field) {
-    /* 3600: no evidence is asked for, so that its alerts are all that meet the behaviour rule */
-    static const double per_hour[] = {DEFAULT_RATE, 1, 10, 3600};
-
-    *field = (struct field){.n_settings = 4, .below_noise = words->below};
-    for (int i = 0; i < 4; ++i)
-        field->settings[i].false_alerts_per_hour = per_hour[i];
+    *field = (struct field){.below_noise = words->below};
+    settings_of(field, true);
     field_run(s, receiver, db, field);
     printf("{\"kind\":\"scenario\",\"scenario\":\"");
     print_name(path);
@@ -267,10 +288,13 @@ static void run_scenario(const struct uw_scenario *s, const char *path, int rece
         printf("\"level_db\":%g,", words->level_db);
     printf("\"settings\":[");
     for (int i = 0; i < 4; ++i)
-        printf("%s{\"per_hour\":%.9g,\"alerts\":%llu}", i ? "," : "", per_hour[i],
+        printf("%s{\"per_hour\":%.9g,\"alerts\":%llu}", i ? "," : "",
+               field->settings[i].false_alerts_per_hour,
                (unsigned long long)field->settings[i].n_alerts);
     printf("],");
     print_ruled(&field->settings[3]);
+    if (words->samples)
+        print_samples(field, NULL, 0);
     print_alerts(&field->settings[0], NULL, 0);
     print_tracks(&field->settings[0], NULL, 0);
     printf("}\n");
@@ -288,6 +312,8 @@ static bool read_words(int n, char **args, struct words *ret) {
             ret->impaired = UNTOLD;
         else if (strcmp(args[i], "below") == 0)
             ret->below = true;
+        else if (strcmp(args[i], "samples") == 0)
+            ret->samples = true;
         else if (strcmp(args[i], "gemini") == 0)
             ret->gemini = true;
         else if (strcmp(args[i], "r820t") == 0)
@@ -375,6 +401,12 @@ static int do_list(void) {
     return 0;
 }
 
+static int do_features(void) {
+    for (int i = 0; uw_link_feature_name(i); ++i)
+        printf("%s\n", uw_link_feature_name(i));
+    return 0;
+}
+
 static int do_receivers(const char *path) {
     UW_CLEANUP(uw_scenario_freep) struct uw_scenario *s = NULL;
     static struct uw_diag diag;
@@ -413,6 +445,8 @@ int main(int argc, char **argv) {
         status = do_receivers(argv[2]);
     else if (argc == 2 && strcmp(argv[1], "list") == 0)
         status = do_list();
+    else if (argc == 2 && strcmp(argv[1], "features") == 0)
+        status = do_features();
     if (status == 2)
         fprintf(
             stderr,
@@ -420,7 +454,8 @@ int main(int argc, char **argv) {
             "       detection links PLAN RATE N SNR_DB FIRST LAST [WORD]...\n"
             "       detection scenario FILE SECONDS SEED [LEVEL_DB] [below]\n"
             "       detection receivers FILE\n"
-            "       detection list\n");
+            "       detection list\n"
+            "       detection features\n");
     uw_sigdb_free(db);
     free(field);
     return status;

@@ -6,6 +6,7 @@
   detection.py links         several links at once, and a strong one alone: how many are counted
   detection.py false-alarms  simulated hours of scenario files without a drone
   detection.py look-alikes   each scenario alone, its level swept
+  detection.py calibrate     fits the confidence of hopping links to runs made for it, and judges it
   detection.py report        tables, plots, calibration from what has been run
   detection.py baseline      make the fixed-seed figures that "check" compares with
   detection.py check         run them again; fails if one has moved beyond its statistical error
@@ -97,8 +98,13 @@ def work(worker, args, nice=19):
     return done.stdout
 
 
-def run_jobs(args, jobs, results):
-    """Each job: arguments of the worker."""
+def marked(text, members):
+    """With more members in each line."""
+    return "".join(json.dumps({**json.loads(x), **members}) + "\n" for x in text.splitlines())
+
+
+def run_jobs(args, jobs, results, members=None):
+    """Each job: arguments of the worker. members: id of a job -> what its lines are marked with."""
     progress = Progress(len(jobs))
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         running = {pool.submit(work, args.worker, job, args.nice): job for job in jobs}
@@ -106,12 +112,14 @@ def run_jobs(args, jobs, results):
             for future in concurrent.futures.as_completed(running):
                 if future.cancelled():
                     continue
-                results.add(future.result())
+                job = running[future]
+                text = future.result()
+                results.add(marked(text, members[id(job)]) if members else text)
                 progress.step(" ".join(map(str, running[future][:6])))
                 if time.monotonic() > args.begun + 60 * args.minutes:
                     for other in running:
                         other.cancel()
-            if any(x.cancelled() for x in running):
+            if any(x.cancelled() for x in running) and not members:
                 sys.exit("time is up; what was done is kept")
         except (KeyboardInterrupt, RuntimeError) as e:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -260,6 +268,35 @@ def do_look_alikes(args):
     run_jobs(args, scenario_jobs(args, results, spread_out(levels), seconds, [1]), results)
 
 
+def do_calibrate(args):
+    import calibration  # needs numpy
+    results = Results(args.results, "calibration", args.worker, args.mix)
+    look_alikes = sorted(HERE.glob("lookalikes/*.conf"))
+    environments = sorted((SOURCE / "config" / "scenarios").glob("env-*.conf"))
+    rounds = {n: calibration.jobs(n, look_alikes, environments) for n in range(1, args.rounds + 1)}
+    done = {(x["round"], x["job"]) for x in results.lines}
+    todo = [(n, job) for n, jobs in rounds.items() for job in jobs
+            if (n, calibration.name_of(job)) not in done]
+    run_jobs(args, [job for _, job in todo], results,
+             {id(job): {"round": n, "job": calibration.name_of(job)} for n, job in todo})
+    done = {(x["round"], x["job"]) for x in results.lines}
+    # a round that was stopped in its middle is of another mix
+    whole = [n for n, jobs in rounds.items()
+             if all((n, calibration.name_of(job)) in done for job in jobs)]
+    if len(whole) < 2:
+        sys.exit("error: fewer than two whole rounds: one to fit, one to judge")
+    lines = [x for x in results.lines if x["round"] in whole]
+    model, about = calibration.train(lines)
+    names = work(args.worker, ["features"]).split("\n")[:-1]
+    text = calibration.table(model, names, about, f"1 to {whole[-1]}")
+    print(text)
+    if args.write:
+        calibration.write_table(text)
+    if args.as_said:
+        model = None
+    calibration.report(model, lines, args.plot)
+
+
 def do_report(args):
     import report  # needs numpy, which nothing else here does; its pictures need matplotlib
     plots = None if args.no_plots else args.plots or args.results / "plots"
@@ -339,7 +376,7 @@ def options():
         p.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), help="in parallel")
         if name not in ("baseline", "check"):
             p.add_argument("--results", type=pathlib.Path, required=True, metavar="DIR")
-        if name in ("pd", "links", "false-alarms", "look-alikes"):
+        if name in ("pd", "links", "false-alarms", "look-alikes", "calibrate"):
             p.add_argument("--mix", action="store_true", help="add to results of another build")
             p.add_argument("--nice", type=int, default=19, help="of the workers (%(default)s)")
             p.add_argument("--minutes", type=float, default=math.inf,
@@ -362,6 +399,13 @@ def options():
                            help="lost samples, gain steps, a birdie")
             p.add_argument("--untold", action="store_const", const=2, dest="impaired",
                            help="the same; the receiver does not know what it has lost")
+        if name == "calibrate":
+            p.add_argument("--rounds", type=int, default=6,
+                           help="of some two minutes of a core each (%(default)s)")
+            p.add_argument("--write", action="store_true", help="the table into src/sig/confidence.c")
+            p.add_argument("--as-said", action="store_true",
+                           help="judge what the worker said, not the new fit")
+            p.add_argument("--plot", type=pathlib.Path, metavar="PNG")
         if name == "report":
             p.add_argument("--plots", type=pathlib.Path, metavar="DIR", help="(RESULTS/plots)")
             p.add_argument("--no-plots", action="store_true")
@@ -380,7 +424,7 @@ def options():
 
 
 COMMANDS = {"pd": do_pd, "links": do_links, "false-alarms": do_false_alarms, "look-alikes": do_look_alikes,
-            "report": do_report, "baseline": do_baseline, "check": do_check}
+            "calibrate": do_calibrate, "report": do_report, "baseline": do_baseline, "check": do_check}
 
 if __name__ == "__main__":
     sys.dont_write_bytecode = True

@@ -19,10 +19,18 @@
 #define BLOCK       65536
 #define HELD_MAX    1024
 #define HEARD_MAX   256
+#define LATEST_MAX  256
 #define NEAR_S      0.03 /* "uaswatch score" asks for the same nearness */
 #define NEAR_HZ     10e3
 #define NEAR_WIDTHS 0.25
 #define IN_BAND     0.02 /* a strong link is heard by its skirts */
+
+/* The latest finding of an emitter that is a hopping link. */
+struct latest {
+    uint64_t emitter;
+    int64_t next; /* number of packets at which it is sampled again */
+    struct uw_link_seen seen;
+};
 
 /* Detections are held, in the order of their ends, until nothing earlier can come: what the engine
  * does for many receivers. */
@@ -34,6 +42,8 @@ struct listener {
     struct uw_detection held[HELD_MAX];
     size_t n_heard;
     struct field_heard heard[HEARD_MAX]; /* a ring */
+    size_t n_latest;
+    struct latest latest[LATEST_MAX]; /* a ring */
 };
 
 static double seconds_of(int64_t time_ns) {
@@ -139,6 +149,41 @@ static void on_alert(void *userdata, const struct uw_alert *a) {
     uw_str_copy(alert->domain, sizeof(alert->domain), a->domain);
 }
 
+static void take_sample(struct field *field, const struct field_sample *sample,
+                        const struct uw_link_seen *seen) {
+    struct field_sample *s = &field->samples[field->n_samples];
+
+    if (field->n_samples == FIELD_LIST_MAX)
+        return;
+    ++field->n_samples;
+    *s = *sample;
+    uw_link_features(seen, s->x);
+}
+
+/* A detection is made of the emitter's latest finding, which has as many packets. */
+static void sample_alerts(struct listener *l, const struct uw_detection *d, int setting,
+                          uint64_t n_before) {
+    const struct field_setting *s = &l->field->settings[setting];
+    size_t n = l->n_latest < LATEST_MAX ? l->n_latest : LATEST_MAX;
+    char name[UW_ID_LEN];
+
+    if (s->n_alerts == n_before || n_before >= FIELD_LIST_MAX)
+        return;
+    for (size_t i = 0; i < n; ++i) {
+        const struct latest *e = &l->latest[i];
+        struct field_sample sample = {.setting = setting,
+                                      .time_s = s->alerts[n_before].time_s,
+                                      .confidence = s->alerts[n_before].confidence};
+
+        (void)snprintf(name, sizeof(name), "rx-e%llu", (unsigned long long)e->emitter);
+        if (strcmp(name, d->emitter) != 0)
+            continue;
+        (void)uw_str_copy(sample.family, sizeof(sample.family), d->family);
+        (void)uw_str_copy(sample.heard.emitter, sizeof(sample.heard.emitter), name);
+        take_sample(l->field, &sample, &e->seen);
+    }
+}
+
 static const struct field_heard *hear(struct listener *l, const struct uw_detection *d) {
     size_t n = l->n_heard < HEARD_MAX ? l->n_heard : HEARD_MAX;
     struct field_heard *h = NULL;
@@ -173,10 +218,13 @@ static void give(struct listener *l, int64_t before_ns) {
         for (int i = 0; i < l->field->n_settings; ++i) {
             struct field_setting *s = &l->field->settings[i];
 
+            uint64_t n_alerts = s->n_alerts;
+
             s->now = &l->held[n];
             s->heard = heard;
             assert(uw_fuse_detection(s->fuse, &l->held[n]) == 0);
             s->now = NULL;
+            sample_alerts(l, &l->held[n], i, n_alerts);
         }
     }
     l->n_held -= n;
@@ -194,10 +242,36 @@ static void on_detection(void *userdata, const struct uw_detection *d) {
     ++l->n_held;
 }
 
+static void follow(struct listener *l, const struct uw_finding *f) {
+    size_t n = l->n_latest < LATEST_MAX ? l->n_latest : LATEST_MAX;
+    struct latest *e = NULL;
+
+    for (size_t i = 0; i < n && !e; ++i)
+        if (l->latest[i].emitter == f->emitter)
+            e = &l->latest[i];
+    if (!e) {
+        e = &l->latest[l->n_latest++ % LATEST_MAX];
+        *e = (struct latest){.emitter = f->emitter};
+    }
+    e->seen = f->seen;
+    if (f->seen.packets < e->next)
+        return;
+    struct field_sample sample = {
+        .setting = -1, .time_s = (double)f->stop / l->rate_hz, .confidence = f->confidence};
+
+    e->next = 2 * f->seen.packets;
+    (void)snprintf(sample.heard.emitter, sizeof(sample.heard.emitter), "rx-e%llu",
+                   (unsigned long long)f->emitter);
+    (void)uw_str_copy(sample.family, sizeof(sample.family), f->signature->family);
+    take_sample(l->field, &sample, &f->seen);
+}
+
 static void on_finding(void *userdata, const struct uw_finding *f) {
     static const struct uw_quality quality = {.noise_dbfs = NAN};
     struct listener *l = userdata;
 
+    if (f->seen.packets > 0)
+        follow(l, f);
     uw_rx_report_finding(&l->report, f, &quality);
 }
 
@@ -218,6 +292,7 @@ static struct listener *listener_new(const struct uw_synth_receiver *rx, struct 
 
     assert(l);
     l->field = field;
+    field->n_samples = 0;
     l->rate_hz = rx->rate_hz;
     l->report.tuning = (struct uw_tuning){rx->freq_hz, rx->rate_hz, NAN};
     l->report.send = on_detection;
@@ -238,31 +313,40 @@ static struct listener *listener_new(const struct uw_synth_receiver *rx, struct 
 
 /* What has been heard of an alert's emitter since: one packet of noise among those that raised it
  * does not make it wrong. */
-static void update_heard(const struct listener *l, struct field_setting *s) {
+static void update_heard(const struct listener *l, struct field_heard *heard) {
     size_t n = l->n_heard < HEARD_MAX ? l->n_heard : HEARD_MAX;
 
-    for (uint64_t i = 0; i < s->n_alerts && i < FIELD_LIST_MAX; ++i)
-        for (size_t k = 0; k < n; ++k)
-            if (strcmp(l->heard[k].emitter, s->alerts[i].heard.emitter) == 0)
-                s->alerts[i].heard = l->heard[k];
+    for (size_t k = 0; k < n; ++k)
+        if (strcmp(l->heard[k].emitter, heard->emitter) == 0)
+            *heard = l->heard[k];
 }
 
 static void listener_end(struct listener *l) {
     uw_rx_report_flush(&l->report);
     give(l, INT64_MAX);
+    for (size_t i = 0; i < l->field->n_samples; ++i)
+        update_heard(l, &l->field->samples[i].heard);
     for (int i = 0; i < l->field->n_settings; ++i) {
         struct field_setting *s = &l->field->settings[i];
 
-        update_heard(l, s);
+        for (uint64_t k = 0; k < s->n_alerts && k < FIELD_LIST_MAX; ++k)
+            update_heard(l, &s->alerts[k].heard);
         assert(uw_fuse_finish(s->fuse, true) == 0);
         s->fuse = uw_fuse_free(s->fuse);
     }
     free(l);
 }
 
+static bool was_there(const struct field_heard *heard) {
+    return heard->there > 0 && 2 * heard->there >= heard->aside + heard->none;
+}
+
 bool field_is_right(const struct field_alert *a, const char *family, double start_s) {
-    return family && strcmp(a->family, family) == 0 && a->time_s >= start_s && a->heard.there > 0 &&
-           2 * a->heard.there >= a->heard.aside + a->heard.none;
+    return family && strcmp(a->family, family) == 0 && a->time_s >= start_s && was_there(&a->heard);
+}
+
+bool field_sample_is_right(const struct field_sample *s, const char *family, double start_s) {
+    return family && strcmp(s->family, family) == 0 && s->time_s >= start_s && was_there(&s->heard);
 }
 
 /* The alert that the run was for. */

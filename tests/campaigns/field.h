@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "uw/fuse/fuse.h"
+#include "uw/sig/confidence.h"
 #include "uw/sig/signature.h"
 #include "uw/synth/synth.h"
 
@@ -67,6 +68,16 @@ struct field_track {
     int strangers;                 /* ... and when nobody had */
 };
 
+/* What confidence rests on, and whether it was right: each time that the packets of an emitter have
+ * doubled, and when it raised an alert. */
+struct field_sample {
+    int setting; /* whose alert; -1: none */
+    char family[UW_NAME_LEN];
+    double time_s, confidence;
+    double x[UW_LINK_FEATURES];
+    struct field_heard heard;
+};
+
 struct field_setting {
     double false_alerts_per_hour;
     const struct field_truth *truth; /* or NULL */
@@ -89,6 +100,8 @@ struct field {
     int n_settings;
     struct field_setting settings[FIELD_SETTINGS_MAX]; /* their rates are the caller's */
     double seconds;                                    /* filled in: that were run */
+    size_t n_samples; /* the same; the first FIELD_LIST_MAX are kept */
+    struct field_sample samples[FIELD_LIST_MAX];
 };
 
 void field_run(const struct uw_scenario *scenario, int receiver, const struct uw_sigdb *db,
@@ -97,6 +110,7 @@ void field_run(const struct uw_scenario *scenario, int receiver, const struct uw
 /* The family is named, after start_s, and its emitter has been where the truth has bursts for at
  * least half of its own. A NULL family is never right. */
 bool field_is_right(const struct field_alert *alert, const char *family, double start_s);
+bool field_sample_is_right(const struct field_sample *sample, const char *family, double start_s);
 
 /* Bursts that reach into the receiver's band, in the time that a receiver which tells its losses
  * (or does not) gives them; the caller frees with field_truth_free(). */

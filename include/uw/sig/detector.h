@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "uw/base/iq-format.h"
+#include "uw/sig/confidence.h"
 #include "uw/sig/signature.h"
 
 struct uw_detector;
@@ -36,9 +37,10 @@ struct uw_finding {
     uint64_t start, stop;                               /* samples */
     int64_t bursts, dwells, channels, channels_visible; /* so far; -1: not meant */
     double hop_interval_s, period_s, airtime_s, grid_error_hz, offset_hz,
-        score;        /* NAN: not known */
-    const char *rule; /* what decided, or NULL */
-    bool alertable;   /* the behaviour rule for an alert is met (background: never) */
+        score;                /* NAN: not known */
+    const char *rule;         /* what decided, or NULL */
+    bool alertable;           /* the behaviour rule for an alert is met (background: never) */
+    struct uw_link_seen seen; /* of hopping links: what the confidence rests on */
 };
 
 struct uw_detector_config {
