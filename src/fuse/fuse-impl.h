@@ -32,6 +32,7 @@ struct uw_fuse_member {
     char emitter[UW_ID_LEN];
     char last_detection[UW_ID_LEN];
     double llr;
+    double confidence; /* the detector's latest; NAN: it never said */
     double freq_hz, power_dbfs, snr_db;
     bool centre_known;
     int64_t last_end_ns;
@@ -60,7 +61,6 @@ struct uw_fuse_track {
     struct uw_fuse_vote variants[UW_FUSE_VOTES], domains[UW_FUSE_VOTES];
     bool rule_met;
     bool changed; /* a track record is due */
-    double own_confidence;
     struct uw_fuse_alarm alarm;
 };
 

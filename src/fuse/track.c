@@ -83,7 +83,6 @@ int uw_fuse_track_new(struct uw_fuse *fuse, const struct uw_detection *d,
     t->n_receivers = 0;
     t->first_seen_ns = d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
     t->last_seen_ns = d->t_end_ns;
-    track->own_confidence = NAN;
     track->changed = true;
     *ret_track = track;
     return 0;
@@ -105,6 +104,7 @@ static struct uw_fuse_member *add_member(struct uw_fuse_track *track,
     uw_str_copy(m->receiver, sizeof(m->receiver), d->receiver);
     uw_str_copy(m->emitter, sizeof(m->emitter), d->emitter);
     m->last_end_ns = d->t_end_ns;
+    m->confidence = NAN;
     return m;
 }
 
@@ -183,27 +183,44 @@ static void update_member(struct uw_fuse_member *m, const struct uw_detection *d
     m->freq_hz = d->freq_hz;
     m->power_dbfs = d->power_dbfs;
     m->snr_db = d->snr_db;
+    if (isfinite(d->confidence))
+        m->confidence = d->confidence;
     m->centre_known = !isnan(d->tuning.centre_hz);
     m->evidence = d->evidence;
     if (d->t_end_ns > m->last_end_ns)
         m->last_end_ns = d->t_end_ns;
 }
 
+/* What the best informed receiver says now. Receivers are not counted twice: what is mistaken for a
+ * link at one antenna is at the next. One that has fallen silent while others go on does not hold
+ * up what it once said. NAN: nobody has said. */
+static double said_now(const struct uw_fuse *fuse, const struct uw_fuse_track *track) {
+    double most = NAN;
+    int64_t newest = INT64_MIN;
+
+    for (int i = 0; i < track->n_members; i++)
+        if (track->members[i].last_end_ns > newest)
+            newest = track->members[i].last_end_ns;
+    for (int i = 0; i < track->n_members; i++)
+        if (newest - track->members[i].last_end_ns < fuse->coast_ns)
+            most = fmax(most, track->members[i].confidence); /* passes over a NAN */
+    return most;
+}
+
 static void add_evidence(struct uw_fuse *fuse, struct uw_fuse_track *track,
                          struct uw_fuse_member *m, const struct uw_detection *d) {
     struct uw_track *t = &track->record;
     double llr = isfinite(d->llr) ? d->llr : 0;
-    double posterior;
+    double posterior, said;
 
     m->llr += llr;
     t->llr = fmax(t->llr + llr, UW_FUSE_LLR_FLOOR);
     if (d->evidence.rule[0])
         track->rule_met = true;
-    /* fmax and fmin pass over a NAN */
-    track->own_confidence = fmax(track->own_confidence, d->confidence);
     posterior = 1 / (1 + exp(fuse->prior - t->llr));
+    said = said_now(fuse, track);
     /* the prior is that of a drone link being there: background is as sure as the detector says */
-    t->confidence = t->drone ? fmin(posterior, track->own_confidence) : track->own_confidence;
+    t->confidence = t->drone ? fmin(posterior, said) : said;
 }
 
 static enum uw_fuse_event judge(const struct uw_fuse *fuse, const struct uw_fuse_track *track) {

@@ -715,6 +715,50 @@ static void test_names_of_receivers_do_not_matter(void **state) {
     world_free(worlds[1]);
 }
 
+static double said(const struct world *w) {
+    return w->tracks[w->n_tracks - 1].confidence;
+}
+
+static void feed_said(struct world *w, const char *receiver, double t, double confidence) {
+    char emitter[16];
+    struct uw_detection d;
+
+    snprintf(emitter, sizeof(emitter), "%s-e1", receiver);
+    d = hopper(receiver, emitter, t, 20);
+    d.confidence = confidence;
+    feed(w, d);
+    assert_int_equal(uw_fuse_advance(w->fuse, at(ceil(t))), 0); /* a record each second */
+}
+
+static void test_confidence_is_the_present_one(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    feed_said(w, "rx0", 0.9, 0.8);
+    assert_float_equal(said(w), 0.8, 1e-9);
+    feed_said(w, "rx0", 1.9, 0.95);
+    assert_float_equal(said(w), 0.95, 1e-9);
+    feed_said(w, "rx0", 2.9, 0.6); /* not what it once was */
+    assert_float_equal(said(w), 0.6, 1e-9);
+    feed_said(w, "rx1", 3.9, 0.5); /* a second receiver takes nothing away, and adds nothing */
+    assert_float_equal(said(w), 0.6, 1e-9);
+    feed_said(w, "rx1", 4.9, 0.7);
+    assert_float_equal(said(w), 0.7, 1e-9);
+    feed_said(w, "rx1", 5.5, 0.4); /* rx0 was heard within coast_s */
+    assert_float_equal(said(w), 0.6, 1e-9);
+    feed_said(w, "rx1", 6.5, 0.4); /* ... and now is silent */
+    assert_float_equal(said(w), 0.4, 1e-9);
+    feed_said(w, "rx1", 7.5, NAN); /* no word is no news */
+    assert_float_equal(said(w), 0.4, 1e-9);
+    assert_int_equal(n_events(w, UW_ALERT_RAISED), 1);
+    assert_float_equal(first_event(w, UW_ALERT_RAISED)->confidence, 0.8, 1e-9);
+    assert_true(n_events(w, UW_ALERT_UPDATED) >= 4);
+    world_free(w);
+}
+
 static void test_hostile_records(void **state) {
     struct uw_fuse_config config;
     struct world *w;
@@ -766,6 +810,7 @@ int main(void) {
         cmocka_unit_test(test_state_table),
         cmocka_unit_test(test_steps_of_time_do_not_matter),
         cmocka_unit_test(test_names_of_receivers_do_not_matter),
+        cmocka_unit_test(test_confidence_is_the_present_one),
         cmocka_unit_test(test_hostile_records),
     };
 
