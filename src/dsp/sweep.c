@@ -21,14 +21,16 @@
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 #include "uw/dsp/faint.h"
-#include "uw/dsp/fft.h"
+#include "uw/dsp/lines.h"
 
 #define N_SF     (UW_SWEEP_SF_MAX + 1)
 #define RUN_MAX  32
 #define LANES    2
 #define OPEN_MAX 16
+#define PIECE    ((size_t)1 << UW_SWEEP_SF_MIN)
 #define REFRESH                                                                                    \
-    1024 /* windows after which the sums are made anew: rounding errors must not add up */
+    1024 /* windows, whole blocks, after which the sums are made anew: rounding errors must not    \
+            add up */
 
 struct open_hit {
     bool used;
@@ -40,11 +42,11 @@ struct open_hit {
 struct stage {
     int run;
     float threshold;
-    float complex *chirp; /* UW_SWEEP_BLOCK samples: the conjugate chirp, repeated */
-    struct uw_fft *fft;   /* UW_SWEEP_BLOCK / 2^SF transforms of 2^SF */
-    float *rows;          /* run rows of 2^SF powers */
+    float *rows; /* run rows of 2^SF powers, in the order of uw_lines_place() */
     float *sum;
+    size_t oldest;   /* row */
     uint64_t window; /* since the stream began */
+    size_t n_open;
     struct open_hit open[OPEN_MAX];
 };
 
@@ -52,8 +54,14 @@ struct uw_sweep {
     struct uw_sweep_config config;
     void (*hit)(void *userdata, const struct uw_sweep_hit *hit);
     void *userdata;
-    float complex *lines; /* UW_SWEEP_BLOCK: spectra of a block */
     struct stage stages[N_SF][LANES];
+};
+
+/* One half-chip phase of a block. */
+struct lane {
+    _Alignas(64) float re[UW_SWEEP_BLOCK];
+    _Alignas(64) float im[UW_SWEEP_BLOCK];
+    float energy[UW_SWEEP_BLOCK >> UW_SWEEP_SF_MIN]; /* of its pieces */
 };
 
 static float solve_threshold(int run, double probability) {
@@ -77,12 +85,9 @@ struct uw_sweep *uw_sweep_free(struct uw_sweep *sweep) {
     for (size_t i = 0; i < N_SF * LANES; ++i) {
         struct stage *s = &sweep->stages[i / LANES][i % LANES];
 
-        uw_fft_dealloc(s->chirp);
-        uw_fft_free(s->fft);
         free(s->rows);
         free(s->sum);
     }
-    uw_fft_dealloc(sweep->lines);
     free(sweep);
     return NULL;
 }
@@ -91,25 +96,23 @@ static void sweep_freep(struct uw_sweep **sweep) {
     *sweep = uw_sweep_free(*sweep);
 }
 
+/* n a multiple of 16: whole lines of the cache. */
+static float *new_floats(size_t n) {
+    float *x = aligned_alloc(64, n * sizeof(*x));
+
+    if (x)
+        memset(x, 0, n * sizeof(*x));
+    return x;
+}
+
 static int new_stage(const struct uw_sweep_config *config, int sf, struct stage *stage) {
     size_t n = (size_t)1 << sf;
 
     stage->run = config->run[sf] < RUN_MAX ? config->run[sf] : RUN_MAX;
     stage->threshold = solve_threshold(stage->run, config->false_rate_hz / config->bandwidth_hz);
-    stage->chirp = uw_fft_alloc(UW_SWEEP_BLOCK);
-    stage->rows = calloc((size_t)stage->run * n, sizeof(float));
-    stage->sum = calloc(n, sizeof(float));
-    if (!stage->chirp || !stage->rows || !stage->sum)
-        return uw_err(-ENOMEM);
-    for (size_t i = 0; i < UW_SWEEP_BLOCK; ++i) {
-        double t = (double)(i % n);
-        double phase = UW_PI * fmod(t * t / (double)n - t, 2.0);
-
-        if (!config->down)
-            phase = -phase;
-        stage->chirp[i] = (float)cos(phase) + I * (float)sin(phase);
-    }
-    return uw_fft_new_batch(n, UW_SWEEP_BLOCK / n, &stage->fft);
+    stage->rows = new_floats((size_t)stage->run * n);
+    stage->sum = new_floats(n);
+    return stage->rows && stage->sum ? 0 : uw_err(-ENOMEM);
 }
 
 int uw_sweep_new(const struct uw_sweep_config *config,
@@ -122,9 +125,6 @@ int uw_sweep_new(const struct uw_sweep_config *config,
     sweep->config = *config;
     sweep->hit = hit;
     sweep->userdata = userdata;
-    sweep->lines = uw_fft_alloc(UW_SWEEP_BLOCK);
-    if (!sweep->lines)
-        return uw_err(-ENOMEM);
     for (int sf = UW_SWEEP_SF_MIN; sf <= UW_SWEEP_SF_MAX; ++sf) {
         for (int lane = 0; lane < LANES && config->run[sf] > 0; ++lane) {
             int r = new_stage(config, sf, &sweep->stages[sf][lane]);
@@ -148,6 +148,8 @@ void uw_sweep_reset(struct uw_sweep *sweep) {
         memset(s->rows, 0, ((size_t)s->run << sf) * sizeof(float));
         memset(s->sum, 0, sizeof(float) << sf);
         memset(s->open, 0, sizeof(s->open));
+        s->n_open = 0;
+        s->oldest = 0;
         s->window = 0;
     }
 }
@@ -184,9 +186,9 @@ static void note(struct stage *s, int sf, size_t line) {
     struct open_hit hit = {
         .used = true,
         .line = line,
-        .sum = s->sum[line],
-        .left = s->sum[(line + n - 1) % n],
-        .right = s->sum[(line + 1) % n],
+        .sum = s->sum[uw_lines_place(sf, line)],
+        .left = s->sum[uw_lines_place(sf, (line + n - 1) % n)],
+        .right = s->sum[uw_lines_place(sf, (line + 1) % n)],
         .window = s->window,
     };
 
@@ -201,8 +203,10 @@ static void note(struct stage *s, int sf, size_t line) {
             return;
         }
     }
-    if (place)
+    if (place) {
         *place = hit;
+        ++s->n_open;
+    }
 }
 
 static void close_old(struct uw_sweep *sweep, int sf, int lane) {
@@ -214,6 +218,7 @@ static void close_old(struct uw_sweep *sweep, int sf, int lane) {
         if (o->used && s->window >= o->window + (uint64_t)s->run) {
             give(sweep, sf, lane, o);
             o->used = false;
+            --s->n_open;
         }
     }
 }
@@ -226,74 +231,124 @@ static void refresh(struct stage *s, size_t n) {
     }
 }
 
-/* Powers of n lines, divided by their mean, take the place of the oldest row. Returns whether any
- * sum passes. */
+/* Powers of windows of n lines, times their scale, take the place of the oldest rows, from row
+ * *at on. Returns after how many windows a sum passes, or that none does: n_windows + 1. */
 UW_CLONES
-static int add_window(const float *restrict y, size_t n, float threshold, float *restrict row,
-                      float *restrict sum, float *restrict power) {
-    float total = 1e-30f;
-    float part[16] = {0};
-    int any = 0;
+static size_t add_windows(const float *restrict power, const float *restrict scale,
+                          size_t n_windows, size_t n, float threshold, float *restrict rows,
+                          size_t n_rows, size_t *restrict at, float *restrict sum) {
+    for (size_t w = 0; w < n_windows; ++w) {
+        float *restrict row = rows + *at * n;
+        int any = 0;
 
-    for (size_t b = 0; b < n; ++b)
-        power[b] = y[2 * b] * y[2 * b] + y[2 * b + 1] * y[2 * b + 1];
-    for (size_t b = 0; b < n; b += 16) {
-        for (size_t i = 0; i < 16; ++i)
-            part[i] += power[b + i];
-    }
-    for (size_t i = 0; i < 16; ++i)
-        total += part[i];
-    float scale = (float)n / total;
-    for (size_t b = 0; b < n; ++b) {
-        float p = power[b] * scale;
+        *at = *at + 1 == n_rows ? 0 : *at + 1;
+        for (size_t b = 0; b < n; ++b) {
+            float p = power[w * n + b] * scale[w];
+            float s = sum[b] + (p - row[b]);
 
-        sum[b] += p - row[b];
-        row[b] = p;
-        any |= sum[b] > threshold;
+            sum[b] = s;
+            row[b] = p;
+            any |= s > threshold;
+        }
+        if (any)
+            return w + 1;
     }
-    return any;
+    return n_windows + 1;
 }
 
-/* Every second sample of x, times the chirp. */
+/* Two samples a chip: the phases apart. */
 UW_CLONES
-static void multiply(const float *restrict x, const float *restrict chirp, float *restrict out,
-                     size_t n) {
-    for (size_t i = 0; i < n; ++i) {
-        float re = x[4 * i] * chirp[2 * i] - x[4 * i + 1] * chirp[2 * i + 1];
-        float im = x[4 * i] * chirp[2 * i + 1] + x[4 * i + 1] * chirp[2 * i];
-
-        out[2 * i] = re;
-        out[2 * i + 1] = im;
+static void part(const float *restrict x, float *restrict re0, float *restrict im0,
+                 float *restrict re1, float *restrict im1) {
+    for (size_t i = 0; i < UW_SWEEP_BLOCK; ++i) {
+        re0[i] = x[4 * i];
+        im0[i] = x[4 * i + 1];
+        re1[i] = x[4 * i + 2];
+        im1[i] = x[4 * i + 3];
     }
 }
 
-static void run_stage(struct uw_sweep *sweep, int sf, int lane, const float complex *x) {
-    struct stage *s = &sweep->stages[sf][lane];
-    float power[1 << UW_SWEEP_SF_MAX];
-    size_t n = (size_t)1 << sf;
-    float complex *y = uw_fft_buffer(s->fft);
+UW_CLONES
+static void measure(const float *restrict re, const float *restrict im, float *restrict energy) {
+    for (size_t k = 0; k < UW_SWEEP_BLOCK / PIECE; ++k) {
+        float e[16] = {0};
 
-    multiply((const float *)(x + lane), (const float *)s->chirp, (float *)y, UW_SWEEP_BLOCK);
-    uw_fft_run_to(s->fft, sweep->lines);
-    for (size_t w = 0; w < UW_SWEEP_BLOCK / n; ++w) {
-        float *row = s->rows + (size_t)(s->window % (uint64_t)s->run) * n;
+        for (size_t i = 0; i < PIECE; i += 16) {
+            for (size_t q = 0; q < 16; ++q) {
+                float r = re[k * PIECE + i + q];
+                float m = im[k * PIECE + i + q];
 
-        if (add_window((const float *)(sweep->lines + w * n), n, s->threshold, row, s->sum,
-                       power)) {
-            for (size_t b = 0; b < n; ++b) {
-                if (s->sum[b] > s->threshold)
-                    note(s, sf, b);
+                e[q] += r * r + m * m;
             }
         }
-        close_old(sweep, sf, lane);
-        if (++s->window % REFRESH == 0)
-            refresh(s, n);
+        energy[k] = 0.0f;
+        for (size_t q = 0; q < 16; ++q)
+            energy[k] += e[q];
     }
+}
+
+/* The mean power of a window's lines is its energy (M.-A. Parseval). */
+static void scale_windows(const struct lane *lane, int sf, float *scale) {
+    size_t pieces = (size_t)1 << (sf - UW_SWEEP_SF_MIN);
+
+    for (size_t w = 0; w < (size_t)UW_SWEEP_BLOCK >> sf; ++w) {
+        float energy = 1e-30f;
+
+        for (size_t k = 0; k < pieces; ++k)
+            energy += lane->energy[w * pieces + k];
+        scale[w] = 1.0f / energy;
+    }
+}
+
+static void note_all(struct stage *s, int sf) {
+    size_t n = (size_t)1 << sf;
+
+    for (size_t b = 0; b < n; ++b) {
+        if (s->sum[uw_lines_place(sf, b)] > s->threshold)
+            note(s, sf, b);
+    }
+}
+
+static void run_stage(struct uw_sweep *sweep, int sf, int lane, const struct lane *x) {
+    struct stage *s = &sweep->stages[sf][lane];
+    _Alignas(64) float power[UW_SWEEP_BLOCK];
+    float scale[UW_SWEEP_BLOCK / PIECE];
+    const float *re, *im;
+    size_t n = (size_t)1 << sf;
+    size_t n_windows = UW_SWEEP_BLOCK / n;
+
+    uw_lines_chirp(sweep->config.lines, sf, sweep->config.down, &re, &im);
+    for (size_t i = 0; i < UW_SWEEP_BLOCK; i += uw_lines_unit(sf))
+        uw_lines_run(sweep->config.lines, sf, x->re + i, x->im + i, re, im, power + i);
+    scale_windows(x, sf, scale);
+    for (size_t w = 0; w < n_windows;) {
+        /* what is open must be closed in time */
+        size_t most = s->n_open > 0 ? 1 : n_windows - w;
+        size_t done = add_windows(power + w * n, scale + w, most, n, s->threshold, s->rows,
+                                  (size_t)s->run, &s->oldest, s->sum);
+        bool any = done <= most;
+
+        done = any ? done : most;
+        w += done;
+        s->window += done - 1; /* of the last one */
+        if (any)
+            note_all(s, sf);
+        if (s->n_open > 0)
+            close_old(sweep, sf, lane);
+        ++s->window;
+    }
+    if (s->window % REFRESH == 0)
+        refresh(s, n);
 }
 
 void uw_sweep_block(struct uw_sweep *sweep, const float complex *samples) {
+    struct lane x[LANES];
+
+    part((const float *)samples, x[0].re, x[0].im, x[1].re, x[1].im);
+    for (int lane = 0; lane < LANES; ++lane)
+        measure(x[lane].re, x[lane].im, x[lane].energy);
     for (int sf = UW_SWEEP_SF_MIN; sf <= UW_SWEEP_SF_MAX; ++sf) {
         for (int lane = 0; lane < LANES && sweep->stages[sf][0].run > 0; ++lane)
-            run_stage(sweep, sf, lane, samples);
+            run_stage(sweep, sf, lane, &x[lane]);
     }
 }

@@ -24,18 +24,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "held-impl.h"
 #include "links-impl.h"
 #include "matcher-impl.h"
+#include "ring-impl.h"
 #include "shadow-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 #include "uw/dsp/channel.h"
 #include "uw/dsp/faint.h"
 #include "uw/dsp/fft.h"
+#include "uw/dsp/lines.h"
 #include "uw/dsp/sweep.h"
 
+_Static_assert(UW_RING_BLOCK == 2 * UW_SWEEP_BLOCK, "a block is swept in one piece");
+
 #define CHANNELS_MAX  192
-#define HITS_MAX      128
 #define SUSPECTS_MAX  64   /* of one channel at a time */
 #define FALSE_RATE_HZ 40.0 /* hits a second, channel and spreading factor in noise */
 #define SLACK_SHARE   0.06 /* bandwidths of carrier offset that pass the channel's filter whole */
@@ -67,12 +71,11 @@ struct stream {
     double centre_hz, bandwidth_hz; /* centre: offset from the receiver's */
     struct uw_channel *channel;
     struct uw_sweep *sweeps[2]; /* up, down; or NULL */
-    size_t per_frame, room;
-    float complex *frame;
-    float complex *ring; /* `room` samples twice: any stretch of them is in one piece */
-    double begin;        /* input sample of the stream's sample 0 */
-    uint64_t frames;     /* since then */
-    uint64_t n, swept;   /* samples */
+    size_t per_frame;
+    struct uw_ring ring;
+    double begin;    /* input sample of the stream's sample 0 */
+    uint64_t frames; /* since then */
+    uint64_t swept;  /* samples */
     struct matcher *matcher;
     bool down;                               /* of the sweep that runs */
     double hit_rate[2][UW_SWEEP_SF_MAX + 1]; /* measured, per second; of what only follows: [1] */
@@ -85,20 +88,16 @@ struct stream {
     struct suspect suspects[SUSPECTS_MAX];
 };
 
-struct hit {
-    struct uw_packet packet;
-    double sum;   /* power over the noise's of all that was tested: comparable */
-    double until; /* input sample: held that long */
-};
-
 struct matcher {
     struct uw_matcher_env env;
     struct uw_shadow shadow;
     struct uw_faint *faint;
+    struct uw_lines *lines;
+    float complex *frame;   /* of a channel */
+    float complex *stretch; /* as long as the longest ring */
     size_t n_streams;
     struct stream streams[CHANNELS_MAX];
-    size_t n_hits;
-    struct hit hits[HITS_MAX];
+    struct uw_held held;
 };
 
 static void matcher_free(void *matcher) {
@@ -110,30 +109,17 @@ static void matcher_free(void *matcher) {
         uw_channel_free(m->streams[i].channel);
         uw_sweep_free(m->streams[i].sweeps[0]);
         uw_sweep_free(m->streams[i].sweeps[1]);
-        uw_fft_dealloc(m->streams[i].frame);
-        uw_fft_dealloc(m->streams[i].ring);
+        uw_ring_deinit(&m->streams[i].ring);
     }
+    uw_fft_dealloc(m->frame);
+    uw_fft_dealloc(m->stretch);
     uw_faint_free(m->faint);
+    uw_lines_free(m->lines);
     free(m);
 }
 
 static void matcher_freep(struct matcher **m) {
     matcher_free(*m);
-}
-
-static void hold(struct matcher *m, const struct hit *hit) {
-    struct hit *weakest = &m->hits[0];
-
-    if (m->n_hits < HITS_MAX) {
-        m->hits[m->n_hits++] = *hit;
-        return;
-    }
-    for (size_t i = 1; i < m->n_hits; ++i) {
-        if (m->hits[i].sum < weakest->sum)
-            weakest = &m->hits[i];
-    }
-    if (hit->sum > weakest->sum)
-        *weakest = *hit;
 }
 
 /* Rate of hits on this stream: an exponential mean, so that a busy channel's hits weigh less. */
@@ -189,8 +175,8 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
     place->due = place->begin + uw_faint_behind(h->sf, s->preamble_max[h->sf]);
 }
 
-static const float complex *samples_at(const struct stream *s, uint64_t sample) {
-    return s->ring + sample % s->room;
+static const float complex *samples_at(const struct stream *s, uint64_t sample, size_t n) {
+    return uw_ring_get(&s->ring, sample, n, s->matcher->stretch);
 }
 
 /* Signal over noise in its band from the power of a symbol's line. */
@@ -217,7 +203,7 @@ static bool look(struct matcher *m, const struct stream *s, struct suspect *x) {
 
     x->from = x->begin - before;
     x->at.at = before;
-    x->run = uw_faint_run(m->faint, samples_at(s, x->from), &x->at);
+    x->run = uw_faint_run(m->faint, samples_at(s, x->from, (size_t)(s->ring.n - x->from)), &x->at);
     double snr = snr_of(&x->at, x->run / x->at.run);
     return x->run >= RUN_PASS && snr < STRONG && !is_shadow(m, start, stop, s->bandwidth_hz, snr);
 }
@@ -259,7 +245,8 @@ static double find_places(struct matcher *m, const struct stream *s, struct susp
     struct uw_faint_packet places[UW_FAINT_PLACES];
     int sf = x->at.sf;
     uint64_t longest = (uint64_t)(s->preamble_max[sf] + 2) << (sf + 1);
-    int n = uw_faint_follow(m->faint, samples_at(s, x->from), &x->at, places);
+    int n = uw_faint_follow(m->faint, samples_at(s, x->from, (size_t)(s->ring.n - x->from)), &x->at,
+                            places);
     double best = -INFINITY;
     double nats = -INFINITY;
 
@@ -277,7 +264,8 @@ static double find_places(struct matcher *m, const struct stream *s, struct susp
         uint64_t from = sync > (double)longest ? (uint64_t)sync - longest : 0;
 
         fp->sync = sync - (double)from;
-        uw_faint_extent(m->faint, samples_at(s, from), (size_t)(s->n - from), &x->at, fp);
+        size_t left = (size_t)(s->ring.n - from);
+        uw_faint_extent(m->faint, samples_at(s, from, left), left, &x->at, fp);
         take_place(s, x, fp, sync, p);
         if (p->places[0].nats > best) {
             best = p->places[0].nats;
@@ -293,7 +281,7 @@ static void speak(struct matcher *m, struct stream *s, struct suspect *x) {
     double rate = m->env.config->rate_hz;
     int sf = x->at.sf;
     double symbol_s = (double)(1 << sf) / s->bandwidth_hz;
-    struct hit hit = {
+    struct uw_held_hit hit = {
         .packet =
             {
                 .modulation = UW_SIG_LORA,
@@ -325,14 +313,14 @@ static void speak(struct matcher *m, struct stream *s, struct suspect *x) {
     hit.packet.false_rate_hz = follow_rate(s, sf, hit.packet.follows, hit.packet.start, rate);
     hit.sum = x->run + x->following;
     hit.until = hit.packet.start + 2e-3 * rate;
-    hold(m, &hit);
+    uw_held_add(&m->held, &hit);
 }
 
 static void look_at_suspects(struct matcher *m, struct stream *s) {
     for (size_t i = 0; i < s->n_suspects;) {
         struct suspect *x = &s->suspects[i];
 
-        if (x->due > s->n) {
+        if (x->due > s->ring.n) {
             ++i;
         } else if (!x->is_packet && look(m, s, x)) {
             x->is_packet = true;
@@ -391,6 +379,7 @@ static size_t room_of(const struct stream *s) {
 
 static int add_sweep(struct matcher *m, struct stream *s, bool down) {
     struct uw_sweep_config config = {
+        .lines = m->lines,
         .down = down,
         .false_rate_hz = FALSE_RATE_HZ,
         .bandwidth_hz = s->bandwidth_hz,
@@ -431,10 +420,21 @@ static int add_stream(struct matcher *m, const struct uw_signature *signature, d
         r = add_sweep(m, s, true);
     if (r)
         return r;
-    s->room = room_of(s);
-    s->frame = uw_fft_alloc(s->per_frame);
-    s->ring = uw_fft_alloc(2 * s->room);
-    return s->frame && s->ring ? 0 : uw_err(-ENOMEM);
+    return uw_ring_init(&s->ring, room_of(s));
+}
+
+/* What streams share, as large as any of them wants it. */
+static int add_scratch(struct matcher *m) {
+    size_t frame = 1;
+    size_t stretch = 1;
+
+    for (size_t i = 0; i < m->n_streams; ++i) {
+        frame = m->streams[i].per_frame > frame ? m->streams[i].per_frame : frame;
+        stretch = m->streams[i].ring.room > stretch ? m->streams[i].ring.room : stretch;
+    }
+    m->frame = uw_fft_alloc(frame);
+    m->stretch = uw_fft_alloc(stretch);
+    return m->frame && m->stretch ? 0 : uw_err(-ENOMEM);
 }
 
 static int add_signature(struct matcher *m, const struct uw_signature *s) {
@@ -461,7 +461,9 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     if (!m)
         return uw_err(-ENOMEM);
     m->env = *env;
-    r = uw_faint_new(&m->faint);
+    r = uw_lines_new(&m->lines);
+    if (r == 0)
+        r = uw_faint_new(&m->faint);
     if (r < 0)
         return r;
     /* without a centre frequency there are no channels: such recordings are searched burst by burst
@@ -474,6 +476,9 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
         if (r < 0)
             return r;
     }
+    r = add_scratch(m);
+    if (r < 0)
+        return r;
     *ret_matcher = m;
     m = NULL;
     return 0;
@@ -482,7 +487,7 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
 static void begin_stream(struct matcher *m, struct stream *s, uint64_t sample) {
     s->begin = (double)(sample + uw_front_n_fft(m->env.front) / 8);
     s->frames = 0;
-    s->n = 0;
+    s->ring.n = 0;
     s->swept = 0;
     s->n_suspects = 0;
     for (int d = 0; d < 2; ++d) {
@@ -491,24 +496,21 @@ static void begin_stream(struct matcher *m, struct stream *s, uint64_t sample) {
     }
 }
 
-static void append(struct stream *s) {
-    size_t at = (size_t)(s->n % s->room);
-    size_t first = s->per_frame < s->room - at ? s->per_frame : s->room - at;
-    size_t rest = s->per_frame - first;
+static void append(struct stream *s, const float complex *spectrum) {
+    float complex *to = uw_ring_next(&s->ring, s->per_frame);
 
-    memcpy(s->ring + at, s->frame, first * sizeof(*s->ring));
-    memcpy(s->ring + at + s->room, s->frame, first * sizeof(*s->ring));
-    memcpy(s->ring, s->frame + first, rest * sizeof(*s->ring));
-    memcpy(s->ring + s->room, s->frame + first, rest * sizeof(*s->ring));
-    s->n += s->per_frame;
+    if (!to)
+        to = s->matcher->frame;
+    uw_channel_run(s->channel, spectrum, s->frames++, to);
+    uw_ring_add(&s->ring, to, s->per_frame);
 }
 
 static void run_blocks(struct stream *s) {
-    while (s->n - s->swept >= 2 * UW_SWEEP_BLOCK) {
+    while (s->ring.n - s->swept >= 2 * UW_SWEEP_BLOCK) {
         for (int d = 0; d < 2; ++d) {
             s->down = d == 1;
             if (s->sweeps[d])
-                uw_sweep_block(s->sweeps[d], samples_at(s, s->swept));
+                uw_sweep_block(s->sweeps[d], uw_ring_block(&s->ring, s->swept));
         }
         s->swept += 2 * UW_SWEEP_BLOCK;
         look_at_suspects(s->matcher, s);
@@ -525,60 +527,19 @@ static void matcher_frame(void *matcher, const float complex *spectrum, uint64_t
 
         if (begins)
             begin_stream(m, s, sample);
-        uw_channel_run(s->channel, spectrum, s->frames++, s->frame);
-        append(s);
+        append(s, spectrum);
         run_blocks(s);
     }
 }
 
-/* Whether two hits can be of one packet: same time within a run, overlapping bands. */
-static bool same_packet(const struct uw_packet *a, const struct uw_packet *b) {
-    return a->start < b->stop && b->start < a->stop &&
-           fabs(a->offset_hz - b->offset_hz) < a->bandwidth_hz;
-}
-
-static bool is_strongest(const struct matcher *m, const struct hit *hit) {
-    for (size_t i = 0; i < m->n_hits; ++i) {
-        const struct hit *other = &m->hits[i];
-
-        if (other != hit && other->sum > hit->sum && same_packet(&other->packet, &hit->packet))
-            return false;
-    }
-    return true;
-}
-
-/* What is weaker than a hit that speaks goes with it, or it would be the strongest next. */
-static void drop_same(struct matcher *m, const struct hit *hit) {
-    for (size_t i = 0; i < m->n_hits;) {
-        if (same_packet(&m->hits[i].packet, &hit->packet))
-            m->hits[i] = m->hits[--m->n_hits];
-        else
-            ++i;
-    }
-}
-
-/* Gives the tracker what has been held long enough, in the order of time. */
+/* Gives the tracker what has been held long enough. */
 static void matcher_progress(void *matcher, uint64_t sample) {
     struct matcher *m = matcher;
+    struct uw_packet p;
 
-    for (;;) {
-        size_t next = m->n_hits;
-
-        for (size_t i = 0; i < m->n_hits; ++i) {
-            if (m->hits[i].until < (double)sample &&
-                (next == m->n_hits || m->hits[i].packet.start < m->hits[next].packet.start))
-                next = i;
-        }
-        if (next == m->n_hits)
-            return;
-        struct hit hit = m->hits[next];
-        const struct uw_packet *p = &hit.packet;
-        m->hits[next] = m->hits[--m->n_hits];
-        if (!is_strongest(m, &hit))
-            continue;
-        drop_same(m, &hit);
-        if (!uw_links_covers(m->env.links, p->start, p->stop, p->offset_hz))
-            (void)uw_links_packet(m->env.links, p);
+    while (uw_held_next(&m->held, (double)sample, &p)) {
+        if (!uw_links_covers(m->env.links, p.start, p.stop, p.offset_hz))
+            (void)uw_links_packet(m->env.links, &p);
     }
 }
 

@@ -27,6 +27,7 @@
 #include "uw/dsp/faint.h"
 #include "uw/dsp/floor.h"
 #include "uw/dsp/front.h"
+#include "uw/dsp/lines.h"
 #include "uw/dsp/lora.h"
 #include "uw/dsp/resample.h"
 #include "uw/dsp/sweep.h"
@@ -54,6 +55,10 @@
     _(uw_front_new)                                                                                \
     _(uw_front_parts)                                                                              \
     _(uw_front_push)                                                                               \
+    _(uw_lines_chirp)                                                                              \
+    _(uw_lines_free)                                                                               \
+    _(uw_lines_new)                                                                                \
+    _(uw_lines_run)                                                                                \
     _(uw_lora_free)                                                                                \
     _(uw_lora_measure)                                                                             \
     _(uw_lora_mirror)                                                                              \
@@ -303,6 +308,31 @@ static void test_lora(void **state) {
     compare(work_lora, 300);
 }
 
+/* Each size, with the chirp and without. */
+static void work_lines(const struct library *lib, struct log *log) {
+    const float *samples = (const float *)x;
+    const float *re, *im;
+    struct uw_lines *lines;
+    float power[512];
+
+    assert_int_equal(lib->uw_lines_new(&lines), 0);
+    for (int sf = UW_LINES_SF_MIN; sf <= UW_LINES_SF_MAX; ++sf) {
+        for (size_t i = 0; i < 20000; i += 1999) {
+            lib->uw_lines_chirp(lines, sf, i % 2 == 1, &re, &im);
+            lib->uw_lines_run(lines, sf, samples + i, samples + i + 512, re, im, power);
+            note(log, power, uw_lines_unit(sf) * sizeof(float));
+            lib->uw_lines_run(lines, sf, samples + i, samples + i + 512, NULL, NULL, power);
+            note(log, power, uw_lines_unit(sf) * sizeof(float));
+        }
+    }
+    lib->uw_lines_free(lines);
+}
+
+static void test_lines(void **state) {
+    (void)state;
+    compare(work_lines, 100000);
+}
+
 struct hits {
     size_t n;
     struct uw_sweep_hit hits[1000];
@@ -317,14 +347,18 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *hit) {
 
 static void sweep(const struct library *lib, struct hits *hits) {
     struct uw_sweep_config config = {.false_rate_hz = 0.01, .bandwidth_hz = 500e3};
+    struct uw_lines *lines;
     struct uw_sweep *sweep;
 
+    assert_int_equal(lib->uw_lines_new(&lines), 0);
+    config.lines = lines;
     for (int sf = UW_SWEEP_SF_MIN; sf <= UW_SWEEP_SF_MAX; ++sf)
         config.run[sf] = 7;
     assert_int_equal(lib->uw_sweep_new(&config, on_hit, hits, &sweep), 0);
     for (size_t i = 0; i + 4 * UW_SWEEP_BLOCK < N; i += 2 * UW_SWEEP_BLOCK)
         lib->uw_sweep_block(sweep, y + i);
     lib->uw_sweep_free(sweep);
+    lib->uw_lines_free(lines);
 }
 
 /* Its complex products may be fused where the processor can: as good, but not to the last bit. */
@@ -422,9 +456,11 @@ static void test_channel(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convert),  cmocka_unit_test(test_floor), cmocka_unit_test(test_front),
-        cmocka_unit_test(test_resample), cmocka_unit_test(test_lora),  cmocka_unit_test(test_sweep),
-        cmocka_unit_test(test_channel),  cmocka_unit_test(test_faint),
+        cmocka_unit_test(test_convert), cmocka_unit_test(test_floor),
+        cmocka_unit_test(test_front),   cmocka_unit_test(test_resample),
+        cmocka_unit_test(test_lora),    cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_sweep),   cmocka_unit_test(test_channel),
+        cmocka_unit_test(test_faint),
     };
 
     make_signal();

@@ -18,6 +18,7 @@
 
 #include "signal.h"
 #include "uw/dsp/fft.h"
+#include "uw/dsp/lines.h"
 #include "uw/dsp/sweep.h"
 
 #define BANDWIDTH 500e3
@@ -35,6 +36,7 @@ struct written {
 };
 
 static struct written w, w2;
+static struct uw_lines *tables;
 
 static void on_hit(void *userdata, const struct uw_sweep_hit *hit) {
     struct written *to = userdata;
@@ -46,7 +48,7 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *hit) {
 static struct uw_sweep *new_sweep(bool down, int sf_min, int sf_max, double false_rate_hz,
                                   struct written *to) {
     struct uw_sweep_config config = {
-        .down = down, .false_rate_hz = false_rate_hz, .bandwidth_hz = BANDWIDTH};
+        .lines = tables, .down = down, .false_rate_hz = false_rate_hz, .bandwidth_hz = BANDWIDTH};
     struct uw_sweep *sweep = NULL;
 
     for (int sf = sf_min; sf <= sf_max; ++sf)
@@ -544,6 +546,17 @@ static void test_begin(void **state) {
     }
 }
 
+static int set_up(void **state) {
+    (void)state;
+    return uw_lines_new(&tables);
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    tables = uw_lines_free(tables);
+    return 0;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batch),      cmocka_unit_test(test_noise),
@@ -554,5 +567,5 @@ int main(void) {
         cmocka_unit_test(test_begin),
     };
 
-    return cmocka_run_group_tests_name("sweep", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("sweep", tests, set_up, tear_down);
 }

@@ -5,7 +5,7 @@
 /*
  * LoRa preambles below the noise, continuously, on one channel and in one chirp direction
  *
- * Threads: one. Ownership: the caller's.
+ * Threads: one. Ownership: the caller's; `lines` must outlive the sweep.
  */
 
 #include <complex.h>
@@ -17,6 +17,7 @@
 #define UW_SWEEP_SF_MAX 9
 #define UW_SWEEP_BLOCK  512 /* chips; two samples each */
 
+struct uw_lines;
 struct uw_sweep;
 
 /* A run of equal chirps that noise would rarely make. */
@@ -29,6 +30,7 @@ struct uw_sweep_hit {
 };
 
 struct uw_sweep_config {
+    const struct uw_lines *lines; /* may serve many sweeps */
     bool down;                    /* inverted chirps */
     int run[UW_SWEEP_SF_MAX + 1]; /* windows added, per spreading factor; 0: not looked for */
     double false_rate_hz;         /* hits a second and spreading factor in noise */

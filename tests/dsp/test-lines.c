@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * Lines of short windows against the sum that defines them
+ */
+
+#undef NDEBUG
+#include <complex.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "signal.h"
+#include "uw/base/util.h"
+#include "uw/dsp/lines.h"
+
+#define UNIT_MAX 512
+
+static struct uw_lines *lines;
+static float re[UNIT_MAX], im[UNIT_MAX], power[UNIT_MAX + 1];
+
+static int set_up(void **state) {
+    (void)state;
+    return uw_lines_new(&lines);
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    lines = uw_lines_free(lines);
+    return 0;
+}
+
+static void make_noise(uint64_t seed) {
+    static float complex x[UNIT_MAX];
+
+    signal_noise(x, UNIT_MAX, 1.0, &seed);
+    for (size_t i = 0; i < UNIT_MAX; ++i) {
+        re[i] = crealf(x[i]);
+        im[i] = cimagf(x[i]);
+    }
+}
+
+/* Power of one line of the window at `at`, times the chirp. */
+static double line_power(int sf, size_t at, size_t line, const float *c, const float *s) {
+    const size_t n = (size_t)1 << sf;
+    double complex sum = 0.0;
+
+    for (size_t i = 0; i < n; ++i) {
+        double complex v = (double)re[at + i] + I * (double)im[at + i];
+
+        if (c)
+            v *= (double)c[at + i] + I * (double)s[at + i];
+        sum += v * cexp(-2.0 * UW_PI * I * (double)(i * line % n) / (double)n);
+    }
+    return creal(sum * conj(sum));
+}
+
+static void check_unit(int sf, const float *c, const float *s) {
+    const size_t n = (size_t)1 << sf;
+
+    power[uw_lines_unit(sf)] = -7.0f;
+    uw_lines_run(lines, sf, re, im, c, s, power);
+    assert_true(power[uw_lines_unit(sf)] == -7.0f);
+    for (size_t at = 0; at < uw_lines_unit(sf); at += n) {
+        for (size_t b = 0; b < n; ++b) {
+            const double is = (double)power[at + uw_lines_place(sf, b)];
+
+            /* the mean power is n */
+            assert_true(fabs(is - line_power(sf, at, b, c, s)) < 2e-6 * (double)n);
+        }
+    }
+}
+
+static void test_definition(void **state) {
+    (void)state;
+    for (int sf = UW_LINES_SF_MIN; sf <= UW_LINES_SF_MAX; ++sf) {
+        const float *c, *s;
+
+        make_noise(70 + (uint64_t)sf);
+        check_unit(sf, NULL, NULL);
+        for (int down = 0; down < 2; ++down) {
+            uw_lines_chirp(lines, sf, down == 1, &c, &s);
+            check_unit(sf, c, s);
+        }
+    }
+}
+
+static void test_places(void **state) {
+    (void)state;
+    for (int sf = UW_LINES_SF_MIN; sf <= UW_LINES_SF_MAX; ++sf) {
+        for (size_t b = 0; b < (size_t)1 << sf; ++b) {
+            assert_true(uw_lines_place(sf, b) < (size_t)1 << sf);
+            assert_int_equal(uw_lines_line(sf, uw_lines_place(sf, b)), b);
+        }
+    }
+}
+
+/* A chirp that begins `line` chips late is one line with all its power. */
+static void test_chirps(void **state) {
+    (void)state;
+    for (int sf = UW_LINES_SF_MIN; sf <= UW_LINES_SF_MAX; ++sf) {
+        const size_t n = (size_t)1 << sf;
+
+        for (int down = 0; down < 2; ++down) {
+            const size_t line = 3 * n / 8 + (size_t)down;
+            const float *c, *s;
+
+            for (size_t i = 0; i < UNIT_MAX; ++i) {
+                const double t = (double)((i + line) % n);
+                const double phase = UW_PI * (t * t / (double)n - t) * (down ? -1.0 : 1.0);
+
+                re[i] = (float)cos(phase);
+                im[i] = (float)sin(phase);
+            }
+            uw_lines_chirp(lines, sf, down == 1, &c, &s);
+            uw_lines_run(lines, sf, re, im, c, s, power);
+            for (size_t at = 0; at < uw_lines_unit(sf); at += n) {
+                const size_t expected = down ? n - line : line;
+
+                assert_true(power[at + uw_lines_place(sf, expected)] >
+                            0.999f * (float)n * (float)n);
+            }
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_definition),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_chirps),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
