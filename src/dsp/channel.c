@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ struct uw_channel {
     size_t n, k;
     long bin;    /* of the centre */
     long reach;  /* bins on each side that the filter passes */
+    bool folds;  /* these are more than k */
     float *gain; /* 2 reach + 1, over n, once for each component */
     struct uw_fft *inverse;
     float complex *samples; /* of a frame */
@@ -70,6 +72,7 @@ int uw_channel_new(size_t n_fft, double rate_hz, double centre_hz, double bandwi
     ch->bin = lround(centre_hz / bin_hz);
     ch->residual_hz = (double)ch->bin * bin_hz - centre_hz;
     ch->reach = (long)fmin(floor(stop), (double)n_fft / 2.0 - 1.0);
+    ch->folds = 2 * ch->reach + 1 > (long)ch->k;
     ch->gain = calloc((size_t)(2 * ch->reach + 1), 2 * sizeof(float));
     ch->samples = uw_fft_alloc(ch->k);
     if (!ch->gain || !ch->samples)
@@ -99,11 +102,29 @@ double uw_channel_residual_hz(const struct uw_channel *channel) {
     return channel->residual_hz;
 }
 
-/* n components more. */
+UW_CLONES
+static void weigh(size_t n, const float *restrict x, const float *restrict gain,
+                  float *restrict y) {
+    for (size_t i = 0; i < n; ++i)
+        y[i] = x[i] * gain[i];
+}
+
+/* The same more. */
 UW_CLONES
 static void add(size_t n, const float *restrict x, const float *restrict gain, float *restrict y) {
     for (size_t i = 0; i < n; ++i)
         y[i] += x[i] * gain[i];
+}
+
+UW_CLONES
+static void rotate(size_t n, const float *restrict x, float re, float im, float *restrict y) {
+    for (size_t i = 0; i < n; ++i) {
+        float a = x[2 * i];
+        float b = x[2 * i + 1];
+
+        y[2 * i] = a * re - b * im;
+        y[2 * i + 1] = a * im + b * re;
+    }
 }
 
 void uw_channel_run(struct uw_channel *ch, const float complex *spectrum, uint64_t frame,
@@ -113,13 +134,18 @@ void uw_channel_run(struct uw_channel *ch, const float complex *spectrum, uint64
     float complex turn = uw_overlap_turn(ch->bin, frame);
     struct uw_overlap_stretch s;
 
-    memset(y, 0, ch->k * sizeof(*y));
+    /* where nothing folds, what was zero stays so */
+    if (ch->folds)
+        memset(y, 0, ch->k * sizeof(*y));
     for (long i = -ch->reach; i <= ch->reach; i += (long)s.n) {
+        const float *gain = ch->gain + 2 * (i + ch->reach);
+
         s = uw_overlap_stretch(ch->n, ch->k, ch->bin, i, ch->reach);
-        add(2 * s.n, (const float *)(spectrum + s.from), ch->gain + 2 * (i + ch->reach),
-            (float *)(y + s.to));
+        if (ch->folds)
+            add(2 * s.n, (const float *)(spectrum + s.from), gain, (float *)(y + s.to));
+        else
+            weigh(2 * s.n, (const float *)(spectrum + s.from), gain, (float *)(y + s.to));
     }
     uw_fft_run_to(ch->inverse, ch->samples);
-    for (size_t i = 0; i < uw_overlap_valid(ch->k); ++i)
-        out[i] = x[i] * turn;
+    rotate(uw_overlap_valid(ch->k), (const float *)x, crealf(turn), cimagf(turn), (float *)out);
 }
