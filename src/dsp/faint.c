@@ -27,47 +27,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "faint-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 #include "uw/dsp/fft.h"
+#include "uw/dsp/lines.h"
 
-#define N_SF       (UW_FAINT_SF_MAX - UW_FAINT_SF_MIN + 1)
-#define CHIPS_MAX  ((size_t)1 << UW_FAINT_SF_MAX)
-#define RUN_MAX    24
 #define TURNS      16    /* samples whose turns are made once */
 #define GRIDS      8     /* a symbol: distance of the grids that are tried */
 #define CLOCK_MAX  80e-6 /* of the quadratic turn */
 #define FRACTIONS  4     /* of 1 / run of a turn: fineness of the turn from window to window */
 #define PLACES_MAX 32
-#define SNR_MIN    0.5 /* of a line, where the measured one is lower */
-#define SNR_MAX    60.0
-#define DATA_SHARE                                                                                 \
-    0.7 /* of a line's power is left in a data symbol, which wraps, half a chip off */
-#define GIVE_UP    3.0 /* nats */
 #define SAME_TURN  0.1 /* radians over a symbol */
 #define SAME_PLACE 1.5 /* lines */
 #define DOWN_REACH                                                                                 \
     8 /* the delimiter's line is looked for within 1 / 8 of the lines to each side                 \
        */
-
-struct made {
-    int sf; /* 0: nothing */
-    size_t stride;
-    bool conjugate;
-    double step;
-};
-
-struct uw_faint {
-    float complex *up[N_SF];   /* 2^(SF+1) samples of the plain up-chirp, two a chip */
-    struct uw_fft *fft[N_SF];  /* of 2^SF */
-    struct uw_fft *fft2[N_SF]; /* of 2^(SF+1), padded to half lines */
-    float complex *spectrum;
-    float complex *turns[RUN_MAX + 1]; /* FRACTIONS * n turns of a circle */
-    float *reference;                  /* real parts, then imaginary parts, of 2 * CHIPS_MAX */
-    struct made made;                  /* what is in it */
-    float complex *a, *b;
-    float *down; /* rows of half lines */
-};
 
 static void faint_freep(struct uw_faint **faint) {
     *faint = uw_faint_free(*faint);
@@ -78,14 +53,12 @@ struct uw_faint *uw_faint_free(struct uw_faint *faint) {
         return NULL;
     for (size_t i = 0; i < N_SF; ++i) {
         uw_fft_dealloc(faint->up[i]);
-        uw_fft_free(faint->fft[i]);
-        uw_fft_free(faint->fft2[i]);
+        free(faint->half[i]);
     }
-    uw_fft_dealloc(faint->spectrum);
     uw_fft_dealloc(faint->a);
     uw_fft_dealloc(faint->b);
     for (size_t n = 1; n <= RUN_MAX; ++n)
-        uw_fft_dealloc(faint->turns[n]);
+        free(faint->turns[n]);
     free(faint->reference);
     free(faint->down);
     free(faint);
@@ -105,15 +78,17 @@ double uw_gamma_tail(int shape, double t) {
 
 static int new_sf(struct uw_faint *faint, size_t i) {
     size_t chips = (size_t)1 << (UW_FAINT_SF_MIN + i);
-    int r = uw_fft_new(chips, &faint->fft[i]);
 
-    if (r == 0)
-        r = uw_fft_new(2 * chips, &faint->fft2[i]);
-    if (r < 0)
-        return r;
     faint->up[i] = uw_fft_alloc(2 * chips);
-    if (!faint->up[i])
+    faint->half[i] = calloc(2 * UNIT_MAX, sizeof(float));
+    if (!faint->up[i] || !faint->half[i])
         return uw_err(-ENOMEM);
+    for (size_t k = 0; k < UNIT_MAX; ++k) {
+        double phase = -UW_PI * (double)(k % chips) / (double)chips;
+
+        faint->half[i][k] = (float)cos(phase);
+        faint->half[i][UNIT_MAX + k] = (float)sin(phase);
+    }
     for (size_t k = 0; k < 2 * chips; ++k) {
         double t = 0.5 * (double)k;
         double phase = UW_PI * fmod(t * t / (double)chips - t, 2.0);
@@ -123,36 +98,45 @@ static int new_sf(struct uw_faint *faint, size_t i) {
     return 0;
 }
 
+/* In whole vectors; those too many do not turn, as the first. */
+static size_t turns_of(size_t n) {
+    return (FRACTIONS * n + LANES - 1) / LANES * LANES;
+}
+
 static int new_turns(struct uw_faint *faint, size_t n) {
-    faint->turns[n] = uw_fft_alloc(FRACTIONS * n);
+    size_t many = turns_of(n);
+
+    faint->turns[n] = calloc(2 * many, sizeof(float));
     if (!faint->turns[n])
         return uw_err(-ENOMEM);
-    for (size_t i = 0; i < FRACTIONS * n; ++i) {
-        double phase = 2.0 * UW_PI * (double)i / (double)(FRACTIONS * n);
+    for (size_t i = 0; i < many; ++i) {
+        double phase = i < FRACTIONS * n ? 2.0 * UW_PI * (double)i / (double)(FRACTIONS * n) : 0.0;
 
-        faint->turns[n][i] = (float)cos(phase) + I * (float)sin(phase);
+        faint->turns[n][i] = (float)cos(phase);
+        faint->turns[n][many + i] = (float)sin(phase);
     }
     return 0;
 }
 
-int uw_faint_new(struct uw_faint **ret_faint) {
-    UW_CLEANUP(faint_freep) struct uw_faint *faint = calloc(1, sizeof(*faint));
+int uw_faint_new(const struct uw_lines *lines, struct uw_faint **ret_faint) {
+    UW_CLEANUP(faint_freep) struct uw_faint *faint = aligned_alloc(64, sizeof(*faint));
     int r = 0;
 
     if (!faint)
         return uw_err(-ENOMEM);
+    memset(faint, 0, sizeof(*faint));
+    faint->lines = lines;
     for (size_t i = 0; i < N_SF && r == 0; ++i)
         r = new_sf(faint, i);
     for (size_t n = 1; n <= RUN_MAX && r == 0; ++n)
         r = new_turns(faint, n);
     if (r < 0)
         return r;
-    faint->spectrum = uw_fft_alloc(2 * CHIPS_MAX);
     faint->a = uw_fft_alloc(RUN_MAX);
     faint->b = uw_fft_alloc(RUN_MAX);
     faint->reference = calloc(4 * CHIPS_MAX, sizeof(float));
     faint->down = calloc(PLACES_MAX * CHIPS_MAX, sizeof(float));
-    if (!faint->spectrum || !faint->a || !faint->b || !faint->reference || !faint->down)
+    if (!faint->a || !faint->b || !faint->reference || !faint->down)
         return uw_err(-ENOMEM);
     *ret_faint = faint;
     faint = NULL;
@@ -217,8 +201,7 @@ static void make_turned(struct uw_faint *faint, int sf, size_t stride, size_t n,
                faint->reference + n);
 }
 
-/* The conjugate up-chirp turned so that `line` becomes DC; of down-chirps the other way round. */
-static void make_reference(struct uw_faint *faint, int sf, double line) {
+void uw_faint_make_reference(struct uw_faint *faint, int sf, double line) {
     make_turned(faint, sf, 1, (size_t)2 << sf, true, -UW_PI * line / (double)((size_t)1 << sf));
 }
 
@@ -274,33 +257,59 @@ static void tones(const struct uw_faint *faint, const struct uw_faint_suspect *s
     *ret_b = scale * ((sums[0] - sums[2]) + I * (sums[1] - sums[3]));
 }
 
-/* Power of the line in the window at x, whose symbol is aligned: one tone. */
-static float line_power(const struct uw_faint *faint, const struct uw_faint_suspect *s,
-                        const float complex *x) {
+float uw_faint_line_power(const struct uw_faint *faint, const struct uw_faint_suspect *s,
+                          const float complex *x) {
     float complex a, b;
 
     tones(faint, s, x, &a, &b);
     return crealf(a) * crealf(a) + cimagf(a) * cimagf(a);
 }
 
-/* The greatest (|sum a| + |sum b|)^2 / n over turns from window to window. */
-static float most_in_phase(const struct uw_faint *faint, size_t n) {
-    const float complex *turns = faint->turns[n];
+/* (|sum a| + |sum b|)^2 for LANES turns from window to window. */
+UW_CLONES
+static float turn_windows(const float complex *restrict a, const float complex *restrict b,
+                          size_t n, const float *restrict re, const float *restrict im) {
+    float ar[LANES] = {0}, ai[LANES] = {0}, br[LANES] = {0}, bi[LANES] = {0};
+    float tr[LANES], ti[LANES], sum[LANES];
     float most = 0.0f;
 
-    for (size_t i = 0; i < FRACTIONS * n; ++i) {
-        float complex a = 0.0f;
-        float complex b = 0.0f;
-        float complex turn = 1.0f;
+    for (size_t i = 0; i < LANES; ++i) {
+        tr[i] = 1.0f;
+        ti[i] = 0.0f;
+    }
+    for (size_t w = 0; w < n; ++w) {
+        float pr = crealf(a[w]), pi = cimagf(a[w]), qr = crealf(b[w]), qi = cimagf(b[w]);
 
-        for (size_t w = 0; w < n; ++w) {
-            a += faint->a[w] * turn;
-            b += faint->b[w] * turn;
-            turn *= turns[i];
+        for (size_t i = 0; i < LANES; ++i) {
+            float r = tr[i] * re[i] - ti[i] * im[i];
+
+            ar[i] += pr * tr[i] - pi * ti[i];
+            ai[i] += pr * ti[i] + pi * tr[i];
+            br[i] += qr * tr[i] - qi * ti[i];
+            bi[i] += qr * ti[i] + qi * tr[i];
+            ti[i] = tr[i] * im[i] + ti[i] * re[i];
+            tr[i] = r;
         }
-        float aa = crealf(a) * crealf(a) + cimagf(a) * cimagf(a);
-        float bb = crealf(b) * crealf(b) + cimagf(b) * cimagf(b);
-        float sum = aa + bb + 2.0f * sqrtf(aa * bb);
+    }
+    for (size_t i = 0; i < LANES; ++i) {
+        float aa = ar[i] * ar[i] + ai[i] * ai[i];
+        float bb = br[i] * br[i] + bi[i] * bi[i];
+
+        sum[i] = aa + bb + 2.0f * sqrtf(aa * bb);
+    }
+    for (size_t i = 0; i < LANES; ++i)
+        most = sum[i] > most ? sum[i] : most;
+    return most;
+}
+
+/* The greatest (|sum a| + |sum b|)^2 / n over turns from window to window. */
+static float most_in_phase(const struct uw_faint *faint, size_t n) {
+    size_t many = turns_of(n);
+    float most = 0.0f;
+
+    for (size_t i = 0; i < many; i += LANES) {
+        float sum =
+            turn_windows(faint->a, faint->b, n, faint->turns[n] + i, faint->turns[n] + many + i);
 
         most = sum > most ? sum : most;
     }
@@ -327,7 +336,7 @@ double uw_faint_run(struct uw_faint *faint, const float complex *x,
     int bends = worst * (double)(n * n) > 1.0 ? 2 : worst * (double)(n * n) > 0.25 ? 1 : 0;
     float best;
 
-    make_reference(faint, s->sf, s->line);
+    uw_faint_make_reference(faint, s->sf, s->line);
     for (size_t w = 0; w < n; ++w)
         tones(faint, s, x + s->at + w * symbol, &faint->a[w], &faint->b[w]);
     best = most_in_phase(faint, n);
@@ -346,75 +355,62 @@ double uw_faint_run(struct uw_faint *faint, const float complex *x,
  * of x. */
 UW_CLONES
 static float multiply(const float *restrict x, float sign, const float *restrict re,
-                      const float *restrict im, size_t n, float *restrict y) {
-    float xr[CHIPS_MAX], xi[CHIPS_MAX];
-    float part[16] = {0};
+                      const float *restrict im, size_t n, float *restrict y_re,
+                      float *restrict y_im) {
+    float part[LANES] = {0};
     float energy = 0.0f;
 
     for (size_t i = 0; i < n; ++i) {
-        xr[i] = x[4 * i];
-        xi[i] = sign * x[4 * i + 1];
+        float r = x[4 * i];
+        float m = sign * x[4 * i + 1];
+
+        y_re[i] = r * re[i] - m * im[i];
+        y_im[i] = r * im[i] + m * re[i];
     }
-    for (size_t i = 0; i < n; ++i)
-        y[2 * i] = xr[i] * re[i] - xi[i] * im[i];
-    for (size_t i = 0; i < n; ++i)
-        y[2 * i + 1] = xr[i] * im[i] + xi[i] * re[i];
-    for (size_t i = 0; i < n; i += 16) {
-        for (size_t k = 0; k < 16; ++k)
-            part[k] += xr[i + k] * xr[i + k] + xi[i + k] * xi[i + k];
+    for (size_t i = 0; i < n; i += LANES) { /* a chirp has magnitude 1 */
+        for (size_t k = 0; k < LANES; ++k)
+            part[k] += y_re[i + k] * y_re[i + k] + y_im[i + k] * y_im[i + k];
     }
-    for (size_t k = 0; k < 16; ++k)
+    for (size_t k = 0; k < LANES; ++k)
         energy += part[k];
     return energy;
 }
 
-/* x, one sample a chip from `at` on, times the conjugate chirp (or the chirp, for down-chirps), and
- * turned by `line`. Returns the energy. */
-static float dechirp(struct uw_faint *faint, const struct uw_faint_suspect *s,
-                     const float complex *x, bool down, double line, float complex *y) {
+float uw_faint_dechirp(struct uw_faint *faint, const struct uw_faint_suspect *s,
+                       const float complex *x, bool down, double line, size_t w) {
     size_t chips = (size_t)1 << s->sf;
 
     make_turned(faint, s->sf, 2, chips, !down, -2.0 * UW_PI * line / (double)chips);
     return multiply((const float *)x, s->down ? -1.0f : 1.0f, faint->reference,
-                    faint->reference + chips, chips, (float *)y);
+                    faint->reference + chips, chips, faint->re + w * chips, faint->im + w * chips);
 }
 
-/* The largest power among n lines, a multiple of 16. */
-UW_CLONES
-static float largest(const float *lines, size_t n) {
-    float part[16] = {0};
-    float most = 0.0f;
-
-    for (size_t i = 0; i < n; i += 16) {
-        for (size_t k = 0; k < 16; ++k) {
-            const float *v = lines + 2 * (i + k);
-            float power = v[0] * v[0] + v[1] * v[1];
-
-            part[k] = power > part[k] ? power : part[k];
-        }
-    }
-    for (size_t k = 0; k < 16; ++k)
-        most = part[k] > most ? part[k] : most;
-    return most;
-}
-
-/* Powers of the half lines `middle` +- reach of the down-chirp at x, over the noise. */
-static void down_row(struct uw_faint *faint, const struct uw_faint_suspect *s,
-                     const float complex *x, long middle, long reach, float *row) {
+/* Powers of the half lines `middle` +- reach of down-chirps over the noise: one in each of the
+ * n_rows windows of a symbol from x on, a row each. */
+static void down_rows(struct uw_faint *faint, const struct uw_faint_suspect *s,
+                      const float complex *x, size_t n_rows, long middle, long reach, float *row) {
     size_t chips = (size_t)1 << s->sf;
+    size_t at_once = uw_lines_unit(s->sf) / chips;
     long halves = 2L << s->sf;
-    struct uw_fft *fft = faint->fft2[s->sf - UW_FAINT_SF_MIN];
-    float complex *y = uw_fft_buffer(fft);
-    float energy = dechirp(faint, s, x, true, 0.0, y);
+    const float *half = faint->half[s->sf - UW_FAINT_SF_MIN];
 
-    memset(y + chips, 0, chips * sizeof(*y));
-    uw_fft_run_to(fft, faint->spectrum);
-    long half = ((middle - reach) % halves + halves) % halves;
-    for (long i = 0; i <= 2 * reach; ++i) {
-        float complex v = faint->spectrum[half];
+    for (size_t k = 0; k < n_rows; k += at_once) {
+        size_t n = n_rows - k < at_once ? n_rows - k : at_once;
+        float energy[UNIT_MAX >> UW_FAINT_SF_MIN];
 
-        row[i] = (crealf(v) * crealf(v) + cimagf(v) * cimagf(v)) / (energy + 1e-30f);
-        half = half + 1 == halves ? 0 : half + 1;
+        for (size_t w = 0; w < n; ++w)
+            energy[w] = uw_faint_dechirp(faint, s, x + 2 * (k + w) * chips, true, 0.0, w) + 1e-30f;
+        uw_lines_run(faint->lines, s->sf, faint->re, faint->im, NULL, NULL, faint->power[0]);
+        uw_lines_run(faint->lines, s->sf, faint->re, faint->im, half, half + UNIT_MAX,
+                     faint->power[1]);
+        for (size_t w = 0; w < n; ++w) {
+            for (long i = -reach; i <= reach; ++i) {
+                size_t line = (size_t)((middle + i + 2 * halves) % halves);
+
+                *row++ =
+                    faint->power[line % 2][w * chips + uw_lines_place(s->sf, line / 2)] / energy[w];
+            }
+        }
     }
 }
 
@@ -458,13 +454,13 @@ static int follow_grid(struct uw_faint *faint, const float complex *x,
     for (int i = 0; i < 2; ++i) {
         int nibble = i == 0 ? s->sync_word >> 4 : s->sync_word & 15;
 
-        make_reference(faint, s->sf, carrier + slip + 8.0 * nibble);
+        uw_faint_make_reference(faint, s->sf, carrier + slip + 8.0 * nibble);
         for (int k = 0; k < n_places; ++k)
-            sync[i][k] = line_power(faint, s, x + (size_t)(begin + (first - 1 + k + i) * symbol));
+            sync[i][k] =
+                uw_faint_line_power(faint, s, x + (size_t)(begin + (first - 1 + k + i) * symbol));
     }
-    for (int k = 0; k <= n_places; ++k)
-        down_row(faint, s, x + (size_t)(begin + (first + 1 + k) * symbol), middle, reach,
-                 faint->down + (size_t)k * width);
+    down_rows(faint, s, x + (size_t)(begin + (first + 1) * symbol), (size_t)n_places + 1, middle,
+              reach, faint->down);
     for (size_t i = 0; i < width; ++i) {
         double down = 0.5 * (double)(middle + (long)i - reach);
         double c = 0.5 * (down + slip + carrier);
@@ -504,88 +500,4 @@ int uw_faint_follow(struct uw_faint *faint, const float complex *x,
         ret_places[i].symbol =
             2.0 * chips / (1.0 + (ret_places[i].offset - s->offset_bias) * s->clock_share);
     return n;
-}
-
-/* ln I0(x): its series' asymptote beyond 4 (Abramowitz and Stegun 9.8.1, 9.8.2, leading terms). */
-static double log_bessel(double x) {
-    double q = x * x / 14.0625;
-
-    if (x < 3.75)
-        return log(1.0 + q * (3.5156229 + q * (3.0899424 + q * (1.2067492 + q * 0.2659732))));
-    return x - 0.5 * log(2.0 * UW_PI * x) + 0.125 / x;
-}
-
-/* Power over the noise of up-chirp number `place` behind the sync word's begin. */
-static bool chirp_power(struct uw_faint *faint, const float complex *x, size_t n,
-                        const struct uw_faint_suspect *s, const struct uw_faint_packet *p,
-                        double place, double *ret_power) {
-    double chips = (double)((size_t)1 << s->sf);
-    double at = p->sync + place * p->symbol;
-    double begin = round(at);
-
-    if (begin < 0.0 || begin + 2.0 * chips > (double)n)
-        return false;
-    make_reference(faint, s->sf, p->offset * chips + 0.5 * (begin - at));
-    *ret_power = (double)line_power(faint, s, x + (size_t)begin);
-    return true;
-}
-
-/* The strongest line of the data symbol at `place` over the noise. */
-static bool data_power(struct uw_faint *faint, const float complex *x, size_t n,
-                       const struct uw_faint_suspect *s, const struct uw_faint_packet *p,
-                       double place, double *ret_power) {
-    size_t chips = (size_t)1 << s->sf;
-    struct uw_fft *fft = faint->fft[s->sf - UW_FAINT_SF_MIN];
-    double at = p->sync + place * p->symbol;
-    double begin = round(at);
-
-    if (begin < 0.0 || begin + 2.0 * (double)chips > (double)n)
-        return false;
-    float energy = dechirp(faint, s, x + (size_t)begin, false,
-                           p->offset * (double)chips + 0.5 * (begin - at), uw_fft_buffer(fft));
-    uw_fft_run_to(fft, faint->spectrum);
-    *ret_power = (double)(largest((const float *)faint->spectrum, chips) / (energy + 1e-30f));
-    return true;
-}
-
-void uw_faint_extent(struct uw_faint *faint, const float complex *x, size_t n,
-                     const struct uw_faint_suspect *s, struct uw_faint_packet *p) {
-    double lines = (double)((size_t)1 << s->sf);
-    double power[UW_FAINT_PREAMBLE_MAX];
-    double sum = 0.0;
-    int sure = s->preamble_min < UW_FAINT_PREAMBLE_MAX ? s->preamble_min : UW_FAINT_PREAMBLE_MAX;
-
-    p->n_preamble = 0;
-    while (p->n_preamble < UW_FAINT_PREAMBLE_MAX && p->n_preamble < s->preamble_max + 2 &&
-           chirp_power(faint, x, n, s, p, -1.0 - p->n_preamble, &power[p->n_preamble]))
-        ++p->n_preamble;
-    for (int i = 0; i < sure && i < p->n_preamble; ++i)
-        sum += power[i];
-    p->line_snr = fmin(fmax(sum / sure - 1.0, SNR_MIN), SNR_MAX);
-    p->known = 0.0;
-    for (int i = 0; i < p->n_preamble; ++i) {
-        double nats = log_bessel(2.0 * sqrt(p->line_snr * power[i])) - p->line_snr;
-
-        p->preamble[i] = (float)nats;
-        p->known += i < sure ? nats : 0.0;
-    }
-    double z;
-    double told = 0.0;
-    double snr = DATA_SHARE * p->line_snr;
-    p->told = 0.0;
-    for (p->n_data = 0;
-         p->n_data < UW_FAINT_DATA_MAX && data_power(faint, x, n, s, p, 4.25 + p->n_data, &z);
-         ++p->n_data) {
-        double there = exp(log_bessel(2.0 * sqrt(snr * z)) - snr);
-        /* ... or another line is the strongest, and the symbol's below it: nearly Gaussian in
-         * amplitude */
-        double below = 0.5 * erfc(sqrt(snr) - sqrt(z));
-
-        p->data[p->n_data] = (float)log((there + (lines - 1.0) * below) / lines);
-        told += (double)p->data[p->n_data];
-        p->told = fmax(p->told, told);
-        /* nothing is there; a single symbol may be weak */
-        if (p->n_data > 0 && told < p->told - GIVE_UP && p->told < GIVE_UP)
-            return;
-    }
 }

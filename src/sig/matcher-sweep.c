@@ -186,12 +186,12 @@ static double snr_of(const struct uw_faint_suspect *at, double power) {
     return 2.0 / at->density * share / (1.0 - share);
 }
 
-static bool is_shadow(const struct matcher *m, double start, double stop, double bandwidth_hz,
-                      double snr) {
+/* The least signal over noise that is believed beside what else was on the air. */
+static double snr_believed(const struct matcher *m, double start, double stop,
+                           double bandwidth_hz) {
     double excess = uw_shadow_excess(&m->shadow, start, stop);
-    double over = excess * m->env.config->rate_hz / bandwidth_hz;
 
-    return excess > SHADOW_MIN && over > SHADOW * snr;
+    return excess > SHADOW_MIN ? excess * m->env.config->rate_hz / bandwidth_hz / SHADOW : 0.0;
 }
 
 /* First look: is it a preamble, too weak to be measured whole, and not beside something strong? */
@@ -201,11 +201,16 @@ static bool look(struct matcher *m, const struct stream *s, struct suspect *x) {
     double start = s->begin + (double)x->begin * step;
     double stop = start + x->at.run * (double)(2UL << x->at.sf) * step;
 
+    double least = snr_believed(m, start, stop, s->bandwidth_hz);
+
+    /* what need not be looked at at all is most of it on a busy band */
+    if (least > STRONG || uw_links_covers(m->env.links, start, stop, s->centre_hz))
+        return false;
     x->from = x->begin - before;
     x->at.at = before;
     x->run = uw_faint_run(m->faint, samples_at(s, x->from, (size_t)(s->ring.n - x->from)), &x->at);
     double snr = snr_of(&x->at, x->run / x->at.run);
-    return x->run >= RUN_PASS && snr < STRONG && !is_shadow(m, start, stop, s->bandwidth_hz, snr);
+    return x->run >= RUN_PASS && snr < STRONG && snr >= least;
 }
 
 /* Running sums, so that a length is one look. */
@@ -463,7 +468,7 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     m->env = *env;
     r = uw_lines_new(&m->lines);
     if (r == 0)
-        r = uw_faint_new(&m->faint);
+        r = uw_faint_new(m->lines, &m->faint);
     if (r < 0)
         return r;
     /* without a centre frequency there are no channels: such recordings are searched burst by burst

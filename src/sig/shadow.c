@@ -44,9 +44,14 @@ double uw_shadow_excess(const struct uw_shadow *shadow, double start, double sto
     double sum = 0.0;
     size_t count = 0;
 
-    for (size_t i = 0; i < n; ++i) {
-        if (shadow->samples[i] >= start && shadow->samples[i] < stop) {
-            sum += (double)shadow->energy[i];
+    /* from the latest back: what is asked for is hardly ever long ago */
+    for (size_t i = 1; i <= n; ++i) {
+        size_t at = (size_t)((shadow->n_frames - i) % UW_SHADOW_FRAMES);
+
+        if (shadow->samples[at] < start)
+            break;
+        if (shadow->samples[at] < stop) {
+            sum += (double)shadow->energy[at];
             ++count;
         }
     }

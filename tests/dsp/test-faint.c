@@ -17,6 +17,7 @@
 #include "signal.h"
 #include "uw/dsp/faint.h"
 #include "uw/dsp/fft.h"
+#include "uw/dsp/lines.h"
 
 #define POOL         (1 << 18) /* samples of noise; every trial begins anywhere in it */
 #define TAPS         63
@@ -33,6 +34,7 @@ static float complex *pool;
 static double pool_power;
 static float complex *x;
 static struct uw_faint *faint;
+static struct uw_lines *lines;
 
 /* A windowed sinc over white noise. */
 static void make_pool(void) {
@@ -67,7 +69,7 @@ static int set_up(void **state) {
     (void)state;
     pool = uw_fft_alloc(POOL);
     x = uw_fft_alloc(N_MAX);
-    if (!pool || !x || uw_faint_new(&faint) < 0)
+    if (!pool || !x || uw_lines_new(&lines) < 0 || uw_faint_new(lines, &faint) < 0)
         return -1;
     make_pool();
     return 0;
@@ -77,6 +79,7 @@ static int tear_down(void **state) {
     (void)state;
     faint = uw_faint_free(faint);
     assert_null(uw_faint_free(NULL));
+    lines = uw_lines_free(lines);
     uw_fft_dealloc(pool);
     uw_fft_dealloc(x);
     return 0;

@@ -389,8 +389,10 @@ static void test_sweep(void **state) {
 /* A preamble and its like, and noise: whatever comes out. */
 static void work_faint(const struct library *lib, struct log *log) {
     struct uw_faint *faint;
+    struct uw_lines *lines;
 
-    assert_int_equal(lib->uw_faint_new(&faint), 0);
+    assert_int_equal(lib->uw_lines_new(&lines), 0);
+    assert_int_equal(lib->uw_faint_new(lines, &faint), 0);
     for (int i = 0; i < 24; ++i) {
         const int sf = UW_FAINT_SF_MIN + i % (UW_FAINT_SF_MAX - UW_FAINT_SF_MIN + 1);
         const double chips = (double)(1 << sf);
@@ -431,6 +433,7 @@ static void work_faint(const struct library *lib, struct log *log) {
         }
     }
     lib->uw_faint_free(faint);
+    lib->uw_lines_free(lines);
 }
 
 static void test_faint(void **state) {

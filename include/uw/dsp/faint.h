@@ -22,6 +22,7 @@
 #define UW_FAINT_PLACES       4
 
 struct uw_faint;
+struct uw_lines;
 
 struct uw_faint_suspect {
     int sf;
@@ -58,7 +59,8 @@ struct uw_faint_packet {
 /* Upper tail of the Gamma distribution of whole shape: n powers of noise sum to more than t. */
 double uw_gamma_tail(int shape, double t);
 
-int uw_faint_new(struct uw_faint **ret_faint);
+/* `lines` must outlive it, and may serve others. */
+int uw_faint_new(const struct uw_lines *lines, struct uw_faint **ret_faint);
 struct uw_faint *uw_faint_free(struct uw_faint *faint);
 
 /* Samples, two a chip, that the suspect needs in front of and behind `at`. */
