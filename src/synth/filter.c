@@ -16,8 +16,11 @@
 #include "synth-impl.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "uw/base/util.h"
+
+#define LANES LEAK_ROOM
 
 #define CHUNK  FIR_ROOM
 #define POINTS 512 /* of the curve, from 0 to half the rate */
@@ -75,17 +78,22 @@ UW_CLONES void cubic_run(float a, float *re, float *im, size_t n) {
     }
 }
 
+/* LANES results at a time, whose sums stay in registers. */
 UW_CLONES void leak_filter(const struct voice_leak *l, const float *xr, const float *xi, float *yr,
                            float *yi, size_t n) {
-    for (size_t k = 0; k < n; k++)
-        yr[k] = yi[k] = 0;
-    for (size_t i = 0; i < LEAK_TAPS; i++) {
-        const float *ar = xr + LEAK_TAPS - 1 - i, *ai = xi + LEAK_TAPS - 1 - i;
-        float hr = l->hr[i], hi = l->hi[i];
-        for (size_t k = 0; k < n; k++) {
-            yr[k] += hr * ar[k] - hi * ai[k];
-            yi[k] += hr * ai[k] + hi * ar[k];
+    for (size_t k0 = 0; k0 < n; k0 += LANES) {
+        size_t len = n - k0 < LANES ? n - k0 : LANES;
+        float sr[LANES] = {0}, si[LANES] = {0};
+        for (size_t i = 0; i < LEAK_TAPS; i++) {
+            const float *ar = xr + k0 + LEAK_TAPS - 1 - i, *ai = xi + k0 + LEAK_TAPS - 1 - i;
+            float hr = l->hr[i], hi = l->hi[i];
+            for (size_t k = 0; k < LANES; k++) {
+                sr[k] += hr * ar[k] - hi * ai[k];
+                si[k] += hr * ai[k] + hi * ar[k];
+            }
         }
+        memcpy(yr + k0, sr, len * sizeof(float));
+        memcpy(yi + k0, si, len * sizeof(float));
     }
 }
 

@@ -289,6 +289,7 @@ struct voice_ofdm;
 
 #define LEAK_HALF 6
 #define LEAK_TAPS (2 * LEAK_HALF + 1)
+#define LEAK_ROOM 32 /* readable floats behind the input of leak_filter() */
 
 struct voice_leak {
     double slot_len; /* samples; 0: always on */

@@ -13,6 +13,7 @@
 #include "synth-impl.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "uw/base/util.h"
 
@@ -39,20 +40,27 @@ void voice_leak_open(struct voice *v, const struct rx *rx) {
 }
 
 /* Sum of the four bytes, less its mean, scaled to variance 1/2. */
-static float bell(uint32_t bits) {
+static inline float bell(uint32_t bits) {
     uint32_t pairs = (bits & 0xff00ff) + (bits >> 8 & 0xff00ff);
     int sum = (int)((pairs & 0xffff) + (pairs >> 16));
     return (float)(sum - 510) * 4.7841964e-3f;
 }
 
-static void bell_fill(struct rng *rng, float *re, float *im, int n) {
-    struct rng local = *rng;
+UW_CLONES static void bell_run(const uint64_t *bits, float *re, float *im, int n) {
     for (int k = 0; k < n; k++) {
-        uint64_t bits = rng_next(&local);
-        re[k] = bell((uint32_t)bits);
-        im[k] = bell((uint32_t)(bits >> 32));
+        re[k] = bell((uint32_t)bits[k]);
+        im[k] = bell((uint32_t)(bits[k] >> 32));
     }
+}
+
+/* The numbers come one after the other; what is made of them does not have to. */
+static void bell_fill(struct rng *rng, float *re, float *im, int n) {
+    uint64_t bits[PIECE];
+    struct rng local = *rng;
+    for (int k = 0; k < n; k++)
+        bits[k] = rng_next(&local);
     *rng = local;
+    bell_run(bits, re, im, n);
 }
 
 static void slot_start(struct voice *v, int64_t slot) {
@@ -65,12 +73,14 @@ static void slot_start(struct voice *v, int64_t slot) {
 
 static void noise_run(struct voice *v, float *re, float *im, int len) {
     struct voice_leak *l = &v->leak;
-    float xr[PIECE + LEAK_TAPS - 1], xi[PIECE + LEAK_TAPS - 1];
+    float xr[PIECE + LEAK_TAPS - 1 + LEAK_ROOM], xi[PIECE + LEAK_TAPS - 1 + LEAK_ROOM];
     for (int i = 0; i < LEAK_TAPS - 1; i++) {
         xr[i] = l->wr[i];
         xi[i] = l->wi[i];
     }
     bell_fill(&v->rng, xr + LEAK_TAPS - 1, xi + LEAK_TAPS - 1, len);
+    memset(xr + LEAK_TAPS - 1 + len, 0, LEAK_ROOM * sizeof(float));
+    memset(xi + LEAK_TAPS - 1 + len, 0, LEAK_ROOM * sizeof(float));
     leak_filter(l, xr, xi, re, im, (size_t)len);
     for (int i = 0; i < LEAK_TAPS - 1; i++) {
         l->wr[i] = xr[len + i];

@@ -416,7 +416,8 @@ def options():
             p.add_argument("--hours", type=float, default=12 if name == "false-alarms" else 1,
                            help="of signal: false-alarms in all, look-alikes each (%(default)s)")
         if name == "false-alarms":
-            p.add_argument("--chunk-s", type=float, default=300, help="a run (%(default)s)")
+            p.add_argument("--chunk-s", type=float, default=300,
+                           help="a run of every scenario in turn (%(default)s)")
         if name == "look-alikes":
             p.add_argument("--levels", type=int, nargs=2, default=(-15, 50),
                            metavar=("FROM", "TO"), help="dB, upwards (-15 50)")

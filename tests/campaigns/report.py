@@ -13,7 +13,7 @@ TARGETS = {"200Hz": -12.0, "100Hz": -14.5, "50Hz": -17.0, "25Hz": -20.5}
 TAIL_MIN = 20  # tracks, of whose upper half the tail's law is fitted
 TRIALS = 3600  # an hour
 THRESHOLD = math.log(TRIALS * 720)  # nats that an alert takes by default
-BINS = [0.0, 0.5, 0.85, 0.95, 0.99, 0.999, 1.0001]
+BINS = [0.0, 0.5, 0.7, 0.85, 0.95, 0.99, 1.0001]
 LOOKALIKES = pathlib.Path(__file__).resolve().parent / "lookalikes"
 TUNERS = ["ideal", "r820t", "zero-if"]
 
