@@ -19,6 +19,10 @@
  * visits soon after each other are rare. Traffic that comes at any time has 1 / (2 n). A visit that
  * went unheard makes d greater, never less.
  *
+ * A Gemini link has two carriers, half the plan apart, that both hop: its visits of a channel come
+ * at any time, twice as often. What their times say against a link is therefore not believed
+ * further than such a link is rare; alone that raises no alert.
+ *
  * How long. The likelihood of a packet of k data symbols is the product of those of its symbols;
  * a link's packets have one of the lengths of its air rates, others any.
  */
@@ -31,6 +35,7 @@
 #define LATTICE_MAX  4.5 /* one such network in 90 keeps a link's lattice to the microsecond */
 #define RASTER_MAX   3.5 /* ... in 33 a link's raster */
 #define LENGTHS_MAX  3.5 /* ... the length of its packets */
+#define GEMINI       5.0 /* one link in 150 sends on two carriers at once */
 #define URN          1.0
 #define UNHEARD      0.3 /* of the visits */
 #define HOP_NATS_MIN (-6.0)
@@ -45,7 +50,7 @@
 
 double uw_link_alike_nats(const struct link_alike *alike) {
     return RARITY + fmin(alike->lattice, LATTICE_MAX) + fmin(alike->raster, RASTER_MAX) +
-           fmin(alike->length, LENGTHS_MAX) + alike->hops;
+           fmin(alike->length, LENGTHS_MAX) + alike->hops + fmax(-alike->returns - GEMINI, 0.0);
 }
 
 /* Nats of a visit `apart` blocks after the one before. */
@@ -57,24 +62,30 @@ static double revisit(double apart) {
     return 0.0;
 }
 
+double uw_link_judge_return(const struct emitter *e, const struct uw_detector_config *config,
+                            int channel, int64_t slot) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    int n_channels;
+
+    if (!isfinite(config->freq_hz) || e->n_dwells < 2 || !v || e->channel_dwells[channel] == 0)
+        return 0.0;
+    (void)uw_link_share(e, config, &n_channels);
+    double hop = round(v->period_s / e->period_s) * v->packets_per_hop;
+    return revisit((double)(slot - e->channel_slots[channel]) / (hop * n_channels));
+}
+
 double uw_link_judge_hop(const struct emitter *e, const struct uw_detector_config *config,
                          int channel, int64_t slot) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
     double visible = fmax(uw_link_visible(e, config), e->n_channels);
     double n = (double)(e->n_dwells - 1);
     double nats = 0.0;
-    int n_channels;
 
     if (!isfinite(config->freq_hz) || n < 1.0 || !v)
         return 0.0;
     if (visible >= 2.0)
         nats = log(1.0 / visible) - log((e->channel_dwells[channel] + URN / visible) / (n + URN));
-    (void)uw_link_share(e, config, &n_channels);
-    if (e->channel_dwells[channel] > 0) {
-        double hop = round(v->period_s / e->period_s) * v->packets_per_hop;
-
-        nats += revisit((double)(slot - e->channel_slots[channel]) / (hop * n_channels));
-    }
+    nats += uw_link_judge_return(e, config, channel, slot);
     return fmax(nats, HOP_NATS_MIN);
 }
 

@@ -62,7 +62,8 @@ struct uw_packet {
 #define LINK_EMITTERS_MAX 192
 #define LINK_CHANNELS_MAX 256
 #define LINK_NONE         (-1)
-#define LINK_DWELLS_MIN   3 /* before an alert */
+#define LINK_CHANNEL_HZ   60e3 /* of one channel: both ends of a link, each with its own crystal */
+#define LINK_DWELLS_MIN   3    /* before an alert */
 
 /* What is kept of a hypothesis about the air rate. */
 struct variant_score {
@@ -95,6 +96,7 @@ struct domain_score {
 struct link_alike {
     double lattice, raster, length; /* each believed to a limit */
     double hops;
+    double returns; /* the part of hops that comes from the times of visits */
 };
 
 struct emitter {
@@ -134,7 +136,7 @@ struct emitter {
     double llr;     /* the lesser of both */
     double new_llr; /* not yet given out */
     bool was_alertable;
-    bool never_hops;
+    bool never_hops, is_image;
     double first_start, last_start, last_stop; /* samples */
     double run_start;                          /* of the packets since its last long silence */
     int64_t run_packets;
@@ -186,6 +188,9 @@ void uw_link_judge_repeat(struct emitter *e, bool same_dwell, bool same);
  * channels. Called before the dwell is counted there. Returns nats. */
 double uw_link_judge_hop(const struct emitter *e, const struct uw_detector_config *config,
                          int channel, int64_t slot);
+/* ... of which the time since the channel's visit before. */
+double uw_link_judge_return(const struct emitter *e, const struct uw_detector_config *config,
+                            int channel, int64_t slot);
 /* The sum, with the rarity of such traffic. */
 double uw_link_alike_nats(const struct link_alike *alike);
 /* What a weak packet's length says of the air rates, and against traffic of any length: nats. */
@@ -222,9 +227,10 @@ struct uw_link_seen uw_link_seen_of(const struct emitter *e,
 
 #define LINK_STRETCHES 64
 
-/* Where a whole packet was, so that its preamble is not taken for a weak one. */
+/* A whole packet, and the time that it may have been on the air. */
 struct stretch {
-    double start, stop, offset_hz, bandwidth_hz;
+    struct uw_packet packet;
+    double stop; /* samples */
 };
 
 struct uw_links {
@@ -243,8 +249,18 @@ void uw_link_begin(struct uw_links *links, struct emitter *e, const struct uw_si
 void uw_link_join(struct uw_links *links, struct emitter *e, const struct uw_packet *packet,
                   const struct link_fit *fit);
 void uw_link_end_dwell(struct emitter *e);
+/* Whether a packet in this slot goes on with the dwell. */
+bool uw_link_same_dwell(const struct emitter *e, const struct uw_packet *p, int64_t slot);
 /* Longest dwell, in slots from the first to the last packet, that any possible variant makes. */
 int64_t uw_link_longest_dwell(const struct emitter *e);
+
+/* What a strong packet casts elsewhere (links-shadow.c). Remembers one that was measured whole. */
+void uw_link_remember(struct uw_links *links, const struct uw_packet *p);
+/* Whether a weak packet is so much weaker than a whole one at the same time that it is not
+ * believed. */
+bool uw_link_is_outshone(const struct uw_links *links, const struct uw_packet *p);
+/* Whether the emitter is the mirrored image of packets that are much stronger. */
+bool uw_link_is_image(const struct uw_links *links, const struct emitter *e);
 
 /* Speaks of an emitter (links-report.c): now, or if it is time to. */
 void uw_link_report(struct uw_links *links, struct emitter *e);
@@ -256,6 +272,8 @@ int uw_links_new(const struct uw_matcher_env *env, struct uw_links **ret_links);
 struct uw_links *uw_links_free(struct uw_links *links);
 /* Returns whether a link signature has this waveform (the packet is then being followed). */
 bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet);
+/* One that is too badly measured to be followed: it is on the air all the same. */
+void uw_links_heard(struct uw_links *links, const struct uw_packet *packet);
 /* Whether any enabled link has the packet's modulation (its length apart). */
 bool uw_links_waveform(const struct uw_links *links, const struct uw_packet *packet);
 /* Whether a packet measured whole lies over this stretch of samples within a bandwidth of this

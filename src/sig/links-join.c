@@ -19,7 +19,7 @@
 
 #include "links-impl.h"
 
-#define SAME_CHANNEL_HZ  60e3 /* both ends of a link, each with its own crystal */
+#define BACKGROUND_S     1.0 /* between two findings of a train that never hops */
 #define RUN_S            1.0
 #define WEAK_PD          0.4 /* a weak link's packet is heard by its preamble */
 #define WEAK_NATS_MAX    5.0
@@ -62,7 +62,7 @@ void uw_link_end_dwell(struct emitter *e) {
 /* The place of a carrier among those heard. */
 static int channel_of(struct emitter *e, double offset_hz) {
     for (int i = 0; i < e->n_channels; ++i) {
-        if (fabs(e->channels_hz[i] - offset_hz) < SAME_CHANNEL_HZ)
+        if (fabs(e->channels_hz[i] - offset_hz) < LINK_CHANNEL_HZ)
             return i;
     }
     if (e->n_channels == LINK_CHANNELS_MAX)
@@ -99,6 +99,7 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
     ++e->n_dwells;
     e->dwell_channel = channel_of(e, p->offset_hz);
     e->alike.hops += uw_link_judge_hop(e, links->env.config, e->dwell_channel, slot);
+    e->alike.returns += uw_link_judge_return(e, links->env.config, e->dwell_channel, slot);
     ++e->channel_dwells[e->dwell_channel];
     e->channel_slots[e->dwell_channel] = slot;
     double nats = uw_link_judge_carrier(e, links->env.config, p->offset_hz, p->offset_error_hz);
@@ -128,8 +129,8 @@ static bool foreign_sync(const struct emitter *e, const struct uw_packet *p) {
     return p->sync >= 0 && e->signature->sync_word >= 0 && p->sync != e->signature->sync_word;
 }
 
-static bool same_dwell(const struct emitter *e, const struct uw_packet *p, int64_t slot) {
-    return fabs(p->offset_hz - e->dwell_offset_hz) < SAME_CHANNEL_HZ &&
+bool uw_link_same_dwell(const struct emitter *e, const struct uw_packet *p, int64_t slot) {
+    return fabs(p->offset_hz - e->dwell_offset_hz) < LINK_CHANNEL_HZ &&
            slot - e->dwell_last <= uw_link_longest_dwell(e);
 }
 
@@ -143,7 +144,7 @@ static double packet_nats(const struct uw_links *links, const struct emitter *e,
 
     if (!p->weak)
         return fmin(log(e->period_s / window_s), PACKET_NATS_MAX);
-    if (!same_dwell(e, p, fit->slot)) {
+    if (!uw_link_same_dwell(e, p, fit->slot)) {
         (void)uw_link_share(e, links->env.config, &n_channels);
         here = 1.0 / n_channels;
     }
@@ -162,6 +163,15 @@ static double silence_nats(const struct uw_links *links, const struct emitter *e
     return -fmin(SILENCE_PD * uw_link_share(e, links->env.config, &n_channels) * since /
                      v->period_s,
                  SILENCE_NATS_MAX);
+}
+
+/* What never hops is no link, whatever else it is: now and then one of its packets tells so. */
+static void tell_background(const struct uw_links *links, struct emitter *e,
+                            const struct uw_packet *p) {
+    if (!links->orphan || p->start - e->reported < BACKGROUND_S * links->env.config->rate_hz)
+        return;
+    e->reported = p->start;
+    links->orphan(links->orphan_userdata, p);
 }
 
 void uw_link_join(struct uw_links *links, struct emitter *e, const struct uw_packet *packet,
@@ -186,9 +196,9 @@ void uw_link_join(struct uw_links *links, struct emitter *e, const struct uw_pac
     if (foreign_sync(e, &p))
         add_to_all(e, FOREIGN_SYNC);
     if (p.same >= 0 && fit->slot == e->dwell_last + 1 && fabs(p.same_as - e->last_start) < 0.5)
-        uw_link_judge_repeat(e, same_dwell(e, &p, fit->slot), p.same == 1);
+        uw_link_judge_repeat(e, uw_link_same_dwell(e, &p, fit->slot), p.same == 1);
     uw_link_follow(e, links->env.config->rate_hz, &p, fit->slot);
-    if (same_dwell(e, &p, fit->slot)) {
+    if (uw_link_same_dwell(e, &p, fit->slot)) {
         e->dwell_last = fit->slot;
         ++e->dwell_packets;
         if (e->dwell_last - e->dwell_first > 2 * uw_link_longest_dwell(e) + 2)
@@ -198,6 +208,8 @@ void uw_link_join(struct uw_links *links, struct emitter *e, const struct uw_pac
     }
     ++e->n_packets;
     take_packet(e, &p, links->env.config->rate_hz);
+    if (e->never_hops && !p.weak)
+        tell_background(links, e, &p);
 }
 
 void uw_link_begin(struct uw_links *links, struct emitter *e, const struct uw_signature *s,

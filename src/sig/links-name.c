@@ -23,6 +23,7 @@
 #define TRAIN       3 /* packets more than dwells */
 #define RUN_PACKETS 3
 #define BESIDE      0.35 /* symbols */
+#define SYMBOL_LATE 0.1  /* ... about one whole symbol */
 
 bool uw_link_is_train(const struct emitter *e) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
@@ -44,21 +45,33 @@ static struct emitter *find_alike(struct emitter *emitters, const struct emitter
     return NULL;
 }
 
-/* Whether a link that is already spoken of has e's slots, but for chips: a weak packet whose
- * carrier was read wrong lies that far off, and begins an emitter beside its own. Another link
- * would be there by a chance of one or two in a hundred. */
-static bool is_beside(const struct emitter *emitters, const struct emitter *e, double rate_hz) {
-    double symbol = (double)(1 << e->first_packet.sf) / e->bandwidth_hz * rate_hz;
+/* Whether two lattices are one, a packet measured badly allowed for: a weak one whose carrier was
+ * read wrong is off by chips, one that the band's edge cuts by a symbol. */
+static bool same_lattice(const struct emitter *a, const struct emitter *b, double rate_hz) {
+    const struct emitter *fine = a->period_s <= b->period_s ? a : b;
+    const struct emitter *coarse = fine == a ? b : a;
+    double ratio = coarse->period_s / fine->period_s;
+    double symbol = (double)(1 << a->first_packet.sf) / a->bandwidth_hz * rate_hz;
+    double apart = remainder(coarse->reference - fine->reference, uw_link_slot(fine, rate_hz));
 
-    for (size_t i = 0; i < LINK_EMITTERS_MAX && e->n_weak > 0; ++i) {
+    if (fabs(ratio - round(ratio)) > 1e-3)
+        return false;
+    return fabs(apart) < BESIDE * symbol || fabs(fabs(apart) - symbol) < SYMBOL_LATE * symbol;
+}
+
+/* Whether a link that is already spoken of has e's slots: e is its second carrier at the same time
+ * (Gemini), packets on a channel that the band's edge cuts, what a tuner or a clipped converter
+ * makes of it, or the link measured badly. Another link would be there by a chance of two or three
+ * in a hundred, and moves away as its crystal does. */
+static bool is_beside(const struct emitter *emitters, const struct emitter *e, double rate_hz) {
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
         const struct emitter *old = &emitters[i];
 
-        if (!old->used || old == e || old->number == 0 || old->signature != e->signature ||
-            old->period_s != e->period_s || old->first_packet.sf != e->first_packet.sf ||
-            old->first_packet.modulation != e->first_packet.modulation || old->llr < e->llr)
-            continue;
-        if (fabs(remainder(e->reference - old->reference, uw_link_slot(old, rate_hz))) <
-            BESIDE * symbol)
+        if (old->used && old != e && old->number != 0 && old->signature == e->signature &&
+            old->first_packet.modulation == UW_SIG_LORA &&
+            e->first_packet.modulation == UW_SIG_LORA &&
+            old->first_packet.sf == e->first_packet.sf &&
+            (old->was_alertable || old->llr >= e->llr) && same_lattice(old, e, rate_hz))
             return true;
     }
     return false;

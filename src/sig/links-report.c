@@ -31,7 +31,7 @@ static bool is_alertable(const struct uw_links *links, const struct emitter *e) 
     const struct uw_sig_variant *v = uw_link_variant(e, true);
     int visible = uw_link_visible(e, links->env.config);
 
-    if (!e->signature->drone || e->never_hops || !v || e->llr < MIN_LLR ||
+    if (!e->signature->drone || e->never_hops || e->is_image || !v || e->llr < MIN_LLR ||
         e->n_dwells < LINK_DWELLS_MIN)
         return false;
     int channels = v->packets_per_hop > 1 ? sure_channels(e) : e->n_channels;
@@ -96,7 +96,8 @@ static double known_llr(const struct emitter *e) {
 void uw_link_maybe_report(struct uw_links *links, struct emitter *e) {
     double since = (e->last_stop - e->reported) / links->env.config->rate_hz;
 
-    if (e->n_dwells < 2 || e->never_hops ||
+    e->is_image |= uw_link_is_image(links, e);
+    if (e->n_dwells < 2 || e->never_hops || e->is_image ||
         (e->llr < known_llr(e) && (e->number == 0 || e->first_packet.weak)))
         return;
     if (since >= REPORT_S || is_alertable(links, e) != e->was_alertable)

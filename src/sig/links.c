@@ -54,6 +54,12 @@ static bool same_waveform(const struct emitter *e, const struct uw_packet *p, do
     return false;
 }
 
+/* Who takes a packet, and who keeps its place: what is known not to be a link must not be found
+ * anew with every packet. */
+static double rank(const struct emitter *e) {
+    return e->never_hops || e->is_image ? INFINITY : e->llr;
+}
+
 /* A free place, or the one whose loss hurts least: one packet only, and longest silent. */
 static struct emitter *free_place(struct uw_links *links) {
     struct emitter *least = NULL;
@@ -63,8 +69,8 @@ static struct emitter *free_place(struct uw_links *links) {
 
         if (!e->used)
             return e;
-        if (!least || e->llr < least->llr ||
-            (e->llr == least->llr && e->last_start < least->last_start))
+        if (!least || rank(e) < rank(least) ||
+            (rank(e) == rank(least) && e->last_start < least->last_start))
             least = e;
     }
     return least;
@@ -104,7 +110,8 @@ static void drop_rivals(struct uw_links *links, const struct emitter *winner) {
         struct emitter *e = &links->emitters[i];
 
         if (e != winner && e->used && e->n_packets <= 2 && e->llr < winner->llr &&
-            e->last_start >= winner->last_start - 1.0 && e->first_start >= winner->first_start)
+            e->last_start >= winner->last_start - 1.0 && e->first_start >= winner->first_start &&
+            fabs(e->offset_hz - winner->offset_hz) < LINK_CHANNEL_HZ)
             e->used = false;
     }
 }
@@ -127,11 +134,25 @@ bool uw_links_waveform(const struct uw_links *links, const struct uw_packet *pac
     return false;
 }
 
+/* Whether the packet can be of this emitter, lattice apart. */
+static bool takes(const struct emitter *e, const struct uw_packet *p) {
+    if (e->never_hops && fabs(p->offset_hz - e->dwell_offset_hz) > LINK_CHANNEL_HZ)
+        return false;
+    if (e->is_image && p->snr_db > e->snr_db + FADE_DB)
+        return false;
+    /* noise on the lattice of a strong link, or a strong link that noise was there before; fading
+     * is allowed for */
+    if (p->weak)
+        return p->snr_db >= e->snr_db - FADE_DB;
+    return !isnan(e->airtime_s) || p->snr_db <= e->snr_db + FADE_DB;
+}
+
 /* The best established emitter on whose lattice the packet lies. *ret_past: one whose slot it is
  * has already had it. */
 static struct emitter *find_emitter(struct uw_links *links, const struct uw_packet *packet,
                                     struct link_fit *ret_fit, bool *ret_past) {
     struct emitter *best = NULL;
+    bool best_home = false;
 
     *ret_past = false;
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
@@ -140,8 +161,7 @@ static struct emitter *find_emitter(struct uw_links *links, const struct uw_pack
 
         if (!e->used || !same_waveform(e, packet, links->env.config->rate_hz))
             continue;
-        /* noise on the lattice of a strong link; fading is allowed for */
-        if (packet->weak && packet->snr_db < e->snr_db - FADE_DB)
+        if (!takes(e, packet))
             continue;
         bool in_time = false;
         fit = packet->weak ? uw_link_fit_weak(e, links->env.config, packet, &in_time)
@@ -154,33 +174,21 @@ static struct emitter *find_emitter(struct uw_links *links, const struct uw_pack
             *ret_past |= e->n_packets > 1 || packet->weak;
             continue;
         }
-        if (!best || e->llr > best->llr || (e->llr == best->llr && fit.misfit < ret_fit->misfit)) {
+        bool home = uw_link_same_dwell(e, packet, fit.slot);
+        bool better = best && home != best_home       ? home
+                      : best && rank(e) != rank(best) ? rank(e) > rank(best)
+                                                      : !best || fit.misfit < ret_fit->misfit;
+        if (better) {
             best = e;
+            best_home = home;
             *ret_fit = fit;
         }
     }
     return best;
 }
 
-static void remember(struct uw_links *links, const struct uw_packet *p) {
-    struct stretch *s = &links->stretches[links->n_stretches++ % LINK_STRETCHES];
-
-    *s = (struct stretch){
-        .start = p->start,
-        .stop = p->stop,
-        .offset_hz = p->offset_hz,
-        .bandwidth_hz = p->bandwidth_hz,
-    };
-}
-
-bool uw_links_covers(const struct uw_links *links, double start, double stop, double offset_hz) {
-    for (size_t i = 0; i < LINK_STRETCHES; ++i) {
-        const struct stretch *s = &links->stretches[i];
-
-        if (s->start < stop && s->stop > start && fabs(s->offset_hz - offset_hz) < s->bandwidth_hz)
-            return true;
-    }
-    return false;
+void uw_links_heard(struct uw_links *links, const struct uw_packet *packet) {
+    uw_link_remember(links, packet);
 }
 
 bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
@@ -188,10 +196,13 @@ bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
     struct link_fit fit = {0};
     bool past;
     bool known = false;
-    struct emitter *e = find_emitter(links, packet, &fit, &past);
 
     if (!packet->weak)
-        remember(links, packet);
+        uw_link_remember(links, packet);
+    else if (uw_link_is_outshone(links, packet))
+        return true;
+    struct emitter *e = find_emitter(links, packet, &fit, &past);
+
     if (e) {
         uw_link_join(links, e, packet, &fit);
         drop_rivals(links, e);
@@ -247,7 +258,7 @@ void uw_links_progress(struct uw_links *links, uint64_t sample) {
 
 void uw_links_gap(struct uw_links *links, uint64_t sample, uint64_t n, double shift_hz) {
     for (size_t i = 0; i < LINK_STRETCHES; ++i)
-        links->stretches[i].offset_hz -= shift_hz;
+        links->stretches[i].packet.offset_hz -= shift_hz;
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
         if (links->emitters[i].used)
             uw_link_move(&links->emitters[i], links->env.config, sample, n, shift_hz);

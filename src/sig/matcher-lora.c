@@ -356,6 +356,7 @@ static void take_packet(struct matcher *m, const struct uw_burst *b, const struc
     };
 
     if (!lp->complete || (lp->cut && (b->open || runs_on(m, b, piece, c->sf)))) {
+        uw_links_heard(m->env.links, &p);
         /* without its end nothing tells a link's packet from others: only what no link uses is
          * reported */
         if (b->open && !uw_links_waveform(m->env.links, &p))

@@ -331,17 +331,30 @@ static void test_length_tells_variants(void **state) {
     }
 }
 
+/* What visits that come too soon say is believed up to a limit (a link on two carriers makes such),
+ * and alone it raises no alert; which channels are visited counts without one. */
+static void test_two_carriers(void **state) {
+    struct link_alike a = {.lattice = 100.0, .raster = 100.0, .length = 100.0};
+    const double best = uw_link_alike_nats(&a);
+
+    (void)state;
+    a.hops = a.returns = -3.0;
+    assert_true(fabs(uw_link_alike_nats(&a) - (best - 3.0)) < 1e-9);
+    a.hops = a.returns = -50.0;
+    const double least = uw_link_alike_nats(&a);
+    print_message("two carriers: %.1f nats\n", least);
+    assert_true(least > 8.0 && least < 12.0 && least < best - 4.0);
+    a.hops = -60.0;
+    assert_true(fabs(uw_link_alike_nats(&a) - (least - 10.0)) < 1e-9);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_one_channel),
-        cmocka_unit_test(test_new_channels),
-        cmocka_unit_test(test_return),
-        cmocka_unit_test(test_mean),
-        cmocka_unit_test(test_nothing_known),
-        cmocka_unit_test(test_length),
-        cmocka_unit_test(test_length_unknown),
-        cmocka_unit_test(test_length_tells_variants),
+        cmocka_unit_test(test_two_carriers),   cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_one_channel),    cmocka_unit_test(test_new_channels),
+        cmocka_unit_test(test_return),         cmocka_unit_test(test_mean),
+        cmocka_unit_test(test_nothing_known),  cmocka_unit_test(test_length),
+        cmocka_unit_test(test_length_unknown), cmocka_unit_test(test_length_tells_variants),
     };
 
     return cmocka_run_group_tests_name("links-alike", tests, load, unload);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * What a strong packet casts elsewhere
+ *
+ * Beside its channel: splatter, products of clipping, all at the very time of the packet. What is
+ * OUTSHONE_DB weaker than a whole packet at the same time is not believed, as in shadow-impl.h; but
+ * that one takes for noise what is on the air nearly all the time, and whole packets are certain.
+ *
+ * At other times: a tuner's image. It shows a channel that lies outside the band (an R820T: about
+ * 7.14 MHz away), 30 dB to 50 dB weaker and mirrored: up-chirps as down-chirps. A link hops between
+ * the band and its image, so the image is heard when the link is not; but it keeps the link's
+ * slots. An emitter whose lattice is that of mirrored packets IMAGE_DB stronger is such an image.
+ * By chance another link lies so in one of fifty.
+ */
+
+#include <math.h>
+
+#include "links-impl.h"
+
+#define OUTSHONE_DB  15.0
+#define IMAGE_DB     20.0 /* the worst tuners reject so much */
+#define IMAGE_AGE_S  2.0  /* behind that the lattice is not known well enough */
+#define IMAGES_MIN   2    /* mirrored packets on the lattice: the first may be another's */
+#define IMAGE_SYMBOL 0.35 /* the image's carrier, read wrong, shifts its begin by chips */
+#define LATTICE_SDS  4.0  /* what lattice.c allows */
+
+/* Longest time on air of a link's packet of this modulation: where a faint packet's end was missed,
+ * its rest is on the air all the same. */
+static double longest_airtime(const struct uw_links *links, const struct uw_packet *p) {
+    const struct uw_sigdb *db = links->env.config->db;
+    double longest = 0.0;
+
+    for (size_t i = 0; i < uw_sigdb_len(db); ++i) {
+        const struct uw_signature *s = uw_sigdb_at(db, i);
+
+        for (int v = 0; s->matcher == UW_SIG_MATCH_LINK && v < s->n_variants; ++v) {
+            if (uw_link_modulation_fits(s, &s->variants[v], p))
+                longest = fmax(longest, s->variants[v].airtime_s);
+        }
+    }
+    return longest;
+}
+
+void uw_link_remember(struct uw_links *links, const struct uw_packet *p) {
+    double longest = p->start + longest_airtime(links, p) * links->env.config->rate_hz;
+
+    links->stretches[links->n_stretches++ % LINK_STRETCHES] = (struct stretch){
+        .packet = *p,
+        .stop = fmax(p->stop, longest),
+    };
+}
+
+bool uw_links_covers(const struct uw_links *links, double start, double stop, double offset_hz) {
+    for (size_t i = 0; i < LINK_STRETCHES; ++i) {
+        const struct stretch *s = &links->stretches[i];
+
+        if (s->packet.start < stop && s->stop > start &&
+            fabs(s->packet.offset_hz - offset_hz) < s->packet.bandwidth_hz)
+            return true;
+    }
+    return false;
+}
+
+bool uw_link_is_outshone(const struct uw_links *links, const struct uw_packet *p) {
+    for (size_t i = 0; i < LINK_STRETCHES; ++i) {
+        const struct stretch *s = &links->stretches[i];
+        double both = fmin(s->stop, p->stop) - fmax(s->packet.start, p->start);
+
+        if (both > 0.5 * (p->stop - p->start) && s->packet.snr_db > p->snr_db + OUTSHONE_DB)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the stronger packet is of the emitter's waveform, but the other way round. */
+static bool is_mirrored(const struct emitter *e, const struct uw_packet *p) {
+    const struct uw_packet *first = &e->first_packet;
+
+    return p->modulation == UW_SIG_LORA && first->modulation == UW_SIG_LORA && p->sf == first->sf &&
+           p->down != first->down && fabs(p->bandwidth_hz - first->bandwidth_hz) < 1.0 &&
+           p->snr_db > e->snr_db + IMAGE_DB;
+}
+
+bool uw_link_is_image(const struct uw_links *links, const struct emitter *e) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    double rate = links->env.config->rate_hz;
+    int on = 0;
+    int off = 0;
+
+    for (size_t i = 0; i < LINK_STRETCHES && v; ++i) {
+        struct uw_packet p = links->stretches[i].packet;
+        double symbol_s = (double)(1 << p.sf) / p.bandwidth_hz;
+
+        if (!is_mirrored(e, &p) || fabs(p.start - e->last_start) > IMAGE_AGE_S * rate)
+            continue;
+        /* a weak packet's begin is reckoned from its sync word */
+        if (p.preamble > 0)
+            p.start += (p.preamble - v->preamble) * symbol_s * rate;
+        p.start_error_s = IMAGE_SYMBOL / LATTICE_SDS * symbol_s;
+        if (uw_link_fit(e, rate, &p).misfit <= 1.0)
+            ++on;
+        else
+            ++off;
+    }
+    return on >= IMAGES_MIN && on > off;
+}

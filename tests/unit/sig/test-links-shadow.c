@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What a strong transmitter casts on other channels and at other times is no link of its own */
+
+#undef NDEBUG
+#include "links-room.h"
+
+#define SYMBOL_S   (64.0 / 500e3) /* SF6 */
+#define NOISE_HITS 12
+
+/* A packet as the search below the noise hands it on. */
+static struct uw_packet weak(const struct uw_packet *whole, double offset_hz, double snr_db) {
+    struct uw_packet p = *whole;
+
+    p.weak = true;
+    p.down = false;
+    p.sync = -1;
+    p.preamble = 0;
+    p.offset_hz = offset_hz;
+    p.offset_error_hz = 2344.0;
+    p.snr_db = snr_db;
+    p.stop = p.start + 13.0 * SYMBOL_S * RATE;
+    p.start_error_s = 1e-6;
+    p.stop_error_s = 1.0;
+    p.power_dbfs = NAN;
+    p.false_rate_hz = 1.0;
+    p.n_places = 1;
+    p.places[0] = (struct uw_place){.start = p.start, .offset_hz = offset_hz};
+    return p;
+}
+
+static bool in_band(double offset_hz) {
+    return fabs(offset_hz) + 250e3 <= 0.5 * RATE;
+}
+
+/* Hits that hop like a link, `below_db` under a train that never does and sends all the time. */
+static int alerts_beside_a_train(double below_db, uint64_t seed) {
+    struct room *room = enter(915.0e6);
+    struct link train = make_link("200Hz", "FCC915", seed);
+    struct link shadow = make_link("200Hz", "FCC915", seed + 50);
+    const struct heard *h;
+    struct uw_packet p, q;
+    int n;
+
+    train.hops = false;
+    train.stays = 19;                        /* 914.9 MHz */
+    shadow.begin_s = train.begin_s + 1.1e-3; /* while the train's packet is on the air */
+    while (train.next < 1600) {
+        (void)next_packet(&train, room, &p);
+        (void)uw_links_packet(room->links, &p);
+        if (next_packet(&shadow, room, &q)) {
+            q = weak(&q, q.offset_hz, p.snr_db - below_db);
+            (void)uw_links_packet(room->links, &q);
+        }
+        uw_links_progress(room->links, (uint64_t)p.stop);
+    }
+    n = n_alerts(room, &h);
+    assert_true(room->n_orphans >= 1); /* the train: told as what it is */
+    leave(room);
+    return n;
+}
+
+static void test_outshone(void **state) {
+    int beside = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; ++seed) {
+        assert_int_equal(alerts_beside_a_train(25.0, seed), 0);
+        beside += alerts_beside_a_train(8.0, seed) > 0;
+    }
+    print_message("beside: %d\n", beside);
+    assert_true(beside >= 5); /* what is not so much weaker is heard all the same */
+}
+
+/* A link of the other direction, whose channels outside the band show in it, mirrored. */
+static int alerts_of_image(double rejection_db, double apart_s, uint64_t seed) {
+    struct room *room = enter(915.0e6);
+    struct link l = make_link("200Hz", "FCC915", seed);
+    const struct heard *h;
+    int n;
+
+    l.clock_ppm = 15.0;
+    while (l.next < 1600) {
+        struct uw_packet p;
+
+        if (next_packet(&l, room, &p)) {
+            p.down = true;
+            p.snr_db = 35.0;
+            (void)uw_links_packet(room->links, &p);
+        } else {
+            /* 12 channels away lies what the tuner takes for it */
+            const double offset = p.offset_hz + 12.0 * 600e3;
+            struct uw_packet q = weak(&p, offset, 35.0 - rejection_db);
+
+            q.start += apart_s * RATE;
+            q.places[0].start = q.start;
+            if (in_band(offset))
+                (void)uw_links_packet(room->links, &q);
+        }
+        uw_links_progress(room->links, (uint64_t)p.stop);
+    }
+    n = n_alerts(room, &h);
+    leave(room);
+    return n;
+}
+
+static void test_image(void **state) {
+    int others = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+        assert_int_equal(alerts_of_image(42.0, 0.0, seed), 0);
+        /* in other slots, or as strong, it is a link of its own */
+        others += alerts_of_image(42.0, 2.1e-3, seed) == 1;
+        others += alerts_of_image(10.0, 0.0, seed) == 1;
+    }
+    assert_true(others >= 18);
+}
+
+/* Weak hits of noise on a lattice of their own, before a strong link on the same slots comes: they
+ * must not lead it by the nose. */
+static void test_noise_first(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; ++seed) {
+        struct room *room = enter(915.0e6);
+        struct link l = make_link("200Hz", "FCC915", seed);
+        const struct heard *h;
+        struct uw_packet p;
+
+        l.begin_s += 1.0;
+        for (int i = 0; i < NOISE_HITS; ++i) {
+            const double offset = l.domain->channel_hz[18 + i % 3] - 915.0e6;
+            struct uw_packet q =
+                bare_packet(l.variant, l.begin_s + 0.055 * (i - NOISE_HITS), offset, &l.random);
+
+            q = weak(&q, offset, -14.0);
+            (void)uw_links_packet(room->links, &q);
+        }
+        while (l.next < 400) {
+            if (next_packet(&l, room, &p))
+                (void)uw_links_packet(room->links, &p);
+            uw_links_progress(room->links, (uint64_t)p.stop);
+        }
+        assert_int_equal(n_alerts(room, &h), 1);
+        assert_string_equal(h->alert_variant, "200Hz");
+        assert_true(h->alert_s < l.begin_s + 2.0);
+        leave(room);
+    }
+}
+
+/* Two carriers in the same slots are one link (Gemini); in other slots they are two. */
+static int alerts_of_two(double apart_s, uint64_t seed) {
+    struct room *room = enter(915.0e6);
+    struct link l[2] = {make_link("200Hz", "FCC915", seed), make_link("200Hz", "FCC915", seed + 9)};
+    const struct heard *h;
+    int n;
+
+    l[1].begin_s = l[0].begin_s + apart_s;
+    run(room, l, 2, 8.0);
+    n = n_alerts(room, &h);
+    leave(room);
+    return n;
+}
+
+static void test_gemini(void **state) {
+    int one = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+        one += alerts_of_two(0.0, seed) == 1;
+        assert_int_equal(alerts_of_two(1.7e-3, seed), 2);
+    }
+    assert_true(one >= 9);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_outshone),
+        cmocka_unit_test(test_image),
+        cmocka_unit_test(test_noise_first),
+        cmocka_unit_test(test_gemini),
+    };
+
+    return cmocka_run_group_tests_name("links-shadow", tests, load, unload);
+}
