@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What confidence rests on, fitted to how often it was right; and how well that holds.
 
-Rounds of odd numbers are fitted, those of even numbers judge: other seeds, levels and hop sequences.
+The table is fitted to all rounds. What judges is not that: each fold of the rounds is told by a fit to
+the others, with other seeds, levels and hop sequences.
 """
 import collections
 import datetime
@@ -18,6 +19,7 @@ TABLE = SOURCE / "src" / "sig" / "confidence.c"
 BEGIN, END = "/* table begin", "/* table end */\n"
 CANDIDATE_WEIGHT = 0.3  # what is followed but raises no alert counts less
 LINKS_PER_HOUR = 60     # the prior: of look-alikes and busy bands, as in the campaign
+FOLDS = 4
 PENALTY = 1.0           # on the squares of the standardised weights
 BINS = [0.0, 0.5, 0.7, 0.85, 0.95, 0.99, 1.0001]
 SETTINGS = ["1 in 30 days", "1 an hour", "10 an hour", "any"]
@@ -93,9 +95,8 @@ def said(model, x):
     return most / (1 + np.exp(-(intercept + x @ weights)))
 
 
-def samples(lines, odd):
-    """(setting, right, features, where from, said, weight), of the rounds that are (not) odd."""
-    some = [x for x in lines if x["round"] % 2 == odd]
+def samples(some):
+    """(setting, right, features, where from, said, weight) of the lines."""
     weights = weights_of(some)
     found = []
     for line in some:
@@ -131,7 +132,7 @@ def weights_of(lines):
 
 def train(lines):
     unique = {}  # the same thing seen at several settings counts once
-    for setting, right, x, where, _, scale in samples(lines, 1):
+    for setting, right, x, where, _, scale in samples(lines):
         key = tuple(x), right, where, scale
         unique[key] = max(unique.get(key, 0), 1.0 if setting >= 0 else CANDIDATE_WEIGHT)
     x = np.array([k[0] for k in unique])
@@ -154,7 +155,7 @@ def table(model, names, about, rounds):
     version = subprocess.run(["git", "-C", str(SOURCE), "describe", "--always", "--dirty"],
                              capture_output=True, text=True, check=False).stdout.strip()
     lines = [f"{BEGIN}: \"tests/campaigns/detection.py calibrate --write\" writes it",
-             f" * {datetime.date.today()}, {version}, rounds {rounds} (odd ones):",
+             f" * {datetime.date.today()}, {version}, rounds {rounds}:",
              f" * {about} */",
              f"#define MOST      {most:.4f}", f"#define INTERCEPT ({intercept:.3f})", "",
              "static const double weights[UW_LINK_FEATURES] = {"]
@@ -186,21 +187,31 @@ def rows_of(c, some):
     return rows
 
 
-def judge(model, lines):
+def told(lines):
+    """(sample, what a fit to the other folds says of it) of everything."""
+    rounds = sorted({x["round"] for x in lines})
+    folds = [rounds[i::FOLDS] for i in range(min(FOLDS, len(rounds)))]
+    found = []
+    for fold in folds:
+        model, _ = train([x for x in lines if x["round"] not in fold])
+        some = samples([x for x in lines if x["round"] in fold])
+        found += zip(some, said(model, np.array([s[2] for s in some])))
+    return found
+
+
+def judge(lines, as_said):
     """For the alerts of each setting, and everything that was followed: rows of the bins."""
-    held = samples(lines, 0)
+    pairs = [(s, s[4]) for s in samples(lines)] if as_said else told(lines)
     for name, setting in [*((f"alerts, set to {s}", i) for i, s in enumerate(SETTINGS)),
                           ("everything that was followed", -1)]:
-        some = [s for s in held if s[0] == setting]
-        if not some:
-            continue
-        c = said(model, np.array([s[2] for s in some])) if model else np.array([s[4] for s in some])
-        yield name, rows_of(c, some)
+        some = [p for p in pairs if p[0][0] == setting]
+        if some:
+            yield name, rows_of(np.array([p[1] for p in some]), [p[0] for p in some])
 
 
-def report(model, lines, plot):
+def report(lines, as_said, plot):
     sets = []
-    for name, rows in judge(model, lines):
+    for name, rows in judge(lines, as_said):
         n, k = sum(r[3] for r in rows), sum(r[4] for r in rows)
         print(f"\n{name}: {n}, {k} of them right\n\n| said to be | of them | right | mean said | right, "
               "weighted | 95 % | the wrong ones come from |\n|---|---|---|---|---|---|---|")

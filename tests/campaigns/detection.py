@@ -281,20 +281,18 @@ def do_calibrate(args):
              {id(job): {"round": n, "job": calibration.name_of(job)} for n, job in todo})
     done = {(x["round"], x["job"]) for x in results.lines}
     # a round that was stopped in its middle is of another mix
-    whole = [n for n, jobs in rounds.items()
-             if all((n, calibration.name_of(job)) in done for job in jobs)]
+    wanted = {n: {calibration.name_of(job) for job in jobs} for n, jobs in rounds.items()}
+    whole = [n for n, names in wanted.items() if all((n, x) in done for x in names)]
     if len(whole) < 2:
-        sys.exit("error: fewer than two whole rounds: one to fit, one to judge")
-    lines = [x for x in results.lines if x["round"] in whole]
+        sys.exit("error: fewer than two whole rounds: what judges is told by the others")
+    lines = [x for x in results.lines if x["round"] in whole and x["job"] in wanted[x["round"]]]
     model, about = calibration.train(lines)
     names = work(args.worker, ["features"]).split("\n")[:-1]
     text = calibration.table(model, names, about, f"1 to {whole[-1]}")
     print(text)
     if args.write:
         calibration.write_table(text)
-    if args.as_said:
-        model = None
-    calibration.report(model, lines, args.plot)
+    calibration.report(lines, args.as_said, args.plot)
 
 
 def do_report(args):
