@@ -115,6 +115,7 @@ static void print_full(const struct uw_signature *s) {
         [UW_SIG_MATCH_LINK] = "packet timing, dwells and channel raster",
         [UW_SIG_MATCH_CHIRP] = "waveform of single packets",
         [UW_SIG_MATCH_DRONEID] = "Zadoff-Chu symbols of a burst",
+        [UW_SIG_MATCH_HOPPER] = "how it hops: period, channels, packets",
     };
     static const char *const directions[] = {"up-chirps", "down-chirps", "either direction"};
 

@@ -52,7 +52,8 @@ void uw_plan_freep(struct uw_plan **plan) {
 }
 
 bool uw_plan_is_target(const struct uw_signature *s) {
-    return s->enabled && s->drone;
+    /* what fits no entry has no band that a receiver could be sent to */
+    return s->enabled && s->drone && s->matcher != UW_SIG_MATCH_HOPPER;
 }
 
 bool uw_plan_hops(const struct uw_signature *s, const struct uw_sig_variant *v) {

@@ -58,7 +58,6 @@ static const char *family_title(const char *family) {
         {"openlrs", "openLRS"},
         {"rc-fm", "FM radio control"},
         {"sik", "SiK telemetry"},
-        {"unknown-fhss", "unknown frequency hopper"},
     };
 
     for (size_t i = 0; i < UW_ARRAY_SIZE(titles); i++)
@@ -83,8 +82,11 @@ static const char *role_title(enum uw_role role) {
 }
 
 static void headline(const struct uw_track *t, struct text text) {
-    add(&text, "%s%s: %s", t->authorised ? "Authorised: " : "", role_title(t->role),
-        family_title(t->family));
+    if (strcmp(t->family, "unknown-fhss") == 0) /* what it is used for is not known */
+        add(&text, "%sHopping control link of unknown make", t->authorised ? "Authorised: " : "");
+    else
+        add(&text, "%s%s: %s", t->authorised ? "Authorised: " : "", role_title(t->role),
+            family_title(t->family));
     if (t->variant[0])
         add(&text, " %s", t->variant);
     if (t->domain[0])
@@ -169,6 +171,8 @@ static void advice(const struct uw_track *t, struct text text) {
     }
     if (t->state == UW_TRACK_COASTING)
         add(&text, "Not heard at the moment. ");
+    if (strcmp(t->family, "unknown-fhss") == 0)
+        add(&text, "It may steer a drone, a model or a machine. ");
     add(&text, t->role == UW_ROLE_REMOTE_ID ? "Look for a drone near "
                                             : "Look for a drone and its pilot near ");
     add_receivers(&text, t);

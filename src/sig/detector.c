@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hopper-impl.h"
 #include "links-impl.h"
 #include "matcher-impl.h"
 #include "uw/base/err.h"
@@ -26,10 +27,8 @@
 #define EMITTER_SHIFT  4 /* emitters of different matchers never share a number */
 
 static const struct uw_matcher_ops *const matchers[] = {
-    &uw_matcher_lora,
-    &uw_matcher_droneid,
-    &uw_matcher_packet,
-    &uw_matcher_sweep,
+    &uw_matcher_lora,  &uw_matcher_droneid, &uw_matcher_packet,
+    &uw_matcher_sweep, &uw_matcher_hopper,
 };
 
 #define N_MATCHERS (sizeof(matchers) / sizeof(matchers[0]))
@@ -48,6 +47,7 @@ struct uw_detector {
     struct uw_front *front;
     struct plugged plugged[N_MATCHERS + 1]; /* the last is the tracker of links */
     struct uw_links *links;
+    struct uw_hopper *hopper;
     double first_freq_hz;
     uint64_t delay;
     uint64_t announced; /* progress given so far */
@@ -69,6 +69,7 @@ static void on_finding(void *userdata, struct uw_finding *finding) {
 
     finding->emitter = (finding->emitter << EMITTER_SHIFT) + (uint64_t)(p - d->plugged);
     finding->centre_hz = d->config.freq_hz;
+    uw_hopper_named(d->hopper, finding);
     if (finding->stop < d->announced)
         finding->stop = d->announced;
     if (finding->start > finding->stop)
@@ -137,6 +138,7 @@ struct uw_detector *uw_detector_free(struct uw_detector *detector) {
             detector->plugged[i].ops->free(detector->plugged[i].state);
     }
     uw_links_free(detector->links);
+    uw_hopper_free(detector->hopper);
     uw_front_free(detector->front);
     free(detector);
     return NULL;
@@ -165,6 +167,7 @@ static struct uw_matcher_env make_env(struct uw_detector *d, size_t i) {
         .config = &d->config,
         .front = d->front,
         .links = d->links,
+        .hopper = d->hopper,
         .emit = on_finding,
         .userdata = &d->plugged[i],
     };
@@ -205,6 +208,8 @@ int uw_detector_new(const struct uw_detector_config *config, const struct uw_det
         struct uw_matcher_env env = make_env(d, N_MATCHERS);
 
         r = uw_links_new(&env, &d->links);
+        if (r == 0)
+            r = uw_hopper_new(&env, &d->hopper);
     }
     for (size_t i = 0; r == 0 && i < N_MATCHERS; ++i)
         r = plug(d, i);

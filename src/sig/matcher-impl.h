@@ -20,11 +20,13 @@
 #include "uw/sig/detector.h"
 
 struct uw_links;
+struct uw_hopper;
 
 struct uw_matcher_env {
     const struct uw_detector_config *config;
     struct uw_front *front;
-    struct uw_links *links; /* of all matchers together: links-impl.h */
+    struct uw_links *links;   /* of all matchers together: links-impl.h */
+    struct uw_hopper *hopper; /* or NULL: hopper-impl.h */
     void (*emit)(void *userdata, struct uw_finding *finding); /* numbers finding->emitter's owner */
     void *userdata;
 };
@@ -53,5 +55,6 @@ extern const struct uw_matcher_ops uw_matcher_lora;
 extern const struct uw_matcher_ops uw_matcher_droneid;
 extern const struct uw_matcher_ops uw_matcher_packet;
 extern const struct uw_matcher_ops uw_matcher_sweep;
+extern const struct uw_matcher_ops uw_matcher_hopper;
 
 #endif

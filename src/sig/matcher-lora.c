@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "chips-impl.h"
+#include "hopper-impl.h"
 #include "links-impl.h"
 #include "matcher-impl.h"
 #include "uw/base/err.h"
@@ -369,6 +370,8 @@ static void take_packet(struct matcher *m, const struct uw_burst *b, const struc
     const struct uw_signature *s = background_of(m, &p, &v);
     bool is_known = s && p.sync >= 0 && s->sync_word == p.sync;
 
+    if (!is_known)
+        uw_hopper_packet(m->env.hopper, &p);
     if (!uw_links_packet(m->env.links, &p) || is_known)
         report_background(m, &p);
 }

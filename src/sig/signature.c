@@ -24,8 +24,8 @@ struct uw_sigdb {
 
 static const char *const role_words[] = {"control",   "telemetry",  "video",
                                          "remote-id", "background", NULL};
-static const char *const modulation_words[] = {"lora", "fsk", "ofdm-zc", NULL};
-static const char *const matcher_words[] = {"link", "chirp", "droneid", NULL};
+static const char *const modulation_words[] = {"lora", "fsk", "ofdm-zc", "any", NULL};
+static const char *const matcher_words[] = {"link", "chirp", "droneid", "hopper", NULL};
 static const char *const region_words[] = {"FCC", "EU", "AU", "IN", "TH", NULL};
 static const char *const direction_words[] = {"up", "down", "either", NULL};
 
@@ -185,6 +185,11 @@ static void check_whole(struct uw_conf *conf, const struct uw_conf_node *node,
                             v->name);
         if (s->matcher == UW_SIG_MATCH_CHIRP && v->modulation != UW_SIG_LORA)
             uw_conf_mistake(conf, node, "variants: %s: the chirp matcher knows LoRa only", v->name);
+        if ((s->matcher == UW_SIG_MATCH_HOPPER) != (v->modulation == UW_SIG_ANY))
+            uw_conf_mistake(conf, node,
+                            "variants: %s: the modulation \"any\" and the hopper matcher belong "
+                            "together",
+                            v->name);
     }
 }
 

@@ -22,13 +22,14 @@ enum uw_sig_role {
     UW_SIG_BACKGROUND,
     UW_SIG_ROLE_N
 };
-enum uw_sig_modulation { UW_SIG_LORA, UW_SIG_FSK, UW_SIG_OFDM_ZC, UW_SIG_MODULATION_N };
-/* Who decides: the tracker of hopping links, the list of known sporadic chirps, or the DroneID
- * statistic. */
+enum uw_sig_modulation { UW_SIG_LORA, UW_SIG_FSK, UW_SIG_OFDM_ZC, UW_SIG_ANY, UW_SIG_MODULATION_N };
+/* Who decides: the tracker of hopping links, the list of known sporadic chirps, the DroneID
+ * statistic, or how it hops. */
 enum uw_sig_matcher {
     UW_SIG_MATCH_LINK,
     UW_SIG_MATCH_CHIRP,
     UW_SIG_MATCH_DRONEID,
+    UW_SIG_MATCH_HOPPER,
     UW_SIG_MATCHER_N
 };
 /* Where the law, and with it the radio modules' setting, is one. */

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef UW_SRC_SIG_HOPPER_IMPL_H
+#define UW_SRC_SIG_HOPPER_IMPL_H
+
+/*
+ * Private to src/sig: hopping control links that no signature describes
+ *
+ * hopper-lattice.c finds periods in times and rasters in carriers, hopper-judge.c weighs a train of
+ * bursts, matcher-hopper.c sorts bursts into trains and gives the findings.
+ *
+ * Threads: one. No function here allocates but uw_hopper_new().
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "links-impl.h"
+
+#define HOP_EVENTS_MAX   48  /* times that a period is looked for in */
+#define HOP_BURSTS_MAX   640 /* kept of a train: 2.5 s at 250 a second */
+#define HOP_CHANNELS_MAX 64
+
+/* What lies under a list of times. */
+struct hop_lattice {
+    double period_s;
+    double begin_s; /* of a slot near the first time */
+    double window_s;
+    size_t n, inside; /* times; of these, within +-window_s of a slot */
+    double nats;      /* against times that are spread evenly over the period; what was tried taken
+                         off */
+};
+
+/*
+ * The period between 4 ms and 1 s whose lattice explains the times best. t_s: ascending, n of them
+ * (the last HOP_EVENTS_MAX are used), each measured to error_s. The nats are the likelihood ratio
+ * of two binomials: `inside` of n at the best rate, against a chance of 2 window / period each;
+ * less the logarithm of the number of independent periods, phases and windows that were tried, so
+ * that times at random reach x nats with a probability of about exp(-x) or less. False: fewer than
+ * 6 times, or nothing there.
+ */
+bool uw_hop_lattice(const double *t_s, size_t n, double error_s, struct hop_lattice *ret);
+
+struct hop_raster {
+    double step_hz, first_hz; /* first_hz: of a channel near the lowest */
+    double error_hz;          /* root mean square */
+    double nats;              /* against carriers anywhere; what was tried taken off */
+};
+
+/* The widest raster of 25 kHz to 1.2 MHz that the carriers (ascending, 3 to HOP_CHANNELS_MAX) lie
+ * on to about error_hz each. False: none. */
+bool uw_hop_raster(const double *f_hz, size_t n, double error_hz, struct hop_raster *ret);
+
+/* One burst of a train. */
+struct hop_burst {
+    double start_s; /* since the start of the stream */
+    double offset_hz;
+    float length_s, power_db;
+};
+
+struct hop_train {
+    bool used;
+    bool lora; /* packets that were measured whole; else bursts as they were found */
+    bool down;
+    int sf;
+    double bandwidth_hz; /* nominal of LoRa, else running mean of the occupied width */
+    double length_s, power_db, snr_db;
+    double last_s;
+    double time_error_s;
+    size_t n, next; /* ring; next: place of the next burst */
+    struct hop_burst bursts[HOP_BURSTS_MAX];
+    size_t n_new; /* bursts since it was judged */
+    double judged_s;
+
+    /* what is said of it */
+    uint64_t number; /* 0: nothing yet */
+    int agreed;      /* judgements in a row with the same period */
+    double agreed_s, reported_s;
+    double llr, given_llr;
+    int64_t n_bursts, n_dwells;
+    struct hop_lattice lattice;
+};
+
+/* A burst that is about as strong as the noise, or what was heard of it. */
+struct hop_piece {
+    uint64_t start, stop; /* samples */
+    double centre_hz, width_hz, snr_db, power_dbfs;
+};
+
+/* Finds its begin, end, carrier and level in the front end's history. False: it is not there, or
+ * nothing stands out. */
+bool uw_hop_edges(struct uw_front *front, double rate_hz, struct hop_piece *piece);
+
+/* What a judgement found. */
+struct hop_verdict {
+    struct hop_lattice lattice; /* of the hops */
+    struct hop_raster raster;
+    double packet_s;    /* packet to packet on a channel; NAN: one packet a hop */
+    double begin_s;     /* of the first burst in it */
+    size_t n_bursts;    /* in it */
+    size_t n_dwells;    /* that keep the lattice */
+    size_t n_channels;  /* heard */
+    double n_visible;   /* places of the raster in the band */
+    double level_nats;  /* for one sender against many */
+    double llr;         /* nats, bounded, for a finding */
+    const char *reason; /* why it is no control link, or NULL */
+};
+
+/* Weighs the bursts of the last seconds before now_s. usable_hz: half the width in which a carrier
+ * is heard. */
+void uw_hop_judge(const struct hop_train *t, double now_s, double usable_hz,
+                  struct hop_verdict *ret);
+
+struct uw_hopper;
+
+/* *ret_hopper is NULL if no enabled signature asks for it. */
+int uw_hopper_new(const struct uw_matcher_env *env, struct uw_hopper **ret_hopper);
+struct uw_hopper *uw_hopper_free(struct uw_hopper *hopper);
+/* A LoRa packet that was measured whole; hopper may be NULL. */
+void uw_hopper_packet(struct uw_hopper *hopper, const struct uw_packet *packet);
+/* A finding of another matcher; hopper may be NULL. */
+void uw_hopper_named(struct uw_hopper *hopper, const struct uw_finding *finding);
+
+#endif

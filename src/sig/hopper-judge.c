@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * Is this train of bursts a control link that hops?
+ *
+ * The bursts are of one length, width and level. What else sends such bursts, and what tells it
+ * from a control link:
+ *
+ *   many senders at any time             the hops lie on no lattice: uw_hop_lattice() against
+ * chance regular senders, slow or single       the period is longer than a link's, or one channel
+ * is all slots shared by many (TDMA, slotted   levels differ from packet to packet on a channel;
+ * carriers, Aloha)                                where they are measured well, do; and silence: of
+ * channels that all lie in the band, every slot of a link is heard senders that each keep a channel
+ * every channel comes round at one place of a cycle; a link and take turns that hops in a fixed
+ * order has more channels than that readers of tags, calls                stay for many packets, or
+ * for long, before they change a sweep                               goes to the next channel each
+ * time telephones that hop                   217 hops a second
+ *
+ * Only the first packet on a channel counts: what repeats itself there proves nothing about hops.
+ */
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hopper-impl.h"
+#include "uw/base/util.h"
+
+#define WINDOW_S     6.0
+#define SPAN_MIN_S   2.2
+#define PARTS        5 /* of the span, in each of which it is heard */
+#define PERIOD_MIN_S 4e-3
+#define PERIOD_MAX_S 0.15
+#define BURSTS_MIN   10
+#define DWELLS_MIN   8
+#define DWELL_GAP_S  0.25 /* on the same channel: another visit */
+#define STAY_MAX_S   0.2
+#define STAY_SHARE   0.1
+#define CHANNELS_MIN 3
+#define TAKING_TURNS 5 /* channels in a fixed order that are believed to be one sender's */
+#define INSIDE_SHARE 0.55
+/* Times at random reach so many nats about once in exp(30) judgements: with four trains judged a
+ * second, once in 80,000 years; the margin is for traffic that is regular in ways of its own. */
+#define LATTICE_NATS      30.0
+#define RASTER_NATS       1.0
+#define RASTER_ERROR      0.12 /* of the step */
+#define LEVEL_SIGMA_DB    0.5
+#define LEVELS_SIGMA_DB   3.0 /* of many senders, within what makes a train */
+#define LEVEL_STRAYS      0.1
+#define LEVEL_NATS        12.0 /* many senders reach them in one of exp(12) judgements at most */
+#define LORA_TOLERANCE_HZ 4e3
+#define TOLERANCE_MIN_HZ  8e3
+#define TOLERANCE_MAX_HZ  20e3
+#define GSM_FRAME_S       (60.0 / 13e3) /* 3GPP TS 45.002: 120 ms / 26 */
+#define GSM_ERROR         300e-6
+#define CHANNEL_WIDTHS    0.3 /* least step of a raster, in widths */
+#define BESIDE_SHARE      0.15
+#define STRAY             0.3 /* of the usual number of bursts on a channel */
+#define DIFFERENCES_MIN   6
+#define CYCLE_SHARE       0.85
+#define SWEEP_SHARE       0.7
+#define OCCUPIED          0.4
+#define DUTY_MIN          0.04
+#define DUTY_MAX          0.99
+
+/* The bursts of the window in order of their begin, and what is made of them. */
+struct work {
+    size_t n;
+    const struct hop_burst *burst[HOP_BURSTS_MAX];
+    int channel[HOP_BURSTS_MAX]; /* or -1 */
+    int n_channels;
+    double carrier_hz[HOP_CHANNELS_MAX];
+    int visits[HOP_CHANNELS_MAX];
+
+    size_t n_dwells; /* that begin in the window */
+    double begin_s[HOP_BURSTS_MAX];
+    double level_db[HOP_BURSTS_MAX]; /* of its first burst */
+    int where[HOP_BURSTS_MAX];
+    size_t n_long; /* of these stay long */
+    size_t n_gaps; /* packet to packet within dwells */
+    double gaps_s[HOP_BURSTS_MAX];
+};
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double median(double *x, size_t n) {
+    if (n == 0)
+        return NAN;
+    qsort(x, n, sizeof(*x), by_value);
+    return n % 2 ? x[n / 2] : 0.5 * (x[n / 2 - 1] + x[n / 2]);
+}
+
+static double density(double x, double sigma) {
+    return exp(-0.5 * x * x / (sigma * sigma)) / (sigma * sqrt(2.0 * UW_PI));
+}
+
+static void collect(const struct hop_train *t, double now_s, struct work *w) {
+    w->n = 0;
+    for (size_t i = 0; i < t->n; ++i) {
+        const struct hop_burst *b =
+            &t->bursts[(t->next + HOP_BURSTS_MAX - t->n + i) % HOP_BURSTS_MAX];
+        size_t at = w->n;
+
+        if (b->start_s < now_s - WINDOW_S)
+            continue;
+        for (; at > 0 && w->burst[at - 1]->start_s > b->start_s; --at)
+            w->burst[at] = w->burst[at - 1];
+        w->burst[at] = b;
+        ++w->n;
+    }
+}
+
+/* Carriers that lie together are a channel. False: they lie everywhere. */
+static bool find_channels(const struct hop_train *t, struct work *w) {
+    double tolerance = t->lora
+                           ? LORA_TOLERANCE_HZ
+                           : fmin(fmax(0.1 * t->bandwidth_hz, TOLERANCE_MIN_HZ), TOLERANCE_MAX_HZ);
+    double sorted[HOP_BURSTS_MAX];
+    size_t from = 0;
+
+    w->n_channels = 0;
+    for (size_t i = 0; i < w->n; ++i)
+        sorted[i] = w->burst[i]->offset_hz;
+    qsort(sorted, w->n, sizeof(sorted[0]), by_value);
+    for (size_t i = 1; i <= w->n; ++i) {
+        if (i < w->n && sorted[i] - sorted[i - 1] <= tolerance)
+            continue;
+        if (w->n_channels == HOP_CHANNELS_MAX || sorted[i - 1] - sorted[from] > 5.0 * tolerance)
+            return false;
+        w->carrier_hz[w->n_channels] = 0.5 * (sorted[(from + i) / 2] + sorted[(from + i - 1) / 2]);
+        w->visits[w->n_channels++] = (int)(i - from);
+        from = i;
+    }
+    return true;
+}
+
+/* Whether carriers stand beside each other that cannot be channels of one link: senders, each with
+ * its own crystal. A few are let pass, the other end of a link. */
+static bool has_several_senders(const struct hop_train *t, const struct work *w) {
+    int beside = 0;
+
+    for (int c = 1; c < w->n_channels; ++c) {
+        int a = w->visits[c - 1];
+        int b = w->visits[c];
+
+        if (w->carrier_hz[c] - w->carrier_hz[c - 1] < CHANNEL_WIDTHS * t->bandwidth_hz)
+            beside += a < b ? a : b;
+    }
+    return beside > BESIDE_SHARE * (double)w->n;
+}
+
+/* Leaves out channels that are heard much less often than the others: strays. */
+static void leave_strays(struct work *w) {
+    double visits[HOP_CHANNELS_MAX];
+    int kept = 0;
+
+    for (int c = 0; c < w->n_channels; ++c)
+        visits[c] = w->visits[c];
+    double usual = median(visits, (size_t)w->n_channels);
+    for (int c = 0; c < w->n_channels; ++c) {
+        if (w->visits[c] < STRAY * usual)
+            continue;
+        w->carrier_hz[kept] = w->carrier_hz[c];
+        w->visits[kept++] = w->visits[c];
+    }
+    w->n_channels = kept;
+}
+
+/* The raster of all channels, or without the outermost: what the edge of the band cuts is not
+ * measured where it is. */
+static bool find_raster(const struct hop_train *t, struct work *w, struct hop_raster *ret) {
+    double error = t->lora ? 1e3 : 3e3;
+
+    for (int trial = 0; trial < 4; ++trial) {
+        int first = trial & 1;
+        int n = w->n_channels - first - (trial >> 1);
+
+        if (n < CHANNELS_MIN || !uw_hop_raster(w->carrier_hz + first, (size_t)n, error, ret) ||
+            ret->nats < RASTER_NATS + (trial > 0 ? log(4.0) : 0.0) ||
+            ret->error_hz > RASTER_ERROR * ret->step_hz ||
+            ret->step_hz < CHANNEL_WIDTHS * t->bandwidth_hz)
+            continue;
+        memmove(w->carrier_hz, w->carrier_hz + first, (size_t)n * sizeof(w->carrier_hz[0]));
+        memmove(w->visits, w->visits + first, (size_t)n * sizeof(w->visits[0]));
+        w->n_channels = n;
+        return true;
+    }
+    return false;
+}
+
+/* Each burst to its channel. */
+static void assign(struct work *w) {
+    for (size_t i = 0; i < w->n; ++i) {
+        double apart = 2.0 * TOLERANCE_MAX_HZ;
+
+        w->channel[i] = -1;
+        for (int c = 0; c < w->n_channels; ++c) {
+            double d = fabs(w->burst[i]->offset_hz - w->carrier_hz[c]);
+
+            if (d < apart) {
+                apart = d;
+                w->channel[i] = c;
+            }
+        }
+    }
+}
+
+static void find_dwells(struct work *w) {
+    double dwell_s = -INFINITY;
+    double last_s = -INFINITY;
+    int where = -1;
+    bool counted = false;
+
+    w->n_dwells = 0;
+    w->n_gaps = 0;
+    w->n_long = 0;
+    for (size_t i = 0; i < w->n; ++i) {
+        double start = w->burst[i]->start_s;
+
+        if (w->channel[i] < 0)
+            continue;
+        if (w->channel[i] == where && start - last_s < DWELL_GAP_S) {
+            w->gaps_s[w->n_gaps++] = start - last_s;
+            w->n_long += !counted && start - dwell_s > STAY_MAX_S;
+            counted |= start - dwell_s > STAY_MAX_S;
+        } else {
+            dwell_s = start;
+            where = w->channel[i];
+            counted = false;
+            w->begin_s[w->n_dwells] = start;
+            w->level_db[w->n_dwells] = (double)w->burst[i]->power_db;
+            w->where[w->n_dwells++] = where;
+        }
+        last_s = start;
+    }
+}
+
+/* Nats for one sender against many: from visit to visit of a channel its level is the same but for
+ * LEVEL_SIGMA_DB a time (and now and then something else's), those of many senders differ. */
+static double level_nats(const struct work *w) {
+    double sigma = sqrt(2.0) * LEVEL_SIGMA_DB;
+    double many = sqrt(2.0) * LEVELS_SIGMA_DB;
+    double before[HOP_CHANNELS_MAX];
+    double nats = 0.0;
+
+    for (int c = 0; c < w->n_channels; ++c)
+        before[c] = NAN;
+    for (size_t i = 0; i < w->n_dwells; ++i) {
+        double *last = &before[w->where[i]];
+        double d = w->level_db[i] - *last;
+
+        *last = w->level_db[i];
+        if (isfinite(d))
+            nats += log((1.0 - LEVEL_STRAYS) * density(d, sigma) +
+                        LEVEL_STRAYS * density(d, 2.0 * LEVELS_SIGMA_DB)) -
+                    log(density(d, many));
+    }
+    return nats;
+}
+
+static bool is_heard_throughout(const struct work *w) {
+    double from = w->burst[0]->start_s;
+    double span = w->burst[w->n - 1]->start_s - from;
+    bool heard[PARTS] = {false};
+
+    for (size_t i = 0; i < w->n; ++i) {
+        size_t part = (size_t)((w->burst[i]->start_s - from) / span * PARTS);
+
+        heard[part < PARTS ? part : PARTS - 1] = true;
+    }
+    for (size_t i = 0; i < PARTS; ++i) {
+        if (!heard[i])
+            return false;
+    }
+    return span >= SPAN_MIN_S;
+}
+
+static bool is_evenly_used(const struct work *w) {
+    double n = 0.0;
+    double most = 0.0;
+
+    for (int c = 0; c < w->n_channels; ++c) {
+        n += w->visits[c];
+        most = fmax(most, w->visits[c]);
+    }
+    double share = 1.0 / w->n_channels;
+    return most / n < share + 0.1 + 3.0 * sqrt(share * (1.0 - share) / n);
+}
+
+static bool is_inside(const struct hop_lattice *l, double t_s, long *ret_slot) {
+    *ret_slot = lround((t_s - l->begin_s) / l->period_s);
+    return fabs(remainder(t_s - l->begin_s, l->period_s)) <= l->window_s;
+}
+
+/* Slots between visits of the same channel. */
+static size_t find_returns(const struct work *w, const struct hop_lattice *l, long *ret) {
+    long last[HOP_CHANNELS_MAX];
+    bool known[HOP_CHANNELS_MAX] = {false};
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->n_dwells; ++i) {
+        long slot;
+        int c = w->where[i];
+
+        if (!is_inside(l, w->begin_s[i], &slot))
+            continue;
+        if (known[c] && slot > last[c])
+            ret[n++] = slot - last[c];
+        known[c] = true;
+        last[c] = slot;
+    }
+    return n;
+}
+
+/* Whether each channel has one place in a cycle of slots. *ret_known: there are enough to tell. */
+static bool takes_turns(const struct work *w, const struct hop_lattice *l, bool *ret_known) {
+    long returns[HOP_BURSTS_MAX];
+    size_t n = find_returns(w, l, returns);
+
+    *ret_known = n >= DIFFERENCES_MIN;
+    for (size_t i = 0; i < n; ++i) {
+        size_t multiples = 0;
+
+        if (returns[i] < w->n_channels)
+            continue;
+        for (size_t k = 0; k < n; ++k)
+            multiples += returns[k] % returns[i] == 0;
+        if ((double)multiples >= CYCLE_SHARE * (double)n)
+            return true;
+    }
+    return false;
+}
+
+/* Whether it goes on to its neighbour on the raster most times, slot by slot. */
+static bool sweeps(const struct work *w, const struct hop_lattice *l, const struct hop_raster *r) {
+    size_t steps = 0;
+    size_t up = 0;
+    size_t down = 0;
+
+    for (size_t i = 1; i < w->n_dwells; ++i) {
+        long before, here;
+
+        if (!is_inside(l, w->begin_s[i - 1], &before) || !is_inside(l, w->begin_s[i], &here) ||
+            here != before + 1)
+            continue;
+        double by = (w->carrier_hz[w->where[i]] - w->carrier_hz[w->where[i - 1]]) / r->step_hz;
+        ++steps;
+        up += fabs(by - 1.0) < 0.3;
+        down += fabs(by + 1.0) < 0.3;
+    }
+    return steps >= DIFFERENCES_MIN &&
+           (double)(up > down ? up : down) > SWEEP_SHARE * (double)steps;
+}
+
+/* Whether all its channels lie in the band and most of its slots are silent all the same. */
+static bool is_often_silent(const struct work *w, const struct hop_verdict *v, double usable_hz) {
+    double step = v->raster.step_hz;
+    double below = (w->carrier_hz[0] + usable_hz) / step;
+    double above = (usable_hz - w->carrier_hz[w->n_channels - 1]) / step;
+    double slots = (w->begin_s[w->n_dwells - 1] - w->begin_s[0]) / v->lattice.period_s + 1.0;
+
+    return below > 1.3 && above > 1.3 && (double)w->n_dwells / slots < OCCUPIED;
+}
+
+/* What speaks against a control link before the times are looked at: it is cheap. */
+static const char *judge_channels(const struct hop_train *t, struct work *w,
+                                  struct hop_verdict *v) {
+    if (w->n < BURSTS_MIN || !is_heard_throughout(w))
+        return "too short";
+    if (!find_channels(t, w))
+        return "no channels";
+    if (has_several_senders(t, w))
+        return "several senders";
+    leave_strays(w);
+    if (w->n_channels < CHANNELS_MIN)
+        return "few channels";
+    if (!find_raster(t, w, &v->raster))
+        return "no raster";
+    assign(w);
+    v->n_channels = (size_t)w->n_channels;
+    find_dwells(w);
+    if (w->n_dwells < DWELLS_MIN)
+        return "few hops";
+    if ((double)w->n_long > STAY_SHARE * (double)w->n_dwells)
+        return "stays too long";
+    if (!is_evenly_used(w))
+        return "prefers a channel";
+    v->level_nats = level_nats(w);
+    if (v->level_nats < LEVEL_NATS)
+        return "several levels";
+    return NULL;
+}
+
+static const char *judge_times(const struct hop_train *t, struct work *w, double usable_hz,
+                               struct hop_verdict *v) {
+    struct hop_lattice *l = &v->lattice;
+    bool known;
+
+    if (!uw_hop_lattice(w->begin_s, w->n_dwells, t->time_error_s, l) || l->nats < LATTICE_NATS ||
+        (double)l->inside < INSIDE_SHARE * (double)l->n)
+        return "no period";
+    double least = w->n_gaps > 0 ? fmin(median(w->gaps_s, w->n_gaps), l->period_s) : l->period_s;
+    if (l->period_s < PERIOD_MIN_S || l->period_s > PERIOD_MAX_S)
+        return "another period than a link's";
+    double frames = l->period_s / GSM_FRAME_S;
+    if (frames < 27.0 && fabs(frames - round(frames)) < GSM_ERROR * frames)
+        return "telephones";
+    if (t->length_s > DUTY_MAX * least || t->length_s < DUTY_MIN * least)
+        return "another duty than a link's";
+    if (takes_turns(w, l, &known) && w->n_channels < TAKING_TURNS)
+        return "takes turns";
+    if (!known && w->n_channels < TAKING_TURNS)
+        return "order not known";
+    if (sweeps(w, l, &v->raster))
+        return "sweeps";
+    if (is_often_silent(w, v, usable_hz))
+        return "often silent";
+    return NULL;
+}
+
+/* Each kind of evidence is believed to a limit; together no more than a named link's. */
+static double sum_up(const struct hop_verdict *v) {
+    double even = (double)v->n_channels - 1.0;
+
+    return fmin(0.3 * v->lattice.nats, 10.0) + fmin(v->raster.nats, 4.0) + fmin(even, 4.0) +
+           fmin(0.1 * v->level_nats, 2.0);
+}
+
+void uw_hop_judge(const struct hop_train *t, double now_s, double usable_hz,
+                  struct hop_verdict *ret) {
+    struct work w;
+
+    *ret = (struct hop_verdict){.packet_s = NAN};
+    collect(t, now_s, &w);
+    ret->reason = judge_channels(t, &w, ret);
+    if (!ret->reason)
+        ret->reason = judge_times(t, &w, usable_hz, ret);
+    if (ret->reason)
+        return;
+    ret->n_bursts = w.n;
+    ret->n_dwells = ret->lattice.inside;
+    ret->begin_s = w.burst[0]->start_s;
+    if (w.n_gaps > w.n / 3)
+        ret->packet_s = median(w.gaps_s, w.n_gaps);
+    ret->n_visible = floor((usable_hz - ret->raster.first_hz) / ret->raster.step_hz) -
+                     ceil((-usable_hz - ret->raster.first_hz) / ret->raster.step_hz) + 1.0;
+    ret->llr = sum_up(ret);
+}

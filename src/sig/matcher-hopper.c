@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * Hopping control links that fit no signature
+ *
+ * Bursts of one length, width and level make a train; LoRa packets that were measured whole, which
+ * are timed much better, make trains of their own. A train is judged about once a second
+ * (hopper-judge.c), and spoken of when two judgements in a row agree about its period.
+ *
+ * It yields to links that have a name: to any whose packets or hops have its period or a small
+ * multiple of it, and it waits for those that its waveform, length and period would fit. What keeps
+ * the very lattice of another train, at another level or width, is the same sender's: its other
+ * end, its image in the receiver, its splatter.
+ *
+ * Below 1.8 GHz only. Above, every pair of earphones hops like a control link.
+ */
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hopper-impl.h"
+#include "uw/base/err.h"
+#include "uw/base/util.h"
+
+#define FREQ_MAX_HZ    1.8e9
+#define TRAINS_MAX     24
+#define NAMED_MAX      8
+#define LENGTH_MIN_S   0.9e-3
+#define LENGTH_MAX_S   0.145
+#define WIDTH_MIN_HZ   15e3
+#define WIDTH_MAX_HZ   900e3
+#define LENGTH_ERROR_S 0.3e-3
+#define LENGTH_ERROR   0.06
+#define LEVEL_ERROR_DB 6.0
+#define WIDTH_RATIO    3.0
+#define SMOOTHING      0.1  /* of level and width */
+#define SAME_HZ        20e3 /* the same channel as the burst before */
+#define JUDGE_S        0.6
+#define NEW_MIN        4 /* bursts that a new judgement is worth */
+#define OLD_S          3.0
+#define GONE_S         10.0
+#define AGREED         2
+#define PERIOD_ERROR   400e-6
+#define MULTIPLES      8
+#define SAME_PHASE_S   1.5e-3
+#define NAMED_S        6.0
+#define PATIENCE_S     7.0
+#define ODDS           6.0 /* prior: nats against a link being there, as for named links */
+
+#define BANDWIDTHS(sf)                                                                             \
+    { "LoRa SF" #sf "/125", "LoRa SF" #sf "/250", "LoRa SF" #sf "/500" }
+
+static const char *const lora_names[8][3] = {BANDWIDTHS(5),  BANDWIDTHS(6), BANDWIDTHS(7),
+                                             BANDWIDTHS(8),  BANDWIDTHS(9), BANDWIDTHS(10),
+                                             BANDWIDTHS(11), BANDWIDTHS(12)};
+
+#define PIECES_MAX     32
+#define WEAK_DB        4.5 /* below, the burst finder's edges are not good enough */
+#define PIECES_GAP_S   2.5e-3
+#define PIECES_HZ      60e3
+#define PIECES_WAIT_S  8e-3  /* so long after its end it is measured */
+#define PIECES_RATE_HZ 100.0 /* measured a second at most */
+
+struct named {
+    double until_s;
+    double period_s, hop_s;
+};
+
+struct uw_hopper {
+    struct uw_matcher_env env;
+    const struct uw_signature *signature;
+    uint64_t next_number;
+    size_t next_named;
+    struct named named[NAMED_MAX];
+    size_t n_pieces;
+    struct hop_piece pieces[PIECES_MAX]; /* that wait for what may follow them */
+    double allowance;                    /* pieces that may be measured */
+    double now_s;                        /* of the latest progress */
+    struct hop_train trains[TRAINS_MAX];
+};
+
+int uw_hopper_new(const struct uw_matcher_env *env, struct uw_hopper **ret_hopper) {
+    const struct uw_signature *signature = NULL;
+    struct uw_hopper *h;
+
+    *ret_hopper = NULL;
+    for (size_t i = 0; i < uw_sigdb_len(env->config->db) && !signature; ++i) {
+        const struct uw_signature *s = uw_sigdb_at(env->config->db, i);
+
+        if (s->enabled && s->matcher == UW_SIG_MATCH_HOPPER)
+            signature = s;
+    }
+    if (!signature)
+        return 0;
+    h = calloc(1, sizeof(*h));
+    if (!h)
+        return uw_err(-ENOMEM);
+    h->env = *env;
+    h->signature = signature;
+    *ret_hopper = h;
+    return 0;
+}
+
+struct uw_hopper *uw_hopper_free(struct uw_hopper *hopper) {
+    free(hopper);
+    return NULL;
+}
+
+/* How badly a burst fits a train: 1 is the limit. */
+static double misfit(const struct hop_train *t, const struct hop_train *like) {
+    double length =
+        fabs(t->length_s - like->length_s) / fmax(LENGTH_ERROR_S, LENGTH_ERROR * t->length_s);
+    double level = fabs(t->power_db - like->power_db) / LEVEL_ERROR_DB;
+    double width = fabs(log(t->bandwidth_hz / like->bandwidth_hz)) / log(WIDTH_RATIO);
+
+    if (t->lora != like->lora || t->down != like->down || t->sf != like->sf ||
+        (t->lora && t->bandwidth_hz != like->bandwidth_hz))
+        return INFINITY;
+    return fmax(length, fmax(level, width));
+}
+
+/* A place that is free, or the train that has least to say. */
+static struct hop_train *free_place(struct uw_hopper *h, double now_s) {
+    struct hop_train *least = &h->trains[0];
+    double least_worth = INFINITY;
+
+    for (size_t i = 0; i < TRAINS_MAX; ++i) {
+        struct hop_train *t = &h->trains[i];
+        double idle = now_s - t->last_s;
+        double worth = !t->used ? -1.0 : (double)t->n * exp(-idle) + (t->number ? 1e3 : 0.0);
+
+        if (worth < least_worth) {
+            least_worth = worth;
+            least = t;
+        }
+    }
+    return least;
+}
+
+static void add(struct uw_hopper *h, const struct hop_train *like, const struct hop_burst *b) {
+    struct hop_train *best = NULL;
+    double best_misfit = 1.0;
+
+    for (size_t i = 0; i < TRAINS_MAX; ++i) {
+        double m = h->trains[i].used ? misfit(&h->trains[i], like) : INFINITY;
+
+        if (m < best_misfit) {
+            best_misfit = m;
+            best = &h->trains[i];
+        }
+    }
+    if (!best) {
+        best = free_place(h, b->start_s);
+        *best = *like;
+        best->used = true;
+        best->judged_s = b->start_s;
+    }
+    size_t before = (best->next + HOP_BURSTS_MAX - 1) % HOP_BURSTS_MAX;
+    ++best->n_bursts;
+    best->n_dwells += best->n == 0 || fabs(best->bursts[before].offset_hz - b->offset_hz) > SAME_HZ;
+    best->power_db += SMOOTHING * (like->power_db - best->power_db);
+    best->bandwidth_hz *= pow(like->bandwidth_hz / best->bandwidth_hz, SMOOTHING);
+    best->length_s += SMOOTHING * (like->length_s - best->length_s);
+    best->snr_db = like->snr_db;
+    best->last_s = b->start_s;
+    best->bursts[best->next] = *b;
+    best->next = (best->next + 1) % HOP_BURSTS_MAX;
+    best->n += best->n < HOP_BURSTS_MAX;
+    ++best->n_new;
+}
+
+static void add_piece(struct uw_hopper *h, const struct hop_piece *p) {
+    double rate = h->env.config->rate_hz;
+    double length = (double)(p->stop - p->start) / rate;
+    struct hop_train like = {
+        .bandwidth_hz = p->width_hz,
+        .length_s = length,
+        .power_db = p->power_dbfs,
+        .snr_db = p->snr_db,
+        .time_error_s = 0.5 * (double)uw_front_hop(h->env.front) / rate,
+    };
+    struct hop_burst burst = {
+        .start_s = (double)p->start / rate,
+        .offset_hz = p->centre_hz,
+        .length_s = (float)length,
+        .power_db = (float)p->power_dbfs,
+    };
+
+    if (length >= LENGTH_MIN_S && length <= LENGTH_MAX_S)
+        add(h, &like, &burst);
+}
+
+/* Weak bursts come in pieces: joined to the one before on the same carrier. */
+static void keep_piece(struct uw_hopper *h, const struct hop_piece *p) {
+    uint64_t gap = (uint64_t)(PIECES_GAP_S * h->env.config->rate_hz);
+
+    for (size_t i = 0; i < h->n_pieces; ++i) {
+        struct hop_piece *q = &h->pieces[i];
+
+        if (fabs(q->centre_hz - p->centre_hz) > PIECES_HZ || p->start > q->stop + gap ||
+            q->start > p->stop + gap)
+            continue;
+        /* the longer one knows carrier and width better */
+        if (p->stop - p->start > q->stop - q->start) {
+            q->centre_hz = p->centre_hz;
+            q->width_hz = p->width_hz;
+        }
+        q->start = q->start < p->start ? q->start : p->start;
+        q->stop = q->stop > p->stop ? q->stop : p->stop;
+        return;
+    }
+    if (h->n_pieces < PIECES_MAX)
+        h->pieces[h->n_pieces++] = *p;
+}
+
+static void measure_pieces(struct uw_hopper *h, uint64_t sample) {
+    double rate = h->env.config->rate_hz;
+    uint64_t wait = (uint64_t)(PIECES_WAIT_S * rate);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < h->n_pieces; ++i) {
+        struct hop_piece *p = &h->pieces[i];
+
+        if (p->stop + wait > sample) {
+            h->pieces[kept++] = *p;
+        } else if (h->allowance >= 1.0) {
+            h->allowance -= 1.0;
+            if (uw_hop_edges(h->env.front, rate, p))
+                add_piece(h, p);
+        }
+    }
+    h->n_pieces = kept;
+}
+
+static bool matcher_burst(void *matcher, const struct uw_burst *b) {
+    struct uw_hopper *h = matcher;
+    double width = b->upper_hz - b->lower_hz;
+    struct hop_piece piece = {
+        .start = b->start,
+        .stop = b->stop,
+        .centre_hz = b->centre_hz,
+        .width_hz = width,
+        .snr_db = b->snr_db,
+        .power_dbfs = b->power_dbfs,
+    };
+
+    if (b->open || width < WIDTH_MIN_HZ || width > WIDTH_MAX_HZ ||
+        h->env.config->freq_hz > FREQ_MAX_HZ)
+        return false;
+    if (b->snr_db < WEAK_DB)
+        keep_piece(h, &piece);
+    else
+        add_piece(h, &piece);
+    return false;
+}
+
+void uw_hopper_packet(struct uw_hopper *h, const struct uw_packet *p) {
+    if (!h || p->weak || h->env.config->freq_hz > FREQ_MAX_HZ)
+        return;
+    double rate = h->env.config->rate_hz;
+    double length = (p->stop - p->start) / rate;
+    struct hop_train like = {
+        .lora = true,
+        .down = p->down,
+        .sf = p->sf,
+        .bandwidth_hz = p->bandwidth_hz,
+        .length_s = length,
+        .power_db = p->power_dbfs,
+        .snr_db = p->snr_db,
+        .time_error_s = fmax(p->start_error_s, 15e-6),
+    };
+    struct hop_burst burst = {
+        .start_s = p->start / rate,
+        .offset_hz = p->offset_hz,
+        .length_s = (float)length,
+        .power_db = (float)p->power_dbfs,
+    };
+
+    if (length >= LENGTH_MIN_S && length <= LENGTH_MAX_S)
+        add(h, &like, &burst);
+}
+
+void uw_hopper_named(struct uw_hopper *h, const struct uw_finding *f) {
+    if (!h || f->signature == h->signature || f->signature->matcher != UW_SIG_MATCH_LINK ||
+        !f->signature->drone || !isfinite(f->period_s))
+        return;
+    double now_s = (double)f->stop / h->env.config->rate_hz;
+    struct named *n = &h->named[h->next_named];
+    for (size_t i = 0; i < NAMED_MAX; ++i) {
+        if (fabs(h->named[i].period_s - f->period_s) < 1e-9 &&
+            fabs(h->named[i].hop_s - f->hop_interval_s) < 1e-9)
+            n = &h->named[i];
+    }
+    if (n == &h->named[h->next_named])
+        h->next_named = (h->next_named + 1) % NAMED_MAX;
+    *n = (struct named){
+        .until_s = now_s + NAMED_S,
+        .period_s = f->period_s,
+        .hop_s = f->hop_interval_s,
+    };
+}
+
+/* Whether one period is a small multiple of the other. */
+static bool is_multiple(double a, double b) {
+    double ratio = a > b ? a / b : b / a;
+
+    return ratio < MULTIPLES + 0.5 && fabs(ratio - round(ratio)) < PERIOD_ERROR * ratio;
+}
+
+static bool has_a_name(const struct uw_hopper *h, double period_s, double now_s) {
+    for (size_t i = 0; i < NAMED_MAX; ++i) {
+        const struct named *n = &h->named[i];
+
+        if (n->until_s > now_s &&
+            (is_multiple(period_s, n->period_s) || is_multiple(period_s, n->hop_s)))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the air rate of a link that could be heard here explains all but the channels. */
+static bool may_get_a_name(const struct uw_hopper *h, const struct hop_train *t, double period_s) {
+    const struct uw_detector_config *config = h->env.config;
+
+    for (size_t i = 0; i < uw_sigdb_len(config->db); ++i) {
+        const struct uw_signature *s = uw_sigdb_at(config->db, i);
+
+        if (!s->enabled || s->matcher != UW_SIG_MATCH_LINK ||
+            (t->lora && s->direction != UW_SIG_EITHER && (s->direction == UW_SIG_DOWN) != t->down))
+            continue;
+        for (int k = 0; k < s->n_variants; ++k) {
+            const struct uw_sig_variant *v = &s->variants[k];
+            bool fits = t->lora ? v->modulation == UW_SIG_LORA && v->sf == t->sf &&
+                                      v->bandwidth_hz == t->bandwidth_hz
+                                : fabs(log(v->bandwidth_hz / t->bandwidth_hz)) < log(WIDTH_RATIO);
+
+            if (fits && is_multiple(period_s, v->period_s) &&
+                fabs(v->airtime_s - t->length_s) < fmax(0.5e-3, 0.05 * v->airtime_s))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Another train that is spoken of and keeps the same lattice. */
+static bool is_another(const struct uw_hopper *h, const struct hop_train *t, double now_s) {
+    for (size_t i = 0; i < TRAINS_MAX; ++i) {
+        const struct hop_train *o = &h->trains[i];
+        const struct hop_lattice *l = &o->lattice;
+
+        if (o == t || !o->used || o->number == 0 || o->reported_s < now_s - NAMED_S ||
+            !is_multiple(l->period_s, t->lattice.period_s))
+            continue;
+        double shorter = fmin(l->period_s, t->lattice.period_s);
+        if (fabs(remainder(l->begin_s - t->lattice.begin_s, shorter)) <
+            SAME_PHASE_S + PERIOD_ERROR * fabs(l->begin_s - t->lattice.begin_s))
+            return true;
+    }
+    return false;
+}
+
+static const char *variant_of(const struct hop_train *t) {
+    int b = t->bandwidth_hz < 200e3 ? 0 : t->bandwidth_hz < 400e3 ? 1 : 2;
+
+    return t->lora && t->bandwidth_hz < 600e3 && t->sf >= 5 && t->sf <= 12
+               ? lora_names[t->sf - 5][b]
+               : NULL;
+}
+
+static void report(struct uw_hopper *h, struct hop_train *t, const struct hop_verdict *v) {
+    double rate = h->env.config->rate_hz;
+    const struct hop_burst *last = &t->bursts[(t->next + HOP_BURSTS_MAX - 1) % HOP_BURSTS_MAX];
+    double begin = t->number ? t->reported_s : v->begin_s;
+
+    if (t->number == 0)
+        t->number = ++h->next_number;
+    t->llr = fmax(t->llr, v->llr);
+    struct uw_finding f = {
+        .signature = h->signature,
+        .emitter = t->number,
+        .variant = variant_of(t),
+        .freq_hz = last->offset_hz,
+        .bandwidth_hz = t->bandwidth_hz,
+        .snr_db = t->snr_db,
+        .power_dbfs = t->power_db,
+        .llr = t->llr - t->given_llr,
+        .confidence = 1.0 / (1.0 + exp(ODDS - t->llr)),
+        .start = (uint64_t)(fmax(begin, 0.0) * rate),
+        .stop = (uint64_t)((last->start_s + (double)last->length_s) * rate),
+        .bursts = t->n_bursts,
+        .dwells = t->n_dwells,
+        .channels = (int64_t)v->n_channels,
+        .channels_visible = isfinite(h->env.config->freq_hz)
+                                ? (int64_t)fmax(v->n_visible, (double)v->n_channels)
+                                : -1,
+        .hop_interval_s = v->lattice.period_s,
+        .period_s = isfinite(v->packet_s) ? v->packet_s : v->lattice.period_s,
+        .airtime_s = t->length_s,
+        .grid_error_hz = v->raster.error_hz,
+        .offset_hz = NAN,
+        .score = NAN,
+        .rule = "period+dwell+channels",
+        .alertable = true,
+    };
+    t->given_llr = t->llr;
+    t->reported_s = last->start_s;
+    h->env.emit(h->env.userdata, &f);
+}
+
+static void judge(struct uw_hopper *h, struct hop_train *t, double now_s) {
+    double usable_hz = 0.42 * h->env.config->rate_hz;
+    double before_s = t->lattice.period_s;
+    struct hop_verdict v;
+
+    t->judged_s = now_s;
+    t->n_new = 0;
+    uw_hop_judge(t, now_s, usable_hz, &v);
+    if (v.reason) {
+        t->agreed = 0;
+        return;
+    }
+    t->lattice = v.lattice;
+    t->agreed = t->agreed > 0 && is_multiple(before_s, v.lattice.period_s) ? t->agreed + 1 : 1;
+    if (t->agreed == 1)
+        t->agreed_s = now_s;
+    if (t->agreed < AGREED || has_a_name(h, v.lattice.period_s, now_s) || is_another(h, t, now_s) ||
+        (may_get_a_name(h, t, v.lattice.period_s) && now_s - t->agreed_s < PATIENCE_S))
+        return;
+    report(h, t, &v);
+}
+
+static void matcher_progress(void *matcher, uint64_t sample) {
+    struct uw_hopper *h = matcher;
+    double now_s = (double)sample / h->env.config->rate_hz;
+
+    h->allowance = fmin(h->allowance + PIECES_RATE_HZ * (now_s - h->now_s), PIECES_RATE_HZ);
+    h->now_s = now_s;
+    measure_pieces(h, sample);
+    for (size_t i = 0; i < TRAINS_MAX; ++i) {
+        struct hop_train *t = &h->trains[i];
+
+        if (!t->used)
+            continue;
+        if (now_s - t->last_s > (t->number ? GONE_S : OLD_S))
+            t->used = false;
+        else if (t->n_new >= NEW_MIN && now_s - t->judged_s >= JUDGE_S)
+            judge(h, t, now_s);
+    }
+}
+
+static void matcher_retune(void *matcher, double shift_hz) {
+    struct uw_hopper *h = matcher;
+
+    h->n_pieces = 0;
+    for (size_t i = 0; i < TRAINS_MAX; ++i) {
+        for (size_t k = 0; k < HOP_BURSTS_MAX; ++k)
+            h->trains[i].bursts[k].offset_hz -= shift_hz;
+    }
+}
+
+static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
+    /* the detector's own, as it is the LoRa matcher's too */
+    *ret_matcher = env->hopper;
+    if (env->hopper)
+        env->hopper->env = *env;
+    return 0;
+}
+
+static void matcher_free(void *matcher) {
+    (void)matcher;
+}
+
+const struct uw_matcher_ops uw_matcher_hopper = {
+    .name = "hopper",
+    .modulation = UW_SIG_ANY,
+    .new = matcher_new,
+    .free = matcher_free,
+    .burst = matcher_burst,
+    .progress = matcher_progress,
+    .retune = matcher_retune,
+};

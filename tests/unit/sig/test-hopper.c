@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Hoppers of unknown make: the lattice and the raster against closed forms, what a train is not,
+ * and the whole detector on links that no signature describes. */
+
+#undef NDEBUG
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "hopper-impl.h"
+#include "trial.h"
+#include "uw/base/err.h"
+#include "uw/base/str.h"
+
+#define ALERT_LLR 14.8
+
+static uint64_t state;
+
+static double uniform(void) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (double)(state >> 11) / 9007199254740992.0;
+}
+
+static double normal(void) {
+    return sqrt(-2.0 * log(uniform() + 1e-300)) * cos(6.283185307179586 * uniform());
+}
+
+/* n times on a lattice, a share of the slots each, jitter +-jitter_s. */
+static size_t make_times(double *t, size_t n, double period_s, double share, double jitter_s) {
+    size_t have = 0;
+
+    for (long k = 0; have < n; ++k) {
+        if (uniform() < share)
+            t[have++] = 0.0123 + (double)k * period_s + jitter_s * (2.0 * uniform() - 1.0);
+    }
+    return have;
+}
+
+static void test_lattice(void **unused) {
+    static const double periods[] = {4e-3, 6.6667e-3, 14e-3, 53e-3, 118.4e-3};
+    double t[HOP_EVENTS_MAX];
+
+    (void)unused;
+    for (size_t i = 0; i < 5; ++i) {
+        for (state = 1; state < 20;) {
+            uint64_t seed = state;
+            struct hop_lattice l;
+            size_t n = make_times(t, 24, periods[i], 0.2, 60e-6);
+
+            assert_true(uw_hop_lattice(t, n, 60e-6, &l));
+            assert_true(fabs(l.period_s / periods[i] - 1.0) < 2e-4);
+            assert_true(l.nats > 20.0 && l.inside >= n - 1);
+            /* the nearest slot to the first time lies there */
+            assert_true(fabs(remainder(l.begin_s - 0.0123, periods[i])) < 0.2e-3);
+            state = seed + 1;
+        }
+    }
+}
+
+/* Of a lattice and its divisors the widest: what is slow is not taken for something faster. */
+static void test_slow_lattice(void **unused) {
+    double t[HOP_EVENTS_MAX];
+    struct hop_lattice l;
+
+    (void)unused;
+    state = 7;
+    assert_true(uw_hop_lattice(t, make_times(t, 20, 0.4, 0.6, 60e-6), 60e-6, &l));
+    assert_true(fabs(l.period_s - 0.4) < 1e-3);
+}
+
+/* Strays are let lie: a third of the times come from anywhere. */
+static void test_strays(void **unused) {
+    double t[HOP_EVENTS_MAX];
+    struct hop_lattice l;
+
+    (void)unused;
+    state = 11;
+    size_t n = make_times(t, 45, 10e-3, 0.2, 60e-6);
+    for (size_t i = 1; i + 1 < n; i += 3)
+        t[i] = t[i - 1] + uniform() * (t[i + 1] - t[i - 1]);
+    assert_true(uw_hop_lattice(t, n, 60e-6, &l));
+    assert_true(fabs(l.period_s - 10e-3) < 2e-6);
+    assert_true(l.inside >= 30 && l.inside < n);
+}
+
+/* Times at random reach x nats in a share of exp(-x), or less. */
+static void test_chance(void **unused) {
+    int over[3] = {0};
+    const int trials = 400;
+
+    (void)unused;
+    state = 3;
+    for (int i = 0; i < trials; ++i) {
+        double t[HOP_EVENTS_MAX];
+        struct hop_lattice l;
+        double at = 0.0;
+
+        for (size_t k = 0; k < 30; ++k)
+            t[k] = at -= 0.15 * log(uniform() + 1e-12);
+        (void)uw_hop_lattice(t, 30, 60e-6, &l);
+        for (int x = 0; x < 3; ++x)
+            over[x] += l.nats > 1.0 + 2.0 * x;
+    }
+    /* 0.37, 0.050, 0.0067 of them, and three sigma */
+    assert_true(over[0] < 177 && over[1] < 33 && over[2] < 8);
+}
+
+static void test_raster(void **unused) {
+    static const double regular[] = {-866e3, -433e3, 0.0, 433e3, 866e3};
+    static const double gaps[] = {-700e3, -500e3, 100e3, 300e3, 900e3};
+    double f[8];
+    struct hop_raster r;
+    int found = 0;
+
+    (void)unused;
+    state = 5;
+    for (size_t i = 0; i < 5; ++i)
+        f[i] = regular[i] + 1e3 * normal();
+    assert_true(uw_hop_raster(f, 5, 1e3, &r));
+    assert_true(fabs(r.step_hz - 433e3) < 2e3 && r.error_hz < 4e3 && r.nats > 6.0);
+    for (size_t i = 0; i < 5; ++i)
+        f[i] = gaps[i] + 2e3 * normal();
+    assert_true(uw_hop_raster(f, 5, 3e3, &r));
+    assert_true(fabs(r.step_hz - 200e3) < 3e3);
+    for (int i = 0; i < 200; ++i) {
+        f[0] = -1e6;
+        for (size_t k = 1; k < 8; ++k)
+            f[k] = f[k - 1] + 80e3 + 300e3 * uniform();
+        found += uw_hop_raster(f, 8, 3e3, &r) && r.nats > 3.0;
+    }
+    assert_true(found < 20);
+}
+
+/* A train of seconds: packets every `period_s` on one of n channels of 200 kHz at random. */
+static void make_train(struct hop_train *t, double seconds, double period_s, int n_channels,
+                       double jitter_s, double spread_db) {
+    double begin = 1.0;
+
+    memset(t, 0, sizeof(*t));
+    t->used = true;
+    t->bandwidth_hz = 150e3;
+    t->length_s = 0.4 * period_s;
+    t->time_error_s = 60e-6;
+    for (int k = 0; k * period_s < seconds; ++k) {
+        int c = (int)(uniform() * n_channels);
+
+        if (c >= 10)
+            continue; /* out of the band */
+        t->bursts[t->next] = (struct hop_burst){
+            .start_s = begin + k * period_s + jitter_s * (uniform() - 0.5),
+            .offset_hz = -900e3 + 200e3 * c + 2e3 * normal(),
+            .length_s = (float)t->length_s,
+            .power_db = (float)(-30.0 + spread_db * normal()),
+        };
+        t->next = (t->next + 1) % HOP_BURSTS_MAX;
+        t->n += t->n < HOP_BURSTS_MAX;
+    }
+    t->last_s = begin + seconds;
+}
+
+static const char *judged(const struct hop_train *t, struct hop_verdict *v) {
+    uw_hop_judge(t, t->last_s, 1.008e6, v);
+    return v->reason ? v->reason : "";
+}
+
+static void test_judge(void **unused) {
+    static struct hop_train t;
+    struct hop_verdict v;
+
+    (void)unused;
+    state = 17;
+    make_train(&t, 5.0, 12e-3, 50, 60e-6, 0.2);
+    assert_string_equal(judged(&t, &v), "");
+    assert_true(fabs(v.lattice.period_s - 12e-3) < 3e-6);
+    assert_true(fabs(v.raster.step_hz - 200e3) < 2e3 && v.n_channels >= 9);
+    assert_true(v.llr > ALERT_LLR && v.llr <= 20.0);
+    make_train(&t, 5.0, 12e-3, 50, 12e-3, 0.2);
+    assert_string_equal(judged(&t, &v), "no period");
+    make_train(&t, 5.0, 12e-3, 50, 60e-6, 3.0);
+    assert_string_equal(judged(&t, &v), "several levels");
+    make_train(&t, 1.5, 12e-3, 50, 60e-6, 0.2);
+    assert_string_equal(judged(&t, &v), "too short");
+    make_train(&t, 5.0, 12e-3, 2, 60e-6, 0.2);
+    assert_string_equal(judged(&t, &v), "few channels");
+    make_train(&t, 5.0, 60.0 / 13e3, 40, 60e-6, 0.2);
+    assert_string_equal(judged(&t, &v), "telephones");
+    make_train(&t, 5.9, 160e-3, 10, 60e-6, 0.2);
+    assert_string_equal(judged(&t, &v), "another period than a link's");
+    make_train(&t, 5.0, 12e-3, 50, 60e-6, 0.2);
+    for (size_t i = 0; i < t.n; ++i)
+        t.bursts[i].offset_hz = -900e3 + 1.8e6 * uniform();
+    assert_string_not_equal(judged(&t, &v), "");
+    make_train(&t, 5.0, 40e-3, 9, 60e-6, 0.2);
+    for (size_t i = 0; i < t.n; ++i)
+        t.bursts[i].offset_hz = -600e3 + 400e3 * (double)(i % 4);
+    assert_string_equal(judged(&t, &v), "takes turns");
+    for (size_t i = 0; i < t.n; ++i)
+        t.bursts[i].offset_hz = -900e3 + 200e3 * (double)(i % 9);
+    assert_string_equal(judged(&t, &v), "sweeps");
+}
+
+static struct uw_scenario *scenario(const char *emitter, double seconds, uint64_t seed) {
+    struct uw_scenario *s = NULL;
+    struct uw_diag diag = {0};
+    char text[1024];
+
+    (void)snprintf(
+        text, sizeof(text),
+        "duration_s = %f; seed = %d; receivers = ( { rate_hz = 2.4e6; freq_hz = 915.0e6; "
+        "tuner = \"r820t\"; } ); emitters = ( { %s } );",
+        seconds, (int)seed, emitter);
+    assert_int_equal(uw_scenario_parse("test", text, strlen(text), &diag, &s), 0);
+    return s;
+}
+
+/* Seconds to the one alert of family unknown-fhss; NAN: none. */
+static double time_to_alert(const struct uw_sigdb *db, const char *emitter, double snr_db,
+                            double seconds, uint64_t seed, const char *variant) {
+    struct uw_scenario *s = scenario(emitter, seconds, seed);
+    struct trial t;
+
+    s->emitters[0].level_db = snr_db;
+    trial_run(s, db, ALERT_LLR, false, &t);
+    uw_scenario_free(s);
+    const struct trial_emitter *e = trial_alert(&t);
+    assert_true(trial_n_alerts(&t) <= 1);
+    if (!e)
+        return NAN;
+    assert_string_equal(e->signature->family, "unknown-fhss");
+    assert_true(variant ? e->variant && strcmp(e->variant, variant) == 0 : !e->variant);
+    return e->alert_s;
+}
+
+#define GFSK                                                                                       \
+    "link = \"fsk\"; raster = { first_hz = 910.1e6; step_hz = 200e3; n = 50; }; hop = "            \
+    "\"random\"; "                                                                                 \
+    "baud = 85e3; deviation_hz = 42.5e3; bt = 0.5; burst_s = 2.9e-3; snr_db = 0.0; "
+#define LORA                                                                                       \
+    "link = \"lora\"; raster = { first_hz = 903.5e6; step_hz = 300e3; n = 77; }; hop = "           \
+    "\"random\"; "                                                                                 \
+    "sf = 7; bandwidth_hz = 250e3; symbols = 15; interval_s = 16e-3; snr_db = 0.0;"
+
+static void test_detector(void **unused) {
+    struct uw_sigdb *db = trial_db(UW_SIGNATURES);
+    int in_time = 0;
+
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 6; ++seed)
+        in_time += time_to_alert(db, GFSK "interval_s = 6.6667e-3;", 0.0, 5.2, seed, NULL) < 5.0;
+    print_message("GFSK at 0 dB: %d of 6 within 5 s\n", in_time);
+    assert_true(in_time >= 5);
+    assert_true(time_to_alert(db, GFSK "interval_s = 6.6667e-3;", 30.0, 5.2, 9, NULL) < 4.0);
+    assert_true(time_to_alert(db, LORA, 6.0, 5.2, 9, "LoRa SF7/250") < 5.0);
+    /* the same packets at random times */
+    assert_true(isnan(
+        time_to_alert(db, GFSK "interval_s = 6.6667e-3; poisson = true;", 20.0, 6.0, 9, NULL)));
+    uw_sigdb_free(db);
+}
+
+/* Without its signature there is none; a link with a name is not doubled. */
+static void test_yields(void **unused) {
+    static const char *const others[] = {"expresslrs-900", "lora"};
+    struct uw_sigdb *db = trial_db(UW_SIGNATURES);
+    struct uw_diag diag = {0};
+    struct trial t;
+
+    (void)unused;
+    struct uw_scenario *s =
+        scenario("link = \"expresslrs\"; variant = \"100Hz\"; snr_db = 12.0;", 7.0, 4);
+    trial_run(s, db, ALERT_LLR, false, &t);
+    assert_int_equal(trial_n_alerts(&t), 1);
+    assert_string_equal(trial_alert(&t)->signature->family, "expresslrs");
+    uw_scenario_free(s);
+    assert_int_equal(uw_sigdb_enable(db, others, 2, &diag), 0);
+    assert_true(isnan(time_to_alert(db, GFSK "interval_s = 6.6667e-3;", 20.0, 4.0, 9, NULL)));
+    uw_sigdb_free(db);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lattice),  cmocka_unit_test(test_slow_lattice),
+        cmocka_unit_test(test_strays),   cmocka_unit_test(test_chance),
+        cmocka_unit_test(test_raster),   cmocka_unit_test(test_judge),
+        cmocka_unit_test(test_detector), cmocka_unit_test(test_yields),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
