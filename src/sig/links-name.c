@@ -19,11 +19,13 @@
 
 #include "links-impl.h"
 
-#define OLD_DWELLS  3 /* of a link that others may be taken for */
-#define TRAIN       3 /* packets more than dwells */
-#define RUN_PACKETS 3
-#define BESIDE      0.35 /* symbols */
-#define SYMBOL_LATE 0.1  /* ... about one whole symbol */
+#define OLD_DWELLS        3 /* of a link that others may be taken for */
+#define TRAIN             3 /* packets more than dwells */
+#define RUN_PACKETS       3
+#define BESIDE            0.35 /* symbols */
+#define IMAGE_DB          30.0 /* what tuners reject of the image */
+#define DELIMITER_SYMBOLS 1.5
+#define SYMBOL_LATE       0.1 /* ... about one whole symbol */
 
 bool uw_link_is_train(const struct emitter *e) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
@@ -59,6 +61,21 @@ static bool same_lattice(const struct emitter *a, const struct emitter *b, doubl
     return fabs(apart) < BESIDE * symbol || fabs(fabs(apart) - symbol) < SYMBOL_LATE * symbol;
 }
 
+/* Whether e's weak hits are made of the image of a link 30 dB and more stronger, which shows its
+ * packets mirrored: among their up-chirps, turned down, the delimiter behind preamble and sync word
+ * is up. So they come at that one place in the link's slots. */
+static bool is_delimiter(const struct emitter *old, const struct emitter *e, double rate_hz) {
+    const struct uw_sig_variant *v = uw_link_variant(old, true);
+    double symbol = (double)(1 << old->first_packet.sf) / old->bandwidth_hz * rate_hz;
+    double slot = uw_link_slot(old, rate_hz);
+
+    if (!v || !isnan(e->airtime_s) || old->snr_db < e->snr_db + IMAGE_DB)
+        return false;
+    double delimiter = (v->preamble + 2) * symbol;
+    return fabs(remainder(e->reference - old->reference - delimiter, slot)) <
+           DELIMITER_SYMBOLS * symbol;
+}
+
 /* Whether a link that is already spoken of has e's slots: e is its second carrier at the same time
  * (Gemini), packets on a channel that the band's edge cuts, what a tuner or a clipped converter
  * makes of it, or the link measured badly. Another link would be there by a chance of two or three
@@ -71,7 +88,8 @@ static bool is_beside(const struct emitter *emitters, const struct emitter *e, d
             old->first_packet.modulation == UW_SIG_LORA &&
             e->first_packet.modulation == UW_SIG_LORA &&
             old->first_packet.sf == e->first_packet.sf &&
-            (old->was_alertable || old->llr >= e->llr) && same_lattice(old, e, rate_hz))
+            (old->was_alertable || old->llr >= e->llr) &&
+            (same_lattice(old, e, rate_hz) || is_delimiter(old, e, rate_hz)))
             return true;
     }
     return false;

@@ -117,6 +117,49 @@ static void test_image(void **state) {
     assert_true(others >= 18);
 }
 
+/* An image shows a link's own packets mirrored: their delimiter looks like up-chirps, ten symbols
+ * behind the begin. Elsewhere in the slot such hits would be a link. */
+static int alerts_of_delimiters(double apart_s, double below_db, uint64_t seed) {
+    struct room *room = enter(915.0e6);
+    struct link l = make_link("200Hz", "FCC915", seed);
+    const struct heard *h;
+    int n;
+
+    while (l.next < 2400) {
+        struct uw_packet p;
+
+        if (next_packet(&l, room, &p)) {
+            p.snr_db = 37.0;
+            (void)uw_links_packet(room->links, &p);
+        } else {
+            const double offset = p.offset_hz + 12.0 * 600e3;
+            struct uw_packet q = weak(&p, offset, 37.0 - below_db);
+
+            q.start += apart_s * RATE;
+            q.places[0].start = q.start;
+            if (in_band(offset) && l.next > 400)
+                (void)uw_links_packet(room->links, &q);
+        }
+        uw_links_progress(room->links, (uint64_t)p.stop);
+    }
+    n = n_alerts(room, &h);
+    leave(room);
+    return n;
+}
+
+static void test_delimiter(void **state) {
+    int others = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+        assert_int_equal(alerts_of_delimiters(10.0 * SYMBOL_S, 48.0, seed), 1);
+        others += alerts_of_delimiters(16.0 * SYMBOL_S, 48.0, seed) == 2;
+        others += alerts_of_delimiters(10.0 * SYMBOL_S, 15.0, seed) == 2;
+    }
+    print_message("others: %d\n", others);
+    assert_true(others >= 18);
+}
+
 /* Weak hits of noise on a lattice of their own, before a strong link on the same slots comes: they
  * must not lead it by the nose. */
 static void test_noise_first(void **state) {
@@ -175,10 +218,9 @@ static void test_gemini(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_outshone),
-        cmocka_unit_test(test_image),
-        cmocka_unit_test(test_noise_first),
-        cmocka_unit_test(test_gemini),
+        cmocka_unit_test(test_outshone),    cmocka_unit_test(test_image),
+        cmocka_unit_test(test_noise_first), cmocka_unit_test(test_gemini),
+        cmocka_unit_test(test_delimiter),
     };
 
     return cmocka_run_group_tests_name("links-shadow", tests, load, unload);
