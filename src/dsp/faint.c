@@ -404,11 +404,13 @@ static void down_rows(struct uw_faint *faint, const struct uw_faint_suspect *s,
         uw_lines_run(faint->lines, s->sf, faint->re, faint->im, half, half + UNIT_MAX,
                      faint->power[1]);
         for (size_t w = 0; w < n; ++w) {
-            for (long i = -reach; i <= reach; ++i) {
-                size_t line = (size_t)((middle + i + 2 * halves) % halves);
+            size_t line = (size_t)((middle - reach + 2 * halves) % halves);
 
-                *row++ =
-                    faint->power[line % 2][w * chips + uw_lines_place(s->sf, line / 2)] / energy[w];
+            for (long i = -reach; i <= reach; ++i) {
+                size_t place = uw_lines_place(s->sf, line / 2);
+
+                *row++ = faint->power[line % 2][w * chips + place] / energy[w];
+                line = line + 1 == (size_t)halves ? 0 : line + 1;
             }
         }
     }

@@ -103,26 +103,6 @@ void uw_lines_chirp(const struct uw_lines *lines, int sf, bool down, const float
     *ret_im = chirp->im;
 }
 
-size_t uw_lines_unit(int sf) {
-    return sf == UW_LINES_SF_MAX ? LONG : SQUARE;
-}
-
-size_t uw_lines_place(int sf, size_t line) {
-    size_t rows = ((size_t)1 << sf) / SIDE;
-
-    if (rows < SIDE)
-        return line % rows * SIDE + line / rows;
-    return rows == SIDE ? line : line % 2 * SQUARE + line / 32 * SIDE + line % 32 / 2;
-}
-
-size_t uw_lines_line(int sf, size_t place) {
-    size_t rows = ((size_t)1 << sf) / SIDE;
-
-    if (rows < SIDE)
-        return place % SIDE * rows + place / SIDE;
-    return rows == SIDE ? place : place % SQUARE / SIDE * 32 + place % SIDE * 2 + place / SQUARE;
-}
-
 /* Four points, in place: rows at, at + step ... */
 INLINE void radix4(vec *re, vec *im, size_t at, size_t step) {
     vec *r0 = re + at, *r1 = r0 + step, *r2 = r1 + step, *r3 = r2 + step;
@@ -206,9 +186,9 @@ INLINE void fft2(vec *re, vec *im) {
     im[1] = i;
 }
 
-#define PAIR(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-
 /* 8 rows of 8, from rows of 16 to rows of 16. */
+#if UW_HAS_CLONES
+#define PAIR(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 INLINE void transpose8(const float *restrict x, float *restrict y) {
     half_vec a[8], b[8];
 
@@ -229,6 +209,14 @@ INLINE void transpose8(const float *restrict x, float *restrict y) {
         *(any_half *)(y + (i + 4) * SIDE) = PAIR(a[i], a[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
     }
 }
+#else
+INLINE void transpose8(const float *restrict x, float *restrict y) {
+    for (size_t i = 0; i < 8; ++i) {
+        for (size_t k = 0; k < 8; ++k)
+            y[k * SIDE + i] = x[i * SIDE + k];
+    }
+}
+#endif
 
 INLINE void transpose(const float *restrict x, float *restrict y) {
     for (size_t i = 0; i < SIDE; i += 8) {

@@ -24,10 +24,16 @@ int uw_lines_new(struct uw_lines **ret_lines);
 struct uw_lines *uw_lines_free(struct uw_lines *lines);
 
 /* Samples in a unit: 2^sf, at least 256. */
-size_t uw_lines_unit(int sf);
-/* Where line 0 .. 2^sf - 1 stands among its window's powers, and back. */
-size_t uw_lines_place(int sf, size_t line);
-size_t uw_lines_line(int sf, size_t place);
+static inline size_t uw_lines_unit(int sf) {
+    return sf == UW_LINES_SF_MAX ? 512 : 256;
+}
+
+/* Where line 0 .. 2^sf - 1 stands among its window's powers. */
+static inline size_t uw_lines_place(int sf, size_t line) {
+    if (sf < 8)
+        return ((line << 4) & (((size_t)1 << sf) - 1)) + (line >> (sf - 4));
+    return sf == 8 ? line : ((line & 1) << 8) + ((line >> 5) << 4) + ((line & 31) >> 1);
+}
 
 /* What dechirps a unit of up-chirps (of down-chirps), one sample a chip; belongs to `lines`. */
 void uw_lines_chirp(const struct uw_lines *lines, int sf, bool down, const float **ret_re,
