@@ -9,7 +9,7 @@ const char *uw_msg_type_name(enum uw_msg_type type) {
 
 const char *uw_msg_schema(enum uw_msg_type type) {
     static const char *const schemas[UW_MSG_TYPE_N] = {
-        [UW_MSG_DETECTION] = "detection/1.0", [UW_MSG_TRACK] = "track/1.0",
+        [UW_MSG_DETECTION] = "detection/1.1", [UW_MSG_TRACK] = "track/1.0",
         [UW_MSG_ALERT] = "alert/1.1",         [UW_MSG_HEALTH] = "health/1.1",
         [UW_MSG_SPECTRUM] = "spectrum/1.0",   [UW_MSG_AUDIT] = "audit/1.0",
         [UW_MSG_PROGRESS] = "progress/1.0",

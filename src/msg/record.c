@@ -22,6 +22,7 @@ static void evidence_init(struct uw_evidence *e) {
         .hop_interval_s = NAN,
         .period_s = NAN,
         .airtime_s = NAN,
+        .channel_spacing_hz = NAN,
         .grid_error_hz = NAN,
         .offset_hz = NAN,
         .score = NAN,

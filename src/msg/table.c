@@ -108,6 +108,7 @@ static const struct uw_field evidence_fields[] = {
     {SECONDS("hop_interval_s", struct uw_evidence, hop_interval_s)},
     {SECONDS("period_s", struct uw_evidence, period_s)},
     {SECONDS("airtime_s", struct uw_evidence, airtime_s)},
+    {REAL("channel_spacing_hz", struct uw_evidence, channel_spacing_hz, 1, 0.1, HZ_MAX)},
     {HZ("grid_error_hz", struct uw_evidence, grid_error_hz)},
     {HZ_SIGNED("offset_hz", struct uw_evidence, offset_hz)},
     {SHARE("score", struct uw_evidence, score)},

@@ -57,6 +57,8 @@ static void fill_evidence(struct uw_evidence *e, const struct uw_finding *f) {
     e->hop_interval_s = finite_or_nan(f->hop_interval_s);
     e->period_s = finite_or_nan(f->period_s);
     e->airtime_s = finite_or_nan(f->airtime_s);
+    e->channel_spacing_hz =
+        f->channel_spacing_hz > 0.0 ? finite_or_nan(f->channel_spacing_hz) : NAN;
     e->grid_error_hz = finite_or_nan(f->grid_error_hz);
     e->offset_hz = finite_or_nan(f->offset_hz);
     e->score = finite_or_nan(f->score);

@@ -398,6 +398,7 @@ static void report(struct uw_hopper *h, struct hop_train *t, const struct hop_ve
         .hop_interval_s = v->lattice.period_s,
         .period_s = isfinite(v->packet_s) ? v->packet_s : v->lattice.period_s,
         .airtime_s = t->length_s,
+        .channel_spacing_hz = v->raster.step_hz,
         .grid_error_hz = v->raster.error_hz,
         .offset_hz = NAN,
         .score = NAN,

@@ -30,6 +30,7 @@ def test_one_alert_says_what_is_known(sample):
     evidence = detections[-1]["evidence"]
     assert evidence["hop_interval_s"] == pytest.approx(6.6667e-3, rel=1e-3)
     assert evidence["airtime_s"] == pytest.approx(2.9e-3, abs=0.3e-3)
+    assert evidence["channel_spacing_hz"] == pytest.approx(200e3, rel=0.01)
     assert evidence["channels"] >= 8
     assert evidence["channels_visible"] >= evidence["channels"]
 

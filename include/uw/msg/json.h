@@ -24,7 +24,7 @@ struct uw_diag;
 
 /* "detection", ... */
 const char *uw_msg_type_name(enum uw_msg_type type);
-/* "detection/1.0", ... */
+/* "detection/1.1", ... */
 const char *uw_msg_schema(enum uw_msg_type type);
 
 /* 0 or -ENOMEM. */

@@ -58,10 +58,11 @@ struct uw_evidence {
     double hop_interval_s;
     double period_s; /* packet period */
     double airtime_s;
-    double grid_error_hz;   /* rms residual to the grid after one common offset */
-    double offset_hz;       /* that common offset */
-    double score;           /* waveform statistic 0..1, where one is meant (DroneID: joint ZC) */
-    char rule[UW_NAME_LEN]; /* what decided, e.g. "period+dwell+grid" */
+    double channel_spacing_hz; /* estimated, where no plan tells it */
+    double grid_error_hz;      /* rms residual to the grid after one common offset */
+    double offset_hz;          /* that common offset */
+    double score;              /* waveform statistic 0..1, where one is meant (DroneID: joint ZC) */
+    char rule[UW_NAME_LEN];    /* what decided, e.g. "period+dwell+grid" */
 };
 
 struct uw_tuning {

@@ -37,10 +37,11 @@ struct uw_finding {
     uint64_t start, stop;                               /* samples */
     int64_t bursts, dwells, channels, channels_visible; /* so far; -1: not meant */
     double hop_interval_s, period_s, airtime_s, grid_error_hz, offset_hz,
-        score;                /* NAN: not known */
-    const char *rule;         /* what decided, or NULL */
-    bool alertable;           /* the behaviour rule for an alert is met (background: never) */
-    struct uw_link_seen seen; /* of hopping links: what the confidence rests on */
+        score;                 /* NAN: not known */
+    double channel_spacing_hz; /* estimated, where no plan tells it; 0 or NAN: not known */
+    const char *rule;          /* what decided, or NULL */
+    bool alertable;            /* the behaviour rule for an alert is met (background: never) */
+    struct uw_link_seen seen;  /* of hopping links: what the confidence rests on */
 };
 
 struct uw_detector_config {

@@ -94,6 +94,7 @@ static void detection_full(union any_record *r) {
         .hop_interval_s = 0.02,
         .period_s = 0.005,
         .airtime_s = 0.004416,
+        .channel_spacing_hz = 433333.25,
         .grid_error_hz = 812.5,
         .offset_hz = -4575.0,
         .score = 0.43,

@@ -72,8 +72,11 @@ static void test_conversion(void **state) {
     uw_rx_report_finding(&report, &f, &quality);
     f.alertable = true;
     f.stop += 300000;
+    f.channel_spacing_hz = 200e3;
     uw_rx_report_finding(&report, &f, &quality);
     assert_int_equal(sent.n, 2);
+    assert_true(isnan(sent.d[0].evidence.channel_spacing_hz)); /* none is not a spacing of 0 */
+    assert_true(sent.d[1].evidence.channel_spacing_hz == 200e3);
     assert_string_equal(sent.d[0].detection, "run-rx0-d1");
     assert_string_equal(sent.d[1].detection, "run-rx0-d2");
     assert_string_equal(sent.d[0].emitter, "rx0-e7");
