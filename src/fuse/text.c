@@ -118,6 +118,18 @@ static void add_measures(struct text *text, const struct uw_fuse_member *m) {
         add(text, ", one every ");
         add_tenths(text, e->period_s * 1e3, "ms");
     }
+    if (isfinite(e->channel_spacing_hz)) { /* nobody's plan: what a reader can look up */
+        if (isfinite(e->airtime_s)) {
+            add(text, ", each ");
+            add_tenths(text, e->airtime_s * 1e3, "ms long");
+        }
+        if (isfinite(e->hop_interval_s)) {
+            add(text, ", a hop every ");
+            add_tenths(text, e->hop_interval_s * 1e3, "ms");
+        }
+        add(text, ", channels ");
+        add_tenths(text, e->channel_spacing_hz / 1e3, "kHz apart");
+    }
     if (isfinite(e->grid_error_hz)) {
         add(text, ", within ");
         add_tenths(text, e->grid_error_hz / 1e3, "kHz of the channel raster");

@@ -109,6 +109,31 @@ static const struct uw_alert *first_event(const struct world *w, enum uw_alert_e
     return NULL;
 }
 
+/* What is known of a link without a name is in the reason. */
+static void test_unknown_link_is_described(void **state) {
+    struct uw_fuse_config config;
+    struct uw_detection d = hopper("rx0", "rx0-e1", 1, 20);
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    w = world_new(&config);
+    strcpy(d.signature, "unknown-fhss");
+    strcpy(d.family, "unknown-fhss");
+    d.evidence.hop_interval_s = 13.3333e-3;
+    d.evidence.period_s = 6.6667e-3;
+    d.evidence.airtime_s = 2.9e-3;
+    d.evidence.channel_spacing_hz = 200.04e3;
+    d.evidence.grid_error_hz = 1.2e3;
+    feed(w, d);
+    assert_int_equal(w->n_alerts, 1);
+    assert_int_equal(w->alerts[0].severity, UW_SEVERITY_ADVISORY);
+    assert_non_null(strstr(w->alerts[0].reason,
+                           ", one every 6.7 ms, each 2.9 ms long, a hop every 13.3 ms, channels "
+                           "200.0 kHz apart, within 1.2 kHz of the channel raster"));
+    world_free(w);
+}
+
 static void test_life_of_a_link(void **state) {
     struct uw_fuse_config config;
     struct world *w;
@@ -788,6 +813,7 @@ static void test_hostile_records(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life_of_a_link),
+        cmocka_unit_test(test_unknown_link_is_described),
         cmocka_unit_test(test_track_records_each_second),
         cmocka_unit_test(test_setting_moves_alert),
         cmocka_unit_test(test_no_alert_without_rule),
