@@ -268,6 +268,8 @@ static bool is_heard_throughout(const struct work *w) {
     double span = w->burst[w->n - 1]->start_s - from;
     bool heard[PARTS] = {false};
 
+    if (span < SPAN_MIN_S) /* or nothing at all: bursts that began together */
+        return false;
     for (size_t i = 0; i < w->n; ++i) {
         size_t part = (size_t)((w->burst[i]->start_s - from) / span * PARTS);
 
@@ -277,7 +279,7 @@ static bool is_heard_throughout(const struct work *w) {
         if (!heard[i])
             return false;
     }
-    return span >= SPAN_MIN_S;
+    return true;
 }
 
 static bool is_evenly_used(const struct work *w) {

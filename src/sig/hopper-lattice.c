@@ -232,7 +232,7 @@ bool uw_hop_lattice(const double *t_s, size_t n, double error_s, struct hop_latt
 }
 
 bool uw_hop_raster(const double *f_hz, size_t n, double error_hz, struct hop_raster *ret) {
-    double span = f_hz[n - 1] - f_hz[0];
+    double span = n > 0 ? f_hz[n - 1] - f_hz[0] : 0.0;
     double narrowest = fmax(RASTER_MIN_HZ, RASTER_ERRORS * error_hz);
     struct peaks peaks;
 

@@ -263,6 +263,32 @@ static void test_detector(void **unused) {
     uw_sigdb_free(db);
 }
 
+/* A link with a name does not hide another whose packets come three times in one of its hops. */
+static void test_beside_a_name(void **unused) {
+    struct uw_sigdb *db = trial_db(UW_SIGNATURES);
+    struct trial t;
+    int unknown = 0;
+    int named = 0;
+
+    (void)unused;
+    struct uw_scenario *s =
+        scenario("link = \"expresslrs\"; variant = \"200Hz\"; snr_db = 15.0; }, { " GFSK
+                 "interval_s = 6.6667e-3;",
+                 7.0, 4);
+    s->emitters[1].level_db = 20.0;
+    trial_run(s, db, ALERT_LLR, false, &t);
+    uw_scenario_free(s);
+    for (int i = 0; i < t.n_emitters; ++i) {
+        if (isnan(t.emitters[i].alert_s))
+            continue;
+        unknown += strcmp(t.emitters[i].signature->family, "unknown-fhss") == 0;
+        named += strcmp(t.emitters[i].signature->family, "expresslrs") == 0;
+    }
+    assert_int_equal(named, 1);
+    assert_int_equal(unknown, 1);
+    uw_sigdb_free(db);
+}
+
 /* Without its signature there is none; a link with a name is not doubled. */
 static void test_yields(void **unused) {
     static const char *const others[] = {"expresslrs-900", "lora"};
@@ -284,10 +310,11 @@ static void test_yields(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lattice),  cmocka_unit_test(test_slow_lattice),
-        cmocka_unit_test(test_strays),   cmocka_unit_test(test_chance),
-        cmocka_unit_test(test_raster),   cmocka_unit_test(test_judge),
-        cmocka_unit_test(test_detector), cmocka_unit_test(test_yields),
+        cmocka_unit_test(test_lattice),       cmocka_unit_test(test_slow_lattice),
+        cmocka_unit_test(test_strays),        cmocka_unit_test(test_chance),
+        cmocka_unit_test(test_raster),        cmocka_unit_test(test_judge),
+        cmocka_unit_test(test_detector),      cmocka_unit_test(test_yields),
+        cmocka_unit_test(test_beside_a_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
