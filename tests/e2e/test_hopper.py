@@ -27,6 +27,7 @@ def test_one_alert_says_what_is_known(sample):
     assert "unknown" in alerts[0]["headline"] and "Drone" not in alerts[0]["headline"]
     detections = uw.of_type(messages, "detection")
     assert detections and all(d["family"] == "unknown-fhss" for d in detections)
+    assert all(0.9 < d["confidence"] < 0.98 for d in detections)  # no surer than was counted
     evidence = detections[-1]["evidence"]
     assert evidence["hop_interval_s"] == pytest.approx(6.6667e-3, rel=1e-3)
     assert evidence["airtime_s"] == pytest.approx(2.9e-3, abs=0.3e-3)
