@@ -435,6 +435,14 @@ static void take_place(struct uw_faint_packet places[UW_FAINT_PLACES], double ch
     places[at] = *p;
 }
 
+/* What the crystals must have done: the carrier from the channel that is nearer to it. */
+static double from_channel(const struct uw_faint_suspect *s, double offset) {
+    double first = offset - s->offset_bias;
+    double second = first - s->offset_apart;
+
+    return fabs(first) <= fabs(second) ? first : second;
+}
+
 /* One grid: the places of sync word and delimiter on it. */
 static int follow_grid(struct uw_faint *faint, const float complex *x,
                        const struct uw_faint_suspect *s, double carrier,
@@ -466,7 +474,7 @@ static int follow_grid(struct uw_faint *faint, const float complex *x,
     for (size_t i = 0; i < width; ++i) {
         double down = 0.5 * (double)(middle + (long)i - reach);
         double c = 0.5 * (down + slip + carrier);
-        double off = (c / chips - s->offset_bias) / s->offset_sigma;
+        double off = from_channel(s, c / chips) / s->offset_sigma;
 
         for (int k = 0; k < n_places; ++k) {
             const float *one = faint->down + (size_t)k * width;
@@ -491,15 +499,18 @@ int uw_faint_follow(struct uw_faint *faint, const float complex *x,
                     const struct uw_faint_suspect *s,
                     struct uw_faint_packet ret_places[UW_FAINT_PLACES]) {
     double chips = (double)((size_t)1 << s->sf);
-    int sides = (int)ceil(s->offset_max * GRIDS - 0.5);
+    double reach = 2.0 * s->offset_max + fabs(s->offset_apart);
+    double middle = s->offset_bias + 0.5 * s->offset_apart;
+    int n_grids = (int)fmax(ceil(reach * GRIDS), 1.0);
     int n = 0;
 
     for (int i = 0; i < UW_FAINT_PLACES; ++i)
         ret_places[i] = (struct uw_faint_packet){.sum = 0.0, .offset = INFINITY};
-    for (int g = -sides; g <= sides; ++g)
-        n += follow_grid(faint, x, s, (s->offset_bias + (double)g / GRIDS) * chips, ret_places);
+    for (int g = 0; g < n_grids; ++g)
+        n += follow_grid(faint, x, s, (middle + (g - 0.5 * (n_grids - 1)) / GRIDS) * chips,
+                         ret_places);
     for (int i = 0; i < UW_FAINT_PLACES; ++i)
         ret_places[i].symbol =
-            2.0 * chips / (1.0 + (ret_places[i].offset - s->offset_bias) * s->clock_share);
+            2.0 * chips / (1.0 + from_channel(s, ret_places[i].offset) * s->clock_share);
     return n;
 }

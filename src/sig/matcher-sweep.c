@@ -3,12 +3,12 @@
 /*
  * LoRa links below the noise
  *
- * Every channel of the enabled links that lies in the receiver's band is cut out of the shared
- * spectra at two samples a chip and swept for preambles (uw/dsp/sweep.h), cheaply and with many
- * false hits. A hit is a suspect: once the samples are there, its run is added in phase, what
- * follows a preamble is looked for (uw/dsp/faint.h), and what is left is measured to its end. The
- * tracker of links knows what noise makes, and lets only those packets speak that lie on a lattice
- * of slots.
+ * Every channel of the enabled links that lies in the receiver's band, or two that lie close
+ * together (matcher-sweep-streams.c), is cut out of the shared spectra at two samples a chip and
+ * swept for preambles (uw/dsp/sweep.h), cheaply and with many false hits. A hit is a suspect: once
+ * the samples are there, its run is added in phase, what follows a preamble is looked for
+ * (uw/dsp/faint.h), and what is left is measured to its end. The tracker of links knows what noise
+ * makes, and lets only those packets speak that lie on a lattice of slots.
  *
  * A hit says where its line stands: with a carrier offset of c chips a symbol began `line - c`
  * chips before the window. What follows a preamble, sync word and delimiter, tells c and the place,
@@ -27,6 +27,7 @@
 #include "held-impl.h"
 #include "links-impl.h"
 #include "matcher-impl.h"
+#include "matcher-sweep-impl.h"
 #include "ring-impl.h"
 #include "shadow-impl.h"
 #include "uw/base/err.h"
@@ -39,12 +40,6 @@
 
 _Static_assert(UW_RING_BLOCK == 2 * UW_SWEEP_BLOCK, "a block is swept in one piece");
 
-#define CHANNELS_MAX  192
-#define SUSPECTS_MAX  64   /* of one channel at a time */
-#define FALSE_RATE_HZ 40.0 /* hits a second, channel and spreading factor in noise */
-#define SLACK_SHARE   0.06 /* bandwidths of carrier offset that pass the channel's filter whole */
-#define SAME_HZ       20e3 /* channels of two plans that are one */
-#define IN_BAND       0.35 /* of a channel's width must lie in the band beyond its centre */
 #define RUN_PASS      17.0
 #define TELLS         (-0.7) /* nats that what follows a run must tell to be looked at */
 #define SURE          2.5    /* nats that a packet must tell by itself to begin a link */
@@ -55,53 +50,9 @@ _Static_assert(UW_RING_BLOCK == 2 * UW_SWEEP_BLOCK, "a block is swept in one pie
 #define STRONG        1.5  /* over noise: the burst finder has it */
 #define SHADOW_MIN    0.1  /* of the noise in the whole band: what else there must be */
 #define PLACE_NATS    8.0  /* a place that is so much worse is not looked at */
-#define BEYOND        6    /* symbols behind the longest packet: is it longer? */
-
-struct suspect {
-    struct uw_faint_suspect at; /* .at is filled in when it is looked at */
-    uint64_t begin;             /* sample of the stream */
-    uint64_t due;
-    double sum; /* of the sweep */
-    bool is_packet;
-    uint64_t from;         /* sample of the stream: what its places count from */
-    double run, following; /* of the looks */
-};
-
-struct stream {
-    double centre_hz, bandwidth_hz; /* centre: offset from the receiver's */
-    struct uw_channel *channel;
-    struct uw_sweep *sweeps[2]; /* up, down; or NULL */
-    size_t per_frame;
-    struct uw_ring ring;
-    double begin;    /* input sample of the stream's sample 0 */
-    uint64_t frames; /* since then */
-    uint64_t swept;  /* samples */
-    struct matcher *matcher;
-    bool down;                               /* of the sweep that runs */
-    double hit_rate[2][UW_SWEEP_SF_MAX + 1]; /* measured, per second; of what only follows: [1] */
-    double last_hit[2][UW_SWEEP_SF_MAX + 1]; /* input sample */
-    int preamble_min[UW_SWEEP_SF_MAX + 1], preamble_max[UW_SWEEP_SF_MAX + 1];
-    int symbols[UW_SWEEP_SF_MAX + 1]; /* of the longest packet, from its begin */
-    int sync_word;
-    double carrier_hz, density; /* the channel's: uw_channel_density() */
-    size_t n_suspects;
-    struct suspect suspects[SUSPECTS_MAX];
-};
-
-struct matcher {
-    struct uw_matcher_env env;
-    struct uw_shadow shadow;
-    struct uw_faint *faint;
-    struct uw_lines *lines;
-    float complex *frame;   /* of a channel */
-    float complex *stretch; /* as long as the longest ring */
-    size_t n_streams;
-    struct stream streams[CHANNELS_MAX];
-    struct uw_held held;
-};
 
 static void matcher_free(void *matcher) {
-    struct matcher *m = matcher;
+    struct uw_sweeper *m = matcher;
 
     if (!m)
         return;
@@ -118,12 +69,12 @@ static void matcher_free(void *matcher) {
     free(m);
 }
 
-static void matcher_freep(struct matcher **m) {
+static void matcher_freep(struct uw_sweeper **m) {
     matcher_free(*m);
 }
 
 /* Rate of hits on this stream: an exponential mean, so that a busy channel's hits weigh less. */
-static double follow_rate(struct stream *s, int sf, bool follows, double at, double rate_hz) {
+static double follow_rate(struct uw_stream *s, int sf, bool follows, double at, double rate_hz) {
     double since = (at - s->last_hit[follows][sf]) / rate_hz;
     double *rate = &s->hit_rate[follows][sf];
 
@@ -133,18 +84,18 @@ static double follow_rate(struct stream *s, int sf, bool follows, double at, dou
 }
 
 static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
-    struct stream *s = userdata;
+    struct uw_stream *s = userdata;
     double symbols = (double)(1 << h->sf);
-    double residual = uw_channel_residual_hz(s->channel) * (s->down ? -1.0 : 1.0);
+    double sign = s->down ? -1.0 : 1.0;
     /* the cut's own centre may be off by part of a bin: known, unlike the transmitter's offset */
     double mirrored = s->down ? fmod(symbols - h->line, symbols) : h->line;
-    struct suspect *place = &s->suspects[s->n_suspects];
+    struct uw_suspect *place = &s->suspects[s->n_suspects];
 
     if (h->chip < 1.5 * symbols) /* its grid would begin before the stream */
         return;
-    if (s->n_suspects == SUSPECTS_MAX) {
+    if (s->n_suspects == UW_SUSPECTS_MAX) {
         place = &s->suspects[0];
-        for (size_t i = 1; i < SUSPECTS_MAX; ++i) {
+        for (size_t i = 1; i < UW_SUSPECTS_MAX; ++i) {
             if (s->suspects[i].sum < place->sum)
                 place = &s->suspects[i];
         }
@@ -153,7 +104,7 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
     } else {
         ++s->n_suspects;
     }
-    *place = (struct suspect){
+    *place = (struct uw_suspect){
         .at =
             {
                 .sf = h->sf,
@@ -162,9 +113,10 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
                 .line = mirrored,
                 .density = s->density,
                 .offset_max = LINK_CRYSTALS * s->carrier_hz / s->bandwidth_hz,
-                .offset_bias = -residual / s->bandwidth_hz,
+                .offset_bias = sign * (s->centre_hz - s->cut_hz) / s->bandwidth_hz,
+                .offset_apart = sign * s->apart_hz / s->bandwidth_hz,
                 .offset_sigma = LINK_CRYSTALS_SIGMA * s->carrier_hz / s->bandwidth_hz,
-                .clock_share = (s->down ? -1.0 : 1.0) * s->bandwidth_hz / s->carrier_hz,
+                .clock_share = sign * s->bandwidth_hz / s->carrier_hz,
                 .preamble_min = s->preamble_min[h->sf],
                 .preamble_max = s->preamble_max[h->sf],
                 .sync_word = s->sync_word,
@@ -175,7 +127,7 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
     place->due = place->begin + uw_faint_behind(h->sf, s->preamble_max[h->sf]);
 }
 
-static const float complex *samples_at(const struct stream *s, uint64_t sample, size_t n) {
+static const float complex *samples_at(const struct uw_stream *s, uint64_t sample, size_t n) {
     return uw_ring_get(&s->ring, sample, n, s->matcher->stretch);
 }
 
@@ -187,7 +139,7 @@ static double snr_of(const struct uw_faint_suspect *at, double power) {
 }
 
 /* The least signal over noise that is believed beside what else was on the air. */
-static double snr_believed(const struct matcher *m, double start, double stop,
+static double snr_believed(const struct uw_sweeper *m, double start, double stop,
                            double bandwidth_hz) {
     double excess = uw_shadow_excess(&m->shadow, start, stop);
 
@@ -195,7 +147,7 @@ static double snr_believed(const struct matcher *m, double start, double stop,
 }
 
 /* First look: is it a preamble, too weak to be measured whole, and not beside something strong? */
-static bool look(struct matcher *m, const struct stream *s, struct suspect *x) {
+static bool look(struct uw_sweeper *m, const struct uw_stream *s, struct uw_suspect *x) {
     uint64_t before = uw_faint_before(x->at.sf);
     double step = m->env.config->rate_hz / (2.0 * s->bandwidth_hz);
     double start = s->begin + (double)x->begin * step;
@@ -204,7 +156,7 @@ static bool look(struct matcher *m, const struct stream *s, struct suspect *x) {
     double least = snr_believed(m, start, stop, s->bandwidth_hz);
 
     /* what need not be looked at at all is most of it on a busy band */
-    if (least > STRONG || uw_links_covers(m->env.links, start, stop, s->centre_hz))
+    if (least > STRONG || uw_links_covers(m->env.links, start, stop, s->cut_hz))
         return false;
     x->from = x->begin - before;
     x->at.at = before;
@@ -224,14 +176,14 @@ static void take_extent(struct uw_extent *x, const struct uw_faint_packet *fp) {
 }
 
 /* The place as the tracker wants it: at most UW_FAINT_PLACES, the likeliest first. */
-static void take_place(const struct stream *s, const struct suspect *x,
+static void take_place(const struct uw_stream *s, const struct uw_suspect *x,
                        const struct uw_faint_packet *fp, double sync, struct uw_packet *p) {
     double step = s->matcher->env.config->rate_hz / (2.0 * s->bandwidth_hz); /* input samples */
     double start = sync - s->preamble_min[x->at.sf] * fp->symbol;
-    double offset = (x->at.down ? -1.0 : 1.0) * (fp->offset - x->at.offset_bias);
+    double offset = (x->at.down ? -1.0 : 1.0) * fp->offset;
     struct uw_place place = {
         .start = s->begin + start * step,
-        .offset_hz = s->centre_hz + offset * s->bandwidth_hz,
+        .offset_hz = s->cut_hz + offset * s->bandwidth_hz,
         .nats = fp->told + fp->known + fp->sum,
     };
     int at = p->n_places++;
@@ -245,7 +197,7 @@ static void take_place(const struct stream *s, const struct suspect *x,
 /* Second look, when its longest form has ended: where is what follows a preamble, and how long is
  * it? Fills in the places and what goes with the likeliest. Returns nats that it is a packet, but
  * for the run's. */
-static double find_places(struct matcher *m, const struct stream *s, struct suspect *x,
+static double find_places(struct uw_sweeper *m, const struct uw_stream *s, struct uw_suspect *x,
                           struct uw_packet *p) {
     struct uw_faint_packet places[UW_FAINT_PLACES];
     int sf = x->at.sf;
@@ -282,7 +234,7 @@ static double find_places(struct matcher *m, const struct stream *s, struct susp
     return nats;
 }
 
-static void speak(struct matcher *m, struct stream *s, struct suspect *x) {
+static void speak(struct uw_sweeper *m, struct uw_stream *s, struct uw_suspect *x) {
     double rate = m->env.config->rate_hz;
     int sf = x->at.sf;
     double symbol_s = (double)(1 << sf) / s->bandwidth_hz;
@@ -307,7 +259,7 @@ static void speak(struct matcher *m, struct stream *s, struct suspect *x) {
     double end = begin + x->at.run * symbol_s * rate;
     double nats = -INFINITY;
 
-    if (!uw_links_covers(m->env.links, begin, end, s->centre_hz))
+    if (!uw_links_covers(m->env.links, begin, end, s->cut_hz))
         nats = find_places(m, s, x, &hit.packet);
     if (nats < TELLS)
         return;
@@ -321,9 +273,9 @@ static void speak(struct matcher *m, struct stream *s, struct suspect *x) {
     uw_held_add(&m->held, &hit);
 }
 
-static void look_at_suspects(struct matcher *m, struct stream *s) {
+static void look_at_suspects(struct uw_sweeper *m, struct uw_stream *s) {
     for (size_t i = 0; i < s->n_suspects;) {
-        struct suspect *x = &s->suspects[i];
+        struct uw_suspect *x = &s->suspects[i];
 
         if (x->due > s->ring.n) {
             ++i;
@@ -338,129 +290,8 @@ static void look_at_suspects(struct matcher *m, struct stream *s) {
     }
 }
 
-/* Windows that a preamble fills whatever their alignment, per spreading factor. */
-static bool runs_of(const struct matcher *m, struct stream *stream, struct uw_sweep_config *ret) {
-    const struct uw_sigdb *db = m->env.config->db;
-    bool any = false;
-
-    for (size_t i = 0; i < uw_sigdb_len(db); ++i) {
-        const struct uw_signature *s = uw_sigdb_at(db, i);
-
-        for (int v = 0; v < s->n_variants; ++v) {
-            const struct uw_sig_variant *x = &s->variants[v];
-
-            if (!s->enabled || !s->drone || s->matcher != UW_SIG_MATCH_LINK ||
-                !uw_link_in_band(s, m->env.config) || x->modulation != UW_SIG_LORA ||
-                fabs(x->bandwidth_hz - stream->bandwidth_hz) > 1.0 || x->sf > UW_SWEEP_SF_MAX ||
-                x->preamble < 4 || s->sync_word < 0)
-                continue;
-            if (ret->run[x->sf] == 0 || x->preamble - 1 < ret->run[x->sf])
-                ret->run[x->sf] = x->preamble - 1;
-            if (x->preamble > stream->preamble_max[x->sf])
-                stream->preamble_max[x->sf] = x->preamble;
-            stream->preamble_min[x->sf] = ret->run[x->sf] + 1;
-            int symbols = (int)ceil(x->airtime_s * x->bandwidth_hz / (double)(1 << x->sf));
-            if (symbols + BEYOND > stream->symbols[x->sf])
-                stream->symbols[x->sf] = symbols + BEYOND;
-            stream->sync_word = s->sync_word;
-            any = true;
-        }
-    }
-    return any;
-}
-
-/* The longest stretch that a suspect asks for, and what comes in until it is looked at. */
-static size_t room_of(const struct stream *s) {
-    size_t most = 0;
-
-    for (int sf = UW_SWEEP_SF_MIN; sf <= UW_SWEEP_SF_MAX; ++sf) {
-        size_t symbols = (size_t)(s->symbols[sf] + 2 * s->preamble_max[sf] + 12);
-
-        if (s->symbols[sf] > 0 && symbols << (sf + 1) > most)
-            most = symbols << (sf + 1);
-    }
-    return most + s->per_frame + 4 * UW_SWEEP_BLOCK;
-}
-
-static int add_sweep(struct matcher *m, struct stream *s, bool down) {
-    struct uw_sweep_config config = {
-        .lines = m->lines,
-        .down = down,
-        .false_rate_hz = FALSE_RATE_HZ,
-        .bandwidth_hz = s->bandwidth_hz,
-    };
-
-    if (!runs_of(m, s, &config))
-        return 0;
-    return uw_sweep_new(&config, on_hit, s, &s->sweeps[down]);
-}
-
-/* One channel, unless there is one already, or it lies outside, or does not suit the receiver's
- * rate. */
-static int add_stream(struct matcher *m, const struct uw_signature *signature, double offset_hz,
-                      double bandwidth_hz) {
-    double rate = m->env.config->rate_hz;
-    struct stream *s = &m->streams[m->n_streams];
-    int r;
-
-    if (fabs(offset_hz) + IN_BAND * bandwidth_hz > 0.5 * rate || m->n_streams == CHANNELS_MAX)
-        return 0;
-    for (size_t i = 0; i < m->n_streams; ++i) {
-        if (fabs(m->streams[i].centre_hz - offset_hz) < SAME_HZ &&
-            m->streams[i].bandwidth_hz == bandwidth_hz)
-            return 0;
-    }
-    *s = (struct stream){.centre_hz = offset_hz, .bandwidth_hz = bandwidth_hz, .matcher = m};
-    r = uw_channel_new(uw_front_n_fft(m->env.front), rate, offset_hz, bandwidth_hz,
-                       SLACK_SHARE * bandwidth_hz, 2.0 * bandwidth_hz, &s->channel);
-    if (r)
-        return r < 0 ? r : 0;
-    ++m->n_streams;
-    s->per_frame = uw_channel_per_frame(s->channel);
-    s->carrier_hz = m->env.config->freq_hz + offset_hz;
-    s->density = uw_channel_density(s->channel);
-    if (signature->direction != UW_SIG_DOWN)
-        r = add_sweep(m, s, false);
-    if (r == 0 && signature->direction != UW_SIG_UP)
-        r = add_sweep(m, s, true);
-    if (r)
-        return r;
-    return uw_ring_init(&s->ring, room_of(s));
-}
-
-/* What streams share, as large as any of them wants it. */
-static int add_scratch(struct matcher *m) {
-    size_t frame = 1;
-    size_t stretch = 1;
-
-    for (size_t i = 0; i < m->n_streams; ++i) {
-        frame = m->streams[i].per_frame > frame ? m->streams[i].per_frame : frame;
-        stretch = m->streams[i].ring.room > stretch ? m->streams[i].ring.room : stretch;
-    }
-    m->frame = uw_fft_alloc(frame);
-    m->stretch = uw_fft_alloc(stretch);
-    return m->frame && m->stretch ? 0 : uw_err(-ENOMEM);
-}
-
-static int add_signature(struct matcher *m, const struct uw_signature *s) {
-    for (int v = 0; v < s->n_variants; ++v) {
-        if (s->variants[v].modulation != UW_SIG_LORA)
-            continue;
-        for (int d = 0; d < s->n_domains; ++d) {
-            for (int c = 0; c < s->domains[d].n_channels; ++c) {
-                int r = add_stream(m, s, s->domains[d].channel_hz[c] - m->env.config->freq_hz,
-                                   s->variants[v].bandwidth_hz);
-
-                if (r < 0)
-                    return r;
-            }
-        }
-    }
-    return 0;
-}
-
 static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
-    UW_CLEANUP(matcher_freep) struct matcher *m = calloc(1, sizeof(*m));
+    UW_CLEANUP(matcher_freep) struct uw_sweeper *m = calloc(1, sizeof(*m));
     int r;
 
     if (!m)
@@ -471,17 +302,7 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
         r = uw_faint_new(m->lines, &m->faint);
     if (r < 0)
         return r;
-    /* without a centre frequency there are no channels: such recordings are searched burst by burst
-     */
-    for (size_t i = 0; isfinite(env->config->freq_hz) && i < uw_sigdb_len(env->config->db); ++i) {
-        const struct uw_signature *s = uw_sigdb_at(env->config->db, i);
-
-        if (s->enabled && s->drone && s->matcher == UW_SIG_MATCH_LINK)
-            r = add_signature(m, s);
-        if (r < 0)
-            return r;
-    }
-    r = add_scratch(m);
+    r = uw_sweep_streams_new(m, on_hit);
     if (r < 0)
         return r;
     *ret_matcher = m;
@@ -489,7 +310,7 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     return 0;
 }
 
-static void begin_stream(struct matcher *m, struct stream *s, uint64_t sample) {
+static void begin_stream(struct uw_sweeper *m, struct uw_stream *s, uint64_t sample) {
     s->begin = (double)(sample + uw_front_n_fft(m->env.front) / 8);
     s->frames = 0;
     s->ring.n = 0;
@@ -501,7 +322,7 @@ static void begin_stream(struct matcher *m, struct stream *s, uint64_t sample) {
     }
 }
 
-static void append(struct stream *s, const float complex *spectrum) {
+static void append(struct uw_stream *s, const float complex *spectrum) {
     float complex *to = uw_ring_next(&s->ring, s->per_frame);
 
     if (!to)
@@ -510,7 +331,7 @@ static void append(struct stream *s, const float complex *spectrum) {
     uw_ring_add(&s->ring, to, s->per_frame);
 }
 
-static void run_blocks(struct stream *s) {
+static void run_blocks(struct uw_stream *s) {
     while (s->ring.n - s->swept >= 2 * UW_SWEEP_BLOCK) {
         for (int d = 0; d < 2; ++d) {
             s->down = d == 1;
@@ -524,11 +345,11 @@ static void run_blocks(struct stream *s) {
 
 static void matcher_frame(void *matcher, const float complex *spectrum, uint64_t sample,
                           bool begins) {
-    struct matcher *m = matcher;
+    struct uw_sweeper *m = matcher;
 
     uw_shadow_frame(&m->shadow, spectrum, uw_front_n_fft(m->env.front), sample, begins);
     for (size_t i = 0; i < m->n_streams; ++i) {
-        struct stream *s = &m->streams[i];
+        struct uw_stream *s = &m->streams[i];
 
         if (begins)
             begin_stream(m, s, sample);
@@ -539,7 +360,7 @@ static void matcher_frame(void *matcher, const float complex *spectrum, uint64_t
 
 /* Gives the tracker what has been held long enough. */
 static void matcher_progress(void *matcher, uint64_t sample) {
-    struct matcher *m = matcher;
+    struct uw_sweeper *m = matcher;
     struct uw_packet p;
 
     while (uw_held_next(&m->held, (double)sample, &p)) {

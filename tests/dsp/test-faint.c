@@ -315,6 +315,54 @@ static void test_places(void **state) {
     }
 }
 
+/* Two channels in one stream, 0.24 bandwidths apart: carriers of both are found, each with what its
+ * own channel says of its clock. */
+static void test_two_channels(void **state) {
+    enum { TRIALS = 200, SF = 7 };
+    static const double biases[] = {0.12, -0.12};
+    const double bins = 1 << SF;
+    uint64_t random = 117;
+
+    (void)state;
+    for (int c = 0; c < 2; ++c) {
+        int listed = 0;
+
+        for (int i = 0; i < TRIALS; ++i) {
+            const double own = 0.1 * symmetric(&random);
+            const struct packet p = {
+                .sf = SF,
+                .preamble = PREAMBLE_MIN,
+                .data = 8,
+                .down = i & 1,
+                .start = (2.0 + signal_uniform(&random)) * (2 << SF),
+                .offset = biases[c] + own,
+                .snr = 8.0,
+            };
+            struct uw_faint_packet places[UW_FAINT_PLACES];
+            struct uw_faint_suspect s = suspect_of(&p, &random);
+            bool found = false;
+
+            s.offset_bias = biases[0];
+            s.offset_apart = biases[1] - biases[0];
+            s.clock_share = 1e-3;
+            take_noise(samples_of(&p), &random);
+            add_packet(&p, samples_of(&p));
+            assert_true(uw_faint_follow(faint, x, &s, places) > 0);
+            for (int k = 0; k < UW_FAINT_PLACES; ++k) {
+                if (fabs(places[k].sync - p.start - 2.0 * bins * p.preamble) > 2.0 ||
+                    fabs(places[k].offset - p.offset) * bins > 1.0)
+                    continue;
+                found = true;
+                /* nearly one chip of 128 is 0.008 */
+                assert_true(fabs(2.0 * bins / places[k].symbol - 1.0 - 1e-3 * own) < 1e-5);
+            }
+            listed += found;
+        }
+        print_message("of two channels, number %d: %d of %d listed\n", c, listed, TRIALS);
+        assert_true(listed >= 0.88 * TRIALS);
+    }
+}
+
 /* Of noise there is nothing to follow: the best of so many places is as good as chance has it. */
 static void test_noise_places(void **state) {
     enum { TRIALS = 300, SF = 6 };
@@ -474,10 +522,10 @@ static void test_cut(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gamma),  cmocka_unit_test(test_noise_run),
-        cmocka_unit_test(test_places), cmocka_unit_test(test_noise_places),
-        cmocka_unit_test(test_extent), cmocka_unit_test(test_clock),
-        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_gamma),        cmocka_unit_test(test_noise_run),
+        cmocka_unit_test(test_places),       cmocka_unit_test(test_two_channels),
+        cmocka_unit_test(test_noise_places), cmocka_unit_test(test_extent),
+        cmocka_unit_test(test_clock),        cmocka_unit_test(test_cut),
     };
 
     return cmocka_run_group_tests_name("faint", tests, set_up, tear_down);

@@ -34,6 +34,7 @@ struct uw_faint_suspect {
     double offset_max;   /* carrier, in bandwidths, */
     double offset_bias;  /* ... around this */
     double offset_sigma; /* ... with this standard deviation */
+    double offset_apart; /* a second channel's bias less the first's; 0: there is one channel */
     double clock_share;  /* clock error over carrier offset in bandwidths: bandwidth / carrier; 0:
                             not  known */
     int preamble_min, preamble_max; /* up-chirps before the sync word */

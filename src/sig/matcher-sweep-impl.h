@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef UW_SRC_SIG_MATCHER_SWEEP_IMPL_H
+#define UW_SRC_SIG_MATCHER_SWEEP_IMPL_H
+
+/*
+ * Private to src/sig: what the parts of the matcher below the noise share
+ *
+ * Threads: one. Ownership: the matcher's.
+ */
+
+#include <complex.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "held-impl.h"
+#include "matcher-impl.h"
+#include "ring-impl.h"
+#include "shadow-impl.h"
+#include "uw/dsp/faint.h"
+#include "uw/dsp/sweep.h"
+
+#define UW_STREAMS_MAX  192
+#define UW_SUSPECTS_MAX 64 /* of one stream at a time */
+
+struct uw_channel;
+struct uw_lines;
+
+struct uw_suspect {
+    struct uw_faint_suspect at; /* .at is filled in when it is looked at */
+    uint64_t begin;             /* sample of the stream */
+    uint64_t due;
+    double sum; /* of the sweep */
+    bool is_packet;
+    uint64_t from;         /* sample of the stream: what its places count from */
+    double run, following; /* of the looks */
+};
+
+struct uw_stream {
+    double centre_hz, bandwidth_hz; /* centre: offset from the receiver's */
+    double apart_hz;                /* a second channel's centre less this; 0: there is none */
+    double cut_hz;                  /* where it is cut out */
+    bool directions[2];             /* up, down */
+    struct uw_channel *channel;
+    struct uw_sweep *sweeps[2]; /* up, down; or NULL */
+    size_t per_frame;
+    struct uw_ring ring;
+    double begin;    /* input sample of the stream's sample 0 */
+    uint64_t frames; /* since then */
+    uint64_t swept;  /* samples */
+    struct uw_sweeper *matcher;
+    bool down;                               /* of the sweep that runs */
+    double hit_rate[2][UW_SWEEP_SF_MAX + 1]; /* measured, per second; of what only follows: [1] */
+    double last_hit[2][UW_SWEEP_SF_MAX + 1]; /* input sample */
+    int preamble_min[UW_SWEEP_SF_MAX + 1], preamble_max[UW_SWEEP_SF_MAX + 1];
+    int symbols[UW_SWEEP_SF_MAX + 1]; /* of the longest packet, from its begin */
+    int sync_word;
+    double carrier_hz, density; /* the channel's: uw_channel_density() */
+    size_t n_suspects;
+    struct uw_suspect suspects[UW_SUSPECTS_MAX];
+};
+
+struct uw_sweeper {
+    struct uw_matcher_env env;
+    struct uw_shadow shadow;
+    struct uw_faint *faint;
+    struct uw_lines *lines;
+    float complex *frame;   /* of a channel */
+    float complex *stretch; /* as long as the longest ring */
+    size_t n_streams;
+    struct uw_stream streams[UW_STREAMS_MAX];
+    struct uw_held held;
+};
+
+/*
+ * Makes the streams of the enabled links' channels in the receiver's band, and what they share.
+ * `hit` is called with the stream. -ENOMEM; then the matcher's owner frees what there is.
+ */
+int uw_sweep_streams_new(struct uw_sweeper *m,
+                         void (*hit)(void *userdata, const struct uw_sweep_hit *hit));
+
+#endif
