@@ -25,6 +25,14 @@
  *
  * How long. The likelihood of a packet of k data symbols is the product of those of its symbols;
  * a link's packets have one of the lengths of its air rates, others any.
+ *
+ * Which way up. The delimiter of a packet with inverted chirps is two and a quarter of them the
+ * right way up. Too weak to be measured whole, such packets pass for a link's now and then: a sync
+ * word is found somewhere behind, and they keep to their own link's lattice and hop as it does. But
+ * of a link's packet all chirps of the preamble are there; of a delimiter those of three windows at
+ * most, anywhere. Each packet's likelihood ratio counts, as far as its place is right; the raster
+ * once more, as the carrier of a delimiter is read wrong. The third of the sums of which the least
+ * is an emitter's evidence.
  */
 
 #include <math.h>
@@ -46,6 +54,8 @@
 #define SURE_NATS    6.0
 #define OFF          1 /* symbols: the firmware's table of times on air against the formula */
 #define VARIANT_MIN  (-1.5)
+#define DELIMITER    3   /* windows that two chirps and a quarter reach into */
+#define WAY_UP_MAX   5.0 /* of one packet, as much as its time tells at most */
 #define BELIEF       0.6 /* a place that is a little off spoils all symbols alike: not independent */
 
 double uw_link_alike_nats(const struct link_alike *alike) {
@@ -139,4 +149,31 @@ double uw_link_judge_length(struct emitter *e, const struct uw_packet *p) {
         any = log_sum(any, (double)x->data[i]);
     any += preamble - log((double)(most - SYMBOLS_MIN + 1)) - log(4.0);
     return fmin(fmax(best - any, LENGTH_MIN), LENGTH_MAX);
+}
+
+double uw_link_judge_preamble(const struct emitter *e, const struct uw_packet *p) {
+    const struct uw_extent *x = &p->places[0].extent;
+    double link = -INFINITY;
+    double delimiter = -INFINITY;
+
+    if (!p->weak) /* measured as what it is */
+        return WAY_UP_MAX;
+    if (x->n_preamble < DELIMITER)
+        return 0.0;
+    for (int i = 0; i < e->signature->n_variants; ++i) {
+        int n = e->signature->variants[i].preamble;
+
+        if (e->variants[i].possible)
+            link = fmax(link, (double)x->preamble[n < x->n_preamble ? n : x->n_preamble]);
+    }
+    for (int i = DELIMITER; i <= x->n_preamble; ++i)
+        delimiter = log_sum(delimiter, (double)x->preamble[i] - (double)x->preamble[i - DELIMITER]);
+    delimiter -= log((double)(x->n_preamble - DELIMITER + 1));
+    if (link - delimiter > WAY_UP_MAX)
+        return WAY_UP_MAX;
+    return log(LINK_PLACE_RIGHT * exp(link - delimiter) + 1.0 - LINK_PLACE_RIGHT);
+}
+
+double uw_link_upright_nats(const struct link_alike *alike) {
+    return RARITY + fmin(alike->raster, RASTER_MAX) + alike->preamble;
 }

@@ -64,6 +64,7 @@ struct uw_packet {
 #define LINK_NONE         (-1)
 #define LINK_CHANNEL_HZ   60e3 /* of one channel: both ends of a link, each with its own crystal */
 #define LINK_DWELLS_MIN   3    /* before an alert */
+#define LINK_PLACE_RIGHT  0.7  /* share of weak packets of which the likeliest place is right */
 
 /* What is kept of a hypothesis about the air rate. */
 struct variant_score {
@@ -82,6 +83,7 @@ struct domain_score {
     double heard_slots, listening_since;
     double offset_hz; /* common to all channels */
     double log_likelihood;
+    double nats;            /* the same, of each dwell only so much as is believed */
     double square_sum;      /* of residuals, Hz^2 */
     int dwells;             /* that agree with the offset */
     int close;              /* of these, behind the first: within a channel's own error */
@@ -96,7 +98,8 @@ struct domain_score {
 struct link_alike {
     double lattice, raster, length; /* each believed to a limit */
     double hops;
-    double returns; /* the part of hops that comes from the times of visits */
+    double returns;  /* the part of hops that comes from the times of visits */
+    double preamble; /* against delimiters of inverted packets, and for whole ones */
 };
 
 struct emitter {
@@ -133,9 +136,10 @@ struct emitter {
     int64_t n_weak;                           /* of n_packets */
     double random_llr; /* against packets that come at any time, or are noise */
     struct link_alike alike;
-    double llr;     /* the lesser of both */
+    double llr;     /* the least of it and the sums of `alike` */
     double new_llr; /* not yet given out */
     bool was_alertable;
+    bool alerted; /* was alertable at any time */
     bool never_hops, is_image;
     double first_start, last_start, last_stop; /* samples */
     double run_start;                          /* of the packets since its last long silence */
@@ -193,14 +197,19 @@ double uw_link_judge_return(const struct emitter *e, const struct uw_detector_co
                             int channel, int64_t slot);
 /* The sum, with the rarity of such traffic. */
 double uw_link_alike_nats(const struct link_alike *alike);
+/* What a packet's up-chirps say against the two of an inverted packet's delimiter: nats. */
+double uw_link_judge_preamble(const struct emitter *e, const struct uw_packet *p);
+/* The sum, with the rarity of such traffic. */
+double uw_link_upright_nats(const struct link_alike *alike);
 /* What a weak packet's length says of the air rates, and against traffic of any length: nats. */
 double uw_link_judge_length(struct emitter *e, const struct uw_packet *p);
 /* What uw_links_gap() means for one emitter. */
 void uw_link_move(struct emitter *e, const struct uw_detector_config *config, uint64_t sample,
                   uint64_t n, double shift_hz);
-/* Evidence of a new dwell at this carrier offset: fit to the channel plans. Returns nats. */
+/* Evidence of a new dwell that begins with this packet: fit to the channel plans. Returns nats by
+ * which the best plan has become better. */
 double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config *config,
-                             double offset_hz, double error_hz);
+                             const struct uw_packet *p);
 /* The variant or domain that is decided, or NULL. best: the likeliest in any case. */
 const struct uw_sig_variant *uw_link_variant(const struct emitter *e, bool best);
 const struct uw_sig_domain *uw_link_domain(const struct emitter *e,
@@ -211,6 +220,8 @@ bool uw_link_is_train(const struct emitter *e);
  * is too soon to tell which it is. */
 bool uw_link_give_number(struct emitter *emitters, struct emitter *e, double rate_hz,
                          uint64_t *next);
+/* Whether it has the slots of a link that is spoken of, and is therefore that link. */
+bool uw_link_is_beside(const struct emitter *emitters, const struct emitter *e, double rate_hz);
 /* Whether `e`, about which little is known, could be what is known of `old`: air rate, plan and the
  * crystals' common offset. */
 bool uw_link_agrees(const struct emitter *old, const struct emitter *e);

@@ -27,13 +27,17 @@
 #define SILENCE_NATS_MAX 5.0
 #define LLR_MIN          (-20.0)
 #define PACKET_NATS_MAX  3.0
-#define PLACE_RIGHT      0.7 /* share of weak packets */
 #define WHOLE_NATS       1.0
 #define FOREIGN_SYNC     (-1.5)
 
-/* The evidence that counts is the lesser: what the likelier alternative leaves of it. */
+/* The evidence that counts is the least: what the likeliest alternative leaves of it. */
+static double least(const struct emitter *e) {
+    return fmin(e->random_llr,
+                fmin(uw_link_alike_nats(&e->alike), uw_link_upright_nats(&e->alike)));
+}
+
 static void balance(struct emitter *e) {
-    double llr = fmax(fmin(e->random_llr, uw_link_alike_nats(&e->alike)), LLR_MIN);
+    double llr = fmax(least(e), LLR_MIN);
 
     e->new_llr += llr - e->llr;
     e->llr = llr;
@@ -102,9 +106,7 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
     e->alike.returns += uw_link_judge_return(e, links->env.config, e->dwell_channel, slot);
     ++e->channel_dwells[e->dwell_channel];
     e->channel_slots[e->dwell_channel] = slot;
-    double nats = uw_link_judge_carrier(e, links->env.config, p->offset_hz, p->offset_error_hz);
-    if (p->weak) /* its place, and with it the carrier, may be wrong */
-        nats = log(PLACE_RIGHT * exp(nats) + 1.0 - PLACE_RIGHT);
+    double nats = uw_link_judge_carrier(e, links->env.config, p);
     e->alike.raster += nats;
     add_nats(e, nats);
 }
@@ -114,6 +116,7 @@ static void take_packet(struct emitter *e, const struct uw_packet *p, double rat
     e->n_weak += p->weak;
     /* a whole packet would not be here with another length */
     e->alike.length += !p->weak ? WHOLE_NATS : p->follows ? 0.0 : uw_link_judge_length(e, p);
+    e->alike.preamble += uw_link_judge_preamble(e, p);
     balance(e);
     e->snr_db = p->snr_db;
     e->power_dbfs = p->power_dbfs;
@@ -231,7 +234,7 @@ void uw_link_begin(struct uw_links *links, struct emitter *e, const struct uw_si
     e->airtime_s = NAN;
     /* without a centre no plan can be tested: that is not held against it */
     e->alike.raster = isfinite(links->env.config->freq_hz) ? 0.0 : INFINITY;
-    e->llr = fmin(0.0, uw_link_alike_nats(&e->alike));
+    e->llr = least(e);
     uw_link_judge_begin(e, links->env.config, p);
     take_packet(e, p, rate);
     begin_dwell(links, e, p, 0);

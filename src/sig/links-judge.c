@@ -31,6 +31,7 @@
 #define GRID_SIGMA_HZ                                                                              \
     6e3 /* of one dwell's carrier: also the other end of the link, with its own crystal */
 #define GRID_LIMIT_HZ  30e3
+#define CARRIER_NATS   3.0  /* that one dwell's tells for or against a plan at most */
 #define SAME_OFFSET_HZ 1e3  /* of one end, found again by the same receiver */
 #define SURE_DWELLS    3    /* that agree: the plan's offset is known */
 #define AIRTIME_SHARE  0.02 /* the firmware's table against the formula */
@@ -336,19 +337,36 @@ static double judge_domain(struct emitter *e, struct domain_score *score,
     return nats;
 }
 
-double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config *config,
-                             double offset_hz, double error_hz) {
-    const struct uw_signature *s = e->signature;
+/* What the plan that fits best says, in nats. One plan must explain all dwells: if each took the
+ * plan that suits it, several together would be no raster at all. */
+static double best_plan(const struct emitter *e) {
     double best = -INFINITY;
 
-    for (int i = 0; i < s->n_domains; ++i) {
+    for (int i = 0; i < e->signature->n_domains; ++i) {
         if (e->domains[i].possible)
-            best = fmax(best, judge_domain(e, &e->domains[i], &s->domains[i],
-                                           config->freq_hz + offset_hz, error_hz));
+            best = fmax(best, e->domains[i].nats);
     }
-    if (!isfinite(config->freq_hz))
-        return 0.0; /* no plan can be tested */
-    return fmin(fmax(best, -3.0), 3.0);
+    return best;
+}
+
+double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config *config,
+                             const struct uw_packet *p) {
+    const struct uw_signature *s = e->signature;
+    double before = best_plan(e);
+
+    for (int i = 0; i < s->n_domains; ++i) {
+        struct domain_score *score = &e->domains[i];
+
+        if (!score->possible)
+            continue;
+        double nats = judge_domain(e, score, &s->domains[i], config->freq_hz + p->offset_hz,
+                                   p->offset_error_hz);
+        nats = fmin(fmax(nats, -CARRIER_NATS), CARRIER_NATS);
+        if (p->weak) /* its place, and with it the carrier, may be wrong */
+            nats = log(LINK_PLACE_RIGHT * exp(nats) + 1.0 - LINK_PLACE_RIGHT);
+        score->nats += nats;
+    }
+    return isfinite(before) ? best_plan(e) - before : 0.0; /* 0: no plan can be tested */
 }
 
 /* Poisson likelihood of the number of dwells heard since the first, given the share of channels

@@ -25,6 +25,7 @@
 #define BESIDE            0.35 /* symbols */
 #define IMAGE_DB          30.0 /* what tuners reject of the image */
 #define DELIMITER_SYMBOLS 1.5
+#define ALERTED_S         2.0 /* behind that the lattice is not known well enough */
 #define SYMBOL_LATE       0.1 /* ... about one whole symbol */
 
 bool uw_link_is_train(const struct emitter *e) {
@@ -79,8 +80,9 @@ static bool is_delimiter(const struct emitter *old, const struct emitter *e, dou
 /* Whether a link that is already spoken of has e's slots: e is its second carrier at the same time
  * (Gemini), packets on a channel that the band's edge cuts, what a tuner or a clipped converter
  * makes of it, or the link measured badly. Another link would be there by a chance of two or three
- * in a hundred, and moves away as its crystal does. */
-static bool is_beside(const struct emitter *emitters, const struct emitter *e, double rate_hz) {
+ * in a hundred, and moves away as its crystal does. A link that is still heard keeps its slots
+ * though its own evidence sinks, as it does where two carriers share their packets out. */
+bool uw_link_is_beside(const struct emitter *emitters, const struct emitter *e, double rate_hz) {
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
         const struct emitter *old = &emitters[i];
 
@@ -88,7 +90,8 @@ static bool is_beside(const struct emitter *emitters, const struct emitter *e, d
             old->first_packet.modulation == UW_SIG_LORA &&
             e->first_packet.modulation == UW_SIG_LORA &&
             old->first_packet.sf == e->first_packet.sf &&
-            (old->was_alertable || old->llr >= e->llr) &&
+            (old->llr >= e->llr || old->was_alertable ||
+             (old->alerted && e->last_start - old->last_start < ALERTED_S * rate_hz)) &&
             (same_lattice(old, e, rate_hz) || is_delimiter(old, e, rate_hz)))
             return true;
     }
@@ -99,7 +102,7 @@ bool uw_link_give_number(struct emitter *emitters, struct emitter *e, double rat
                          uint64_t *next) {
     struct emitter *old = find_alike(emitters, e, true);
 
-    if (is_beside(emitters, e, rate_hz))
+    if (uw_link_is_beside(emitters, e, rate_hz))
         return false;
     if ((old && e->run_packets < RUN_PACKETS) ||
         (!uw_link_is_train(e) && find_alike(emitters, e, false)))

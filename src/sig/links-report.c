@@ -34,6 +34,9 @@ static bool is_alertable(const struct uw_links *links, const struct emitter *e) 
     if (!e->signature->drone || e->never_hops || e->is_image || !v || e->llr < MIN_LLR ||
         e->n_dwells < LINK_DWELLS_MIN)
         return false;
+    /* it may have had its number before its lattice, or the other's, was known well enough */
+    if (!e->was_alertable && uw_link_is_beside(links->emitters, e, links->env.config->rate_hz))
+        return false;
     int channels = v->packets_per_hop > 1 ? sure_channels(e) : e->n_channels;
     if (visible == 0 || (visible != 1 && channels < 2))
         return false;
@@ -83,6 +86,7 @@ void uw_link_report(struct uw_links *links, struct emitter *e) {
     f.grid_error_hz = uw_link_grid_error(e, &f.offset_hz);
     e->new_llr = 0.0;
     e->was_alertable = alertable;
+    e->alerted |= alertable;
     e->reported = e->last_stop;
     links->env.emit(links->env.userdata, &f);
 }

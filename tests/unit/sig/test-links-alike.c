@@ -348,8 +348,104 @@ static void test_two_carriers(void **state) {
     assert_true(fabs(uw_link_alike_nats(&a) - (least - 10.0)) < 1e-9);
 }
 
+/* Two chirps and a quarter somewhere among the windows where a preamble should be. */
+static struct uw_packet delimiter_of(const struct uw_sig_variant *v, int at, double nats) {
+    struct uw_packet p = packet_of(v, 0, 0, 1.0);
+    struct uw_extent *x = &p.places[0].extent;
+
+    for (int i = 0; i < x->n_preamble; ++i)
+        x->preamble[i + 1] = x->preamble[i] + (float)(i >= at && i < at + 2 ? nats
+                                                      : i == at + 2         ? -0.5
+                                                                            : -0.6);
+    return p;
+}
+
+/* Up-chirps of which no more stand together than an inverted packet's delimiter has. */
+static void test_way_up(void **state) {
+    const struct uw_sig_variant *v = begin("200Hz", true);
+    struct link_alike link = {.raster = 10.0};
+    struct link_alike inverted = {.raster = 10.0};
+    struct uw_packet p = packet_of(v, v->preamble, 20, 1.0);
+
+    (void)state;
+    assert_true(uw_link_judge_preamble(&emitter, &p) > 3.0);
+    for (int i = 0; i < 8; ++i)
+        link.preamble += uw_link_judge_preamble(&emitter, &p);
+    for (int at = 0; at < 11; ++at) {
+        p = delimiter_of(v, at, 8.0);
+        const double nats = uw_link_judge_preamble(&emitter, &p);
+
+        /* its place may be wrong: never more than that */
+        assert_true(nats < 0.0 && nats >= log(0.3) - 1e-6);
+        inverted.preamble += nats;
+    }
+    print_message("way up: %.1f nats for a link, %.1f for delimiters\n",
+                  uw_link_upright_nats(&link), uw_link_upright_nats(&inverted));
+    assert_true(uw_link_upright_nats(&link) > 25.0);
+    assert_true(uw_link_upright_nats(&inverted) < 3.0);
+    /* weak chirps, but all of them */
+    p = packet_of(v, v->preamble, 20, 1.0);
+    for (int i = 0; i <= 14; ++i)
+        p.places[0].extent.preamble[i] = (float)(0.8 * (i < v->preamble ? i : v->preamble));
+    assert_true(uw_link_judge_preamble(&emitter, &p) > 1.0);
+    /* nothing to look at, and one that was measured */
+    p.places[0].extent.n_preamble = 0;
+    assert_true(uw_link_judge_preamble(&emitter, &p) == 0.0);
+    p.weak = false;
+    assert_true(uw_link_judge_preamble(&emitter, &p) == 5.0);
+    /* a raster counts to its limit, and to the contrary in full */
+    link.raster = INFINITY;
+    inverted = link;
+    inverted.raster = -20.0;
+    assert_true(uw_link_upright_nats(&inverted) < uw_link_upright_nats(&link) - 20.0);
+}
+
+/* Carriers of which each fits one plan or another, and no plan fits all. */
+static void test_one_plan(void **state) {
+    double sum[2] = {0.0, 0.0};
+    double most[2];
+
+    (void)state;
+    for (int mixed = 0; mixed < 2; ++mixed) {
+        (void)begin("200Hz", true);
+        const struct uw_signature *s = emitter.signature;
+        const struct uw_sig_domain *plans[2] = {NULL, NULL};
+
+        config.freq_hz = 866.4e6;
+        for (int i = 0; i < s->n_domains; ++i) {
+            const bool eu = strcmp(s->domains[i].name, "EU868") == 0;
+            const bool old = strcmp(s->domains[i].name, "EU868-3.x") == 0;
+
+            emitter.domains[i].possible = eu || old;
+            if (eu || old)
+                plans[old] = &s->domains[i];
+        }
+        assert_true(plans[0] && plans[1]);
+        /* both explain the first, half-way between their 865.375 and 865.275 MHz */
+        for (int i = 0; i < 12; ++i) {
+            const struct uw_sig_domain *d = plans[mixed && i % 2];
+            struct uw_packet p = {.modulation = UW_SIG_LORA, .offset_error_hz = 200.0};
+            const double common = 865.325e6 - (d == plans[0] ? 865.375e6 : 865.275e6);
+
+            p.offset_hz = d->channel_hz[i / 2 % 3] + common - config.freq_hz;
+            if (i == 0)
+                p.offset_hz = 865.325e6 - config.freq_hz;
+            sum[mixed] += uw_link_judge_carrier(&emitter, &config, &p);
+        }
+        most[mixed] = -INFINITY;
+        for (int i = 0; i < s->n_domains; ++i)
+            most[mixed] = emitter.domains[i].possible ? fmax(most[mixed], emitter.domains[i].nats)
+                                                      : most[mixed];
+        assert_true(fabs(sum[mixed] - most[mixed]) < 1e-9);
+    }
+    print_message("one plan: %.1f nats, of two in turn: %.1f\n", sum[0], sum[1]);
+    assert_true(sum[0] > 20.0);
+    assert_true(sum[1] < 12.0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_way_up),         cmocka_unit_test(test_one_plan),
         cmocka_unit_test(test_two_carriers),   cmocka_unit_test(test_limits),
         cmocka_unit_test(test_one_channel),    cmocka_unit_test(test_new_channels),
         cmocka_unit_test(test_return),         cmocka_unit_test(test_mean),

@@ -26,6 +26,9 @@ static struct uw_packet weak(const struct uw_packet *whole, double offset_hz, do
     p.false_rate_hz = 1.0;
     p.n_places = 1;
     p.places[0] = (struct uw_place){.start = p.start, .offset_hz = offset_hz};
+    p.places[0].extent.n_preamble = 8; /* all of them there */
+    for (int i = 0; i < 8; ++i)
+        p.places[0].extent.preamble[i + 1] = 2.0f * (float)(i + 1);
     return p;
 }
 
@@ -216,11 +219,51 @@ static void test_gemini(void **state) {
     assert_true(one >= 9);
 }
 
+/* A link keeps its slots while it is heard, though its evidence has sunk: an emitter there that has
+ * more by now is its second carrier. */
+static void test_sunken(void **state) {
+    static struct emitter emitters[LINK_EMITTERS_MAX];
+    const double slot = 10e-3 * RATE;
+    const double symbol = 128.0 / 500e3 * RATE;
+    struct emitter *old = &emitters[3];
+    struct emitter *e = &emitters[7];
+
+    (void)state;
+    *old = (struct emitter){
+        .used = true,
+        .number = 2,
+        .signature = elrs(),
+        .period_s = 10e-3,
+        .reference = 1e6,
+        .last_start = 1e6,
+        .bandwidth_hz = 500e3,
+        .llr = 2.0,
+        .alerted = true,
+        .first_packet = {.modulation = UW_SIG_LORA, .sf = 7},
+    };
+    *e = *old;
+    e->number = 0;
+    e->alerted = false;
+    e->llr = 19.0;
+    e->reference = e->last_start = old->reference + 100.0 * slot + 0.2 * symbol;
+    assert_true(uw_link_is_beside(emitters, e, RATE));
+    e->reference += symbol;
+    assert_false(uw_link_is_beside(emitters, e, RATE));
+    e->reference -= symbol;
+    /* never alerted: whichever has more evidence is the link */
+    old->alerted = false;
+    assert_false(uw_link_is_beside(emitters, e, RATE));
+    /* long silent: its lattice is not known any more */
+    old->alerted = true;
+    old->last_start -= 300.0 * slot;
+    assert_false(uw_link_is_beside(emitters, e, RATE));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_outshone),    cmocka_unit_test(test_image),
         cmocka_unit_test(test_noise_first), cmocka_unit_test(test_gemini),
-        cmocka_unit_test(test_delimiter),
+        cmocka_unit_test(test_delimiter),   cmocka_unit_test(test_sunken),
     };
 
     return cmocka_run_group_tests_name("links-shadow", tests, load, unload);
