@@ -502,6 +502,11 @@ static float energy(size_t n, const float *x) {
 }
 
 bool uw_front_parts(struct uw_front *front, uint64_t *sample, size_t n_parts, double *parts) {
+    return uw_front_some_parts(front, sample, n_parts, 0, n_parts, parts);
+}
+
+bool uw_front_some_parts(struct uw_front *front, uint64_t *sample, size_t n_parts, size_t first,
+                         size_t n_wanted, double *parts) {
     const struct uw_cut_range range = range_of(front);
     const size_t n = front->n;
     const uint64_t frame =
@@ -509,10 +514,11 @@ bool uw_front_parts(struct uw_front *front, uint64_t *sample, size_t n_parts, do
             ? range.first + (*sample - range.origin + front->hop - 1) / front->hop
             : range.first;
 
-    if (frame >= range.end || n_parts == 0 || n_parts > n)
+    if (frame >= range.end || n_parts == 0 || n_parts > n || first > n_parts ||
+        n_wanted > n_parts - first)
         return false;
     const float complex *x = frame_at(front, frame);
-    for (size_t i = 0; i < n_parts; ++i) {
+    for (size_t i = first; i < first + n_wanted; ++i) {
         const size_t lo = i * n / n_parts, hi = (i + 1) * n / n_parts;
         float sum = 0.0f;
 
@@ -521,7 +527,7 @@ bool uw_front_parts(struct uw_front *front, uint64_t *sample, size_t n_parts, do
         if (hi > n / 2)
             sum += energy(2 * (hi - (lo > n / 2 ? lo : n / 2)),
                           (const float *)(x + (lo > n / 2 ? lo - n / 2 : 0)));
-        parts[i] = (double)sum / ((double)n * (double)n);
+        parts[i - first] = (double)sum / ((double)n * (double)n);
     }
     *sample = range.origin + (frame - range.first) * front->hop;
     return true;

@@ -54,10 +54,10 @@ static bool read_rows(struct uw_front *front, double rate_hz, const struct hop_p
     for (r->n_frames = 0; r->n_frames < FRAMES_MAX && sample < piece->stop + around; ++sample) {
         double sum = 0.0;
 
-        if (!uw_front_parts(front, &sample, r->n_parts, parts))
+        if (!uw_front_some_parts(front, &sample, r->n_parts, r->first_part, r->n, parts))
             break;
         for (size_t i = 0; i < r->n; ++i)
-            sum += parts[r->first_part + i];
+            sum += parts[i];
         r->sample[r->n_frames] = sample;
         r->power[r->n_frames++] = (float)sum;
     }
@@ -105,10 +105,10 @@ static double centre(struct uw_front *front, double rate_hz, const struct rows *
     for (size_t k = from; k <= to; ++k) {
         uint64_t sample = r->sample[k];
 
-        if (!uw_front_parts(front, &sample, r->n_parts, parts))
+        if (!uw_front_some_parts(front, &sample, r->n_parts, r->first_part, r->n, parts))
             break;
         for (size_t i = 0; i < r->n; ++i)
-            profile[i] += parts[r->first_part + i] - noise;
+            profile[i] += parts[i] - noise;
     }
     for (size_t i = 0; i < r->n; ++i) {
         total += profile[i];

@@ -357,6 +357,12 @@ static void test_parts(void **state) {
     assert_true(sample % uw_front_hop(l.front) == 0);
     assert_true(fabs(parts[0] - 0.25) < 1e-4 && fabs(parts[3] - 0.01) < 1e-4);
     assert_true(parts[1] < 1e-5 && parts[2] < 1e-5);
+    /* some of them: the same, and no others are touched */
+    double some[2] = {NAN, NAN};
+    uint64_t again = 5001;
+    assert_true(uw_front_some_parts(l.front, &again, 4, 3, 1, some));
+    assert_true(again == sample && some[0] == parts[3] && isnan(some[1]));
+    assert_false(uw_front_some_parts(l.front, &again, 4, 3, 2, some));
     sample = N + 1;
     assert_false(uw_front_parts(l.front, &sample, 4, parts));
     listen_end(&l);
