@@ -239,10 +239,8 @@ INLINE void turn_rows(const vec *re, const vec *im, const struct square *turns, 
     }
 }
 
-/* The second step: along the rows. Powers in rows of points, columns of rows. */
-INLINE void second(const struct square *s, float *power) {
+INLINE void along_rows(const struct square *s, vec *re, vec *im) {
     struct square t;
-    vec re[SIDE], im[SIDE];
 
     transpose(s->re, t.re);
     transpose(s->im, t.im);
@@ -251,10 +249,31 @@ INLINE void second(const struct square *s, float *power) {
         im[k] = *(const vec *)(t.im + k * SIDE);
     }
     fft16(re, im);
+}
+
+/* The second step: along the rows. Powers in rows of points, columns of rows. For all sizes once:
+ * it is most of the code. */
+UW_CLONES
+static void second(const struct square *s, float *power) {
+    vec re[SIDE], im[SIDE];
+
+    along_rows(s, re, im);
     for (size_t k = 0; k < SIDE; ++k) {
         size_t row = row16(k);
 
         *(any_vec *)(power + k * SIDE) = re[row] * re[row] + im[row] * im[row];
+    }
+}
+
+/* The same, amplitudes. */
+UW_CLONES
+static void second_lines(const struct square *s, float *ret_re, float *ret_im) {
+    vec re[SIDE], im[SIDE];
+
+    along_rows(s, re, im);
+    for (size_t k = 0; k < SIDE; ++k) {
+        *(vec *)(ret_re + k * SIDE) = re[row16(k)];
+        *(vec *)(ret_im + k * SIDE) = im[row16(k)];
     }
 }
 
@@ -304,10 +323,11 @@ INLINE void run_square(const struct square *turns, size_t rows, const float *x_r
         transpose(sideways, power);
 }
 
-INLINE void run_long(const struct uw_lines *l, const float *x_re, const float *x_im,
-                     const float *c_re, const float *c_im, float *power) {
+/* The first step of 512 points, up to the turned squares: of even lines, of odd ones. */
+INLINE void first_long(const struct uw_lines *l, const float *x_re, const float *x_im,
+                       const float *c_re, const float *c_im, struct square *ret_even,
+                       struct square *ret_odd) {
     vec even_re[SIDE], even_im[SIDE], odd_re[SIDE], odd_im[SIDE];
-    struct square s;
 
     for (size_t k = 0; k < SIDE; ++k) {
         size_t at = k * SIDE;
@@ -326,11 +346,18 @@ INLINE void run_long(const struct uw_lines *l, const float *x_re, const float *x
         odd_im[k] = ar * t + ai * c;
     }
     fft16(even_re, even_im);
-    turn_rows(even_re, even_im, &l->turns[N_SF - 1], 0, &s);
-    second(&s, power);
+    turn_rows(even_re, even_im, &l->turns[N_SF - 1], 0, ret_even);
     fft16(odd_re, odd_im);
-    turn_rows(odd_re, odd_im, &l->turns[N_SF], 0, &s);
-    second(&s, power + SQUARE);
+    turn_rows(odd_re, odd_im, &l->turns[N_SF], 0, ret_odd);
+}
+
+INLINE void run_long(const struct uw_lines *l, const float *x_re, const float *x_im,
+                     const float *c_re, const float *c_im, float *power) {
+    struct square even, odd;
+
+    first_long(l, x_re, x_im, c_re, c_im, &even, &odd);
+    second(&even, power);
+    second(&odd, power + SQUARE);
 }
 
 #define FORM(name, size, ...)                                                                      \
@@ -351,6 +378,73 @@ FORM(run6, 1, SQUARE_OF)
 FORM(run7, 2, SQUARE_OF)
 FORM(run8, 3, SQUARE_OF)
 FORM(run9, 4, LONG_OF)
+
+/* Amplitudes of 256 lines, and the first of them behind the last. */
+struct row {
+    _Alignas(64) float re[SQUARE + SIDE];
+    _Alignas(64) float im[SQUARE + SIDE];
+};
+
+INLINE void take_lines(const struct square *s, struct row *ret) {
+    second_lines(s, ret->re, ret->im);
+    ret->re[SQUARE] = ret->re[0];
+    ret->im[SQUARE] = ret->im[0];
+}
+
+INLINE void take_powers(const struct row *x, float *power) {
+    for (size_t i = 0; i < SQUARE; ++i)
+        power[i] = x->re[i] * x->re[i] + x->im[i] * x->im[i];
+}
+
+/* Between each line of a and the line of b that is `ahead` places on. */
+INLINE void take_between(const struct row *a, const struct row *b, size_t ahead, float *power) {
+    for (size_t i = 0; i < SQUARE; ++i) {
+        float re = a->re[i] - b->re[i + ahead];
+        float im = a->im[i] - b->im[i + ahead];
+
+        power[i] = 0.5f * (re * re + im * im);
+    }
+}
+
+UW_CLONES
+static void between8(const struct uw_lines *l, const float *re, const float *im, const float *c,
+                     const float *s, float *power, float *between) {
+    vec r[SIDE], i[SIDE];
+    struct square turned;
+    struct row row;
+
+    for (size_t k = 0; k < SIDE; ++k)
+        load(re + k * SIDE, im + k * SIDE, c + k * SIDE, s + k * SIDE, &r[k], &i[k]);
+    fft16(r, i);
+    turn_rows(r, i, &l->turns[3], 0, &turned);
+    take_lines(&turned, &row);
+    take_powers(&row, power);
+    take_between(&row, &row, 1, between);
+}
+
+UW_CLONES
+static void between9(const struct uw_lines *l, const float *re, const float *im, const float *c,
+                     const float *s, float *power, float *between) {
+    struct square even, odd;
+    struct row rows[2];
+
+    first_long(l, re, im, c, s, &even, &odd);
+    take_lines(&even, &rows[0]);
+    take_lines(&odd, &rows[1]);
+    take_powers(&rows[0], power);
+    take_powers(&rows[1], power + SQUARE);
+    take_between(&rows[0], &rows[1], 0, between);
+    take_between(&rows[1], &rows[0], 1, between + SQUARE);
+}
+
+void uw_lines_run_between(const struct uw_lines *lines, int sf, const float *re, const float *im,
+                          const float *chirp_re, const float *chirp_im, float *ret_power,
+                          float *ret_between) {
+    if (sf == UW_LINES_SF_MAX)
+        between9(lines, re, im, chirp_re, chirp_im, ret_power, ret_between);
+    else
+        between8(lines, re, im, chirp_re, chirp_im, ret_power, ret_between);
+}
 
 void uw_lines_run(const struct uw_lines *lines, int sf, const float *re, const float *im,
                   const float *chirp_re, const float *chirp_im, float *ret_power) {

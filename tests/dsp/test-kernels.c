@@ -59,6 +59,7 @@
     _(uw_lines_free)                                                                               \
     _(uw_lines_new)                                                                                \
     _(uw_lines_run)                                                                                \
+    _(uw_lines_run_between)                                                                        \
     _(uw_lora_free)                                                                                \
     _(uw_lora_measure)                                                                             \
     _(uw_lora_mirror)                                                                              \
@@ -313,7 +314,7 @@ static void work_lines(const struct library *lib, struct log *log) {
     const float *samples = (const float *)x;
     const float *re, *im;
     struct uw_lines *lines;
-    float power[512];
+    float power[512], between[512];
 
     assert_int_equal(lib->uw_lines_new(&lines), 0);
     for (int sf = UW_LINES_SF_MIN; sf <= UW_LINES_SF_MAX; ++sf) {
@@ -323,6 +324,12 @@ static void work_lines(const struct library *lib, struct log *log) {
             note(log, power, uw_lines_unit(sf) * sizeof(float));
             lib->uw_lines_run(lines, sf, samples + i, samples + i + 512, NULL, NULL, power);
             note(log, power, uw_lines_unit(sf) * sizeof(float));
+            if (sf < UW_LINES_SF_BETWEEN)
+                continue;
+            lib->uw_lines_run_between(lines, sf, samples + i, samples + i + 512, re, im, power,
+                                      between);
+            note(log, power, uw_lines_unit(sf) * sizeof(float));
+            note(log, between, uw_lines_unit(sf) * sizeof(float));
         }
     }
     lib->uw_lines_free(lines);

@@ -45,8 +45,8 @@ static void make_noise(uint64_t seed) {
     }
 }
 
-/* Power of one line of the window at `at`, times the chirp. */
-static double line_power(int sf, size_t at, size_t line, const float *c, const float *s) {
+/* One line of the window at `at`, times the chirp. */
+static double complex line_of(int sf, size_t at, size_t line, const float *c, const float *s) {
     const size_t n = (size_t)1 << sf;
     double complex sum = 0.0;
 
@@ -57,7 +57,11 @@ static double line_power(int sf, size_t at, size_t line, const float *c, const f
             v *= (double)c[at + i] + I * (double)s[at + i];
         sum += v * cexp(-2.0 * UW_PI * I * (double)(i * line % n) / (double)n);
     }
-    return creal(sum * conj(sum));
+    return sum;
+}
+
+static double square(double complex x) {
+    return creal(x * conj(x));
 }
 
 static void check_unit(int sf, const float *c, const float *s) {
@@ -71,7 +75,7 @@ static void check_unit(int sf, const float *c, const float *s) {
             const double is = (double)power[at + uw_lines_place(sf, b)];
 
             /* the mean power is n */
-            assert_true(fabs(is - line_power(sf, at, b, c, s)) < 2e-6 * (double)n);
+            assert_true(fabs(is - square(line_of(sf, at, b, c, s))) < 2e-6 * (double)n);
         }
     }
 }
@@ -87,6 +91,61 @@ static void test_definition(void **state) {
             uw_lines_chirp(lines, sf, down == 1, &c, &s);
             check_unit(sf, c, s);
         }
+    }
+}
+
+/* What stands between lines is half the power of the difference of both; the lines are as before.
+ */
+static void test_between(void **state) {
+    static float between[UNIT_MAX + 1];
+
+    (void)state;
+    for (int sf = UW_LINES_SF_BETWEEN; sf <= UW_LINES_SF_MAX; ++sf) {
+        const size_t n = (size_t)1 << sf;
+        const size_t unit = uw_lines_unit(sf);
+        static float alone[UNIT_MAX];
+        const float *c, *s;
+
+        make_noise(80 + (uint64_t)sf);
+        uw_lines_chirp(lines, sf, sf % 2 == 1, &c, &s);
+        uw_lines_run(lines, sf, re, im, c, s, alone);
+        power[unit] = between[unit] = -7.0f;
+        uw_lines_run_between(lines, sf, re, im, c, s, power, between);
+        assert_true(power[unit] == -7.0f && between[unit] == -7.0f);
+        assert_memory_equal(power, alone, unit * sizeof(float));
+        for (size_t at = 0; at < unit; at += n) {
+            for (size_t b = 0; b < n; ++b) {
+                const double is = (double)between[at + uw_lines_place(sf, b)];
+                const double complex apart =
+                    line_of(sf, at, b, c, s) - line_of(sf, at, (b + 1) % n, c, s);
+
+                assert_true(fabs(is - 0.5 * square(apart)) < 2e-6 * (double)n);
+            }
+        }
+    }
+}
+
+/* Half-way between two lines a tone stands 0.9 dB below its power: 8 / pi^2 of it. */
+static void test_half_way(void **state) {
+    (void)state;
+    for (int sf = UW_LINES_SF_BETWEEN; sf <= UW_LINES_SF_MAX; ++sf) {
+        const double n = (double)(1 << sf);
+        const double line = n - 0.5; /* the wrap, too */
+        float between[UNIT_MAX];
+        const float *c, *s;
+
+        uw_lines_chirp(lines, sf, false, &c, &s);
+        for (size_t i = 0; i < UNIT_MAX; ++i) {
+            const double phase = 2.0 * UW_PI * line * fmod((double)i, n) / n;
+            const double complex x =
+                (cos(phase) + I * sin(phase)) / ((double)c[i] + I * (double)s[i]);
+
+            re[i] = (float)creal(x);
+            im[i] = (float)cimag(x);
+        }
+        uw_lines_run_between(lines, sf, re, im, c, s, power, between);
+        const double share = (double)between[uw_lines_place(sf, (size_t)n - 1)] / (n * n);
+        assert_true(fabs(share - 8.0 / (UW_PI * UW_PI)) < 1e-3);
     }
 }
 
@@ -136,8 +195,8 @@ static void test_chirps(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_definition),
-        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_definition), cmocka_unit_test(test_between),
+        cmocka_unit_test(test_half_way),   cmocka_unit_test(test_places),
         cmocka_unit_test(test_chirps),
     };
 
