@@ -24,6 +24,7 @@
 #include "uw/base/str.h"
 #include "uw/base/thread.h"
 #include "uw/base/time.h"
+#include "uw/base/util.h"
 
 #define POOL_S     0.5 /* the reader may sleep for so long */
 #define POOL_LEAST 16
@@ -119,6 +120,7 @@ static int make_pool(struct uw_live *live) {
     live->data = malloc((size_t)live->n_buffers * live->buffer_bytes);
     if (!live->buffers || !live->data)
         return uw_err(-ENOMEM);
+    uw_touch(live->data, (size_t)live->n_buffers * live->buffer_bytes);
     r = uw_ring_new((size_t)live->n_buffers, &live->full);
     if (r == 0)
         r = uw_ring_new((size_t)live->n_buffers, &live->empty);

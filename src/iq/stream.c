@@ -51,7 +51,7 @@
 #define AGAIN_MAX_S 0.3
 #define RING_S      0.75
 #define RING_MIN    (1 << 20)
-#define RING_MAX    (32 << 20)
+#define RING_MAX    (16 << 20)
 
 #define HELD_MAX 12
 

@@ -5,6 +5,7 @@
 
 #include "rx-impl.h"
 #include "uw/base/err.h"
+#include "uw/base/util.h"
 
 struct uw_rx_queue {
     pthread_mutex_t mutex;
@@ -33,6 +34,7 @@ int uw_rx_queue_new(size_t n_blocks, size_t block_bytes, struct uw_rx_queue **re
         uw_rx_queue_free(queue);
         return uw_err(-ENOMEM);
     }
+    uw_touch(queue->data, n_blocks * block_bytes);
     for (size_t i = 0; i < n_blocks; i++) {
         queue->blocks[i].data = queue->data + i * block_bytes;
         queue->blocks[i].next = queue->free;

@@ -34,7 +34,7 @@
 #define BLOCK_MAX_BYTES (1 << 20)
 #define FILE_BLOCKS     8
 #define LIVE_BLOCKS     32
-#define LIVE_MAX_BYTES  (16 << 20)
+#define LIVE_MAX_BYTES  (8 << 20)
 #define CLIP_S          0.5
 
 struct uw_rx {

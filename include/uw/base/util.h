@@ -13,6 +13,10 @@
 
 #define UW_PI 3.14159265358979323846
 
+/* Writes to each page of memory that holds nothing yet: the kernel gives it now, and not on the
+ * sample path when a queue runs full for the first time. */
+void uw_touch(void *memory, size_t bytes);
+
 /* On a kernel in plain C: compiled for several instruction sets, the best one is taken when the
  * program starts. The plain form is the reference that tests/dsp/test-kernels.c holds the others
  * against. Sanitizers, other compilers and -DUW_PLAIN have the plain form alone. */
