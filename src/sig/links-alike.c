@@ -153,19 +153,15 @@ double uw_link_judge_length(struct emitter *e, const struct uw_packet *p) {
 
 double uw_link_judge_preamble(const struct emitter *e, const struct uw_packet *p) {
     const struct uw_extent *x = &p->places[0].extent;
-    double link = -INFINITY;
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
     double delimiter = -INFINITY;
 
     if (!p->weak) /* measured as what it is */
         return WAY_UP_MAX;
-    if (x->n_preamble < DELIMITER)
+    if (!v || x->n_preamble < DELIMITER)
         return 0.0;
-    for (int i = 0; i < e->signature->n_variants; ++i) {
-        int n = e->signature->variants[i].preamble;
-
-        if (e->variants[i].possible)
-            link = fmax(link, (double)x->preamble[n < x->n_preamble ? n : x->n_preamble]);
-    }
+    /* one air rate for all packets: with the longest preamble of any, a delimiter may lie in it */
+    double link = (double)x->preamble[v->preamble < x->n_preamble ? v->preamble : x->n_preamble];
     for (int i = DELIMITER; i <= x->n_preamble; ++i)
         delimiter = log_sum(delimiter, (double)x->preamble[i] - (double)x->preamble[i - DELIMITER]);
     delimiter -= log((double)(x->n_preamble - DELIMITER + 1));

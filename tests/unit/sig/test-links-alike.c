@@ -383,6 +383,14 @@ static void test_way_up(void **state) {
                   uw_link_upright_nats(&link), uw_link_upright_nats(&inverted));
     assert_true(uw_link_upright_nats(&link) > 25.0);
     assert_true(uw_link_upright_nats(&inverted) < 3.0);
+    /* another air rate of the waveform has so long a preamble that a delimiter lies inside */
+    (void)begin("200Hz", false);
+    p.places[0].extent.n_preamble = 18;
+    for (int i = 0; i < 18; ++i)
+        p.places[0].extent.preamble[i + 1] =
+            p.places[0].extent.preamble[i] + (i == 12 || i == 13 ? 3.0f : -0.1f);
+    assert_true(uw_link_judge_preamble(&emitter, &p) < -0.5);
+    (void)begin("200Hz", true);
     /* weak chirps, but all of them */
     p = packet_of(v, v->preamble, 20, 1.0);
     for (int i = 0; i <= 14; ++i)
