@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "hopper-impl.h"
+#include "matcher-impl.h"
 #include "trial.h"
 #include "uw/base/err.h"
 #include "uw/base/str.h"
@@ -289,6 +290,88 @@ static void test_beside_a_name(void **unused) {
     uw_sigdb_free(db);
 }
 
+struct heard {
+    int n_findings;
+    uint64_t emitter;
+};
+
+static void on_emit(void *userdata, struct uw_finding *f) {
+    struct heard *heard = userdata;
+
+    assert_true(heard->n_findings == 0 || f->emitter == heard->emitter);
+    heard->emitter = f->emitter;
+    ++heard->n_findings;
+}
+
+static void on_finding(void *unused, const struct uw_finding *f) {
+    (void)unused;
+    (void)f;
+}
+
+static void on_progress(void *unused, uint64_t sample) {
+    (void)unused;
+    (void)sample;
+}
+
+/* A receiver that goes round three centres hears one link as one, at any of them. */
+static void test_walk(void **unused) {
+    static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
+    struct uw_detector_config config = {
+        .rate_hz = 2.4e6, .freq_hz = 915e6, .format = UW_IQ_CU8, .n_centres = 3};
+    struct uw_sigdb *db = trial_db(UW_SIGNATURES);
+    struct uw_detector *detector;
+    struct uw_hopper *hopper;
+    struct heard heard = {0};
+    double centre = 0.0;
+
+    (void)unused;
+    config.db = db;
+    assert_int_equal(uw_detector_new(&config, &ops, NULL, &detector), 0);
+    struct uw_matcher_env env = {.config = &config,
+                                 .front = (struct uw_front *)uw_detector_front(detector),
+                                 .emit = on_emit,
+                                 .userdata = &heard};
+    assert_int_equal(uw_hopper_new(&env, &hopper), 0);
+    state = 23;
+    for (int k = 0; k < 1500; ++k) {
+        double start = 0.01 + 6.6667e-3 * k;
+        double now_centre = 1.07e6 * ((k / 90) % 3); /* 0.6 s each; no multiple of the raster */
+        double offset = -4.9e6 + 200e3 * floor(50.0 * uniform()) + 1e3 * normal() - now_centre;
+
+        if (now_centre != centre)
+            uw_matcher_hopper.retune(hopper, now_centre - centre);
+        centre = now_centre;
+        config.freq_hz = 915e6 + centre;
+        struct uw_burst b = {.start = (uint64_t)(start * 2.4e6),
+                             .stop = (uint64_t)((start + 2.9e-3) * 2.4e6),
+                             .lower_hz = offset - 60e3,
+                             .upper_hz = offset + 60e3,
+                             .centre_hz = offset,
+                             .snr_db = 20.0,
+                             .power_dbfs = -30.0 + 0.2 * normal()};
+        if (fabs(offset) < 1e6)
+            (void)uw_matcher_hopper.burst(hopper, &b);
+        uw_matcher_hopper.progress(hopper, b.stop + 6000);
+    }
+    assert_true(heard.n_findings >= 8);
+    uw_hopper_free(hopper);
+    uw_detector_free(detector);
+    uw_sigdb_free(db);
+}
+
+/* Bursts that all begin together, as of an impulse, are no train. */
+static void test_impulse(void **unused) {
+    static struct hop_train t;
+    struct hop_verdict v;
+
+    (void)unused;
+    state = 29;
+    make_train(&t, 5.0, 12e-3, 50, 60e-6, 0.2);
+    for (size_t i = 0; i < t.n; ++i)
+        t.bursts[i].start_s = t.last_s - 1.0;
+    assert_string_equal(judged(&t, &v), "too short");
+}
+
 /* Without its signature there is none; a link with a name is not doubled. */
 static void test_yields(void **unused) {
     static const char *const others[] = {"expresslrs-900", "lora"};
@@ -314,7 +397,8 @@ int main(void) {
         cmocka_unit_test(test_strays),        cmocka_unit_test(test_chance),
         cmocka_unit_test(test_raster),        cmocka_unit_test(test_judge),
         cmocka_unit_test(test_detector),      cmocka_unit_test(test_yields),
-        cmocka_unit_test(test_beside_a_name),
+        cmocka_unit_test(test_beside_a_name), cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_impulse),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
