@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "uw/base/err.h"
@@ -387,8 +388,10 @@ struct row {
 
 INLINE void take_lines(const struct square *s, struct row *ret) {
     second_lines(s, ret->re, ret->im);
-    ret->re[SQUARE] = ret->re[0];
-    ret->im[SQUARE] = ret->im[0];
+    for (size_t i = 0; i < SIDE; ++i) {
+        ret->re[SQUARE + i] = ret->re[i];
+        ret->im[SQUARE + i] = ret->im[i];
+    }
 }
 
 INLINE void take_powers(const struct row *x, float *power) {
@@ -406,21 +409,56 @@ INLINE void take_between(const struct row *a, const struct row *b, size_t ahead,
     }
 }
 
-UW_CLONES
-static void between8(const struct uw_lines *l, const float *re, const float *im, const float *c,
-                     const float *s, float *power, float *between) {
-    vec r[SIDE], i[SIDE];
+/* Of windows of `rows` rows, before the square is turned upright: line c * rows + r of a window
+ * stands in row c, and r places behind the window's first. */
+INLINE void take_between_sideways(const struct row *x, size_t rows, float *power) {
+    for (size_t i = 0; i < SQUARE; i += SIDE) {
+        for (size_t q = 0; q < SIDE; ++q) {
+            bool last = q % rows == rows - 1;
+            float next_re = x->re[i + q + SIDE + 1 - rows];
+            float next_im = x->im[i + q + SIDE + 1 - rows];
+            float re = x->re[i + q] - (last ? next_re : x->re[i + q + 1]);
+            float im = x->im[i + q] - (last ? next_im : x->im[i + q + 1]);
+
+            power[i + q] = 0.5f * (re * re + im * im);
+        }
+    }
+}
+
+INLINE void between_square(const struct square *turns, size_t rows, const float *x_re,
+                           const float *x_im, const float *c_re, const float *c_im, float *power,
+                           float *between) {
+    vec re[SIDE], im[SIDE];
     struct square turned;
     struct row row;
+    _Alignas(64) float sideways[2][SQUARE];
 
-    for (size_t k = 0; k < SIDE; ++k)
-        load(re + k * SIDE, im + k * SIDE, c + k * SIDE, s + k * SIDE, &r[k], &i[k]);
-    fft16(r, i);
-    turn_rows(r, i, &l->turns[3], 0, &turned);
+    for (size_t k = 0; k < SQUARE; k += SIDE)
+        load(x_re + k, x_im + k, c_re + k, c_im + k, &re[k / SIDE], &im[k / SIDE]);
+    first(re, im, rows);
+    turn_rows(re, im, turns, rows < SIDE, &turned);
     take_lines(&turned, &row);
-    take_powers(&row, power);
-    take_between(&row, &row, 1, between);
+    take_powers(&row, rows < SIDE ? sideways[0] : power);
+    if (rows < SIDE) {
+        take_between_sideways(&row, rows, sideways[1]);
+        transpose(sideways[0], power);
+        transpose(sideways[1], between);
+    } else {
+        take_between(&row, &row, 1, between);
+    }
 }
+
+#define BETWEEN(name, i)                                                                           \
+    UW_CLONES                                                                                      \
+    static void name(const struct uw_lines *l, const float *re, const float *im, const float *c,   \
+                     const float *s, float *power, float *between) {                               \
+        between_square(&l->turns[i], (size_t)2 << (i), re, im, c, s, power, between);              \
+    }
+
+BETWEEN(between5, 0)
+BETWEEN(between6, 1)
+BETWEEN(between7, 2)
+BETWEEN(between8, 3)
 
 UW_CLONES
 static void between9(const struct uw_lines *l, const float *re, const float *im, const float *c,
@@ -440,10 +478,11 @@ static void between9(const struct uw_lines *l, const float *re, const float *im,
 void uw_lines_run_between(const struct uw_lines *lines, int sf, const float *re, const float *im,
                           const float *chirp_re, const float *chirp_im, float *ret_power,
                           float *ret_between) {
-    if (sf == UW_LINES_SF_MAX)
-        between9(lines, re, im, chirp_re, chirp_im, ret_power, ret_between);
-    else
-        between8(lines, re, im, chirp_re, chirp_im, ret_power, ret_between);
+    static void (*const forms[N_SF])(const struct uw_lines *, const float *, const float *,
+                                     const float *, const float *, float *,
+                                     float *) = {between5, between6, between7, between8, between9};
+
+    forms[sf - UW_LINES_SF_MIN](lines, re, im, chirp_re, chirp_im, ret_power, ret_between);
 }
 
 void uw_lines_run(const struct uw_lines *lines, int sf, const float *re, const float *im,

@@ -10,10 +10,9 @@
  * neighbours in time; Q(run, t) B = rate is solved for t. What passes is no packet yet: the lattice
  * of slots decides (src/sig).
  *
- * A tone between two lines loses up to 3.9 dB. Half a chip later it stands half a line further, so
- * windows are looked at on two lanes half a chip apart, and 0.9 dB is lost at most. Long windows
- * cost most and have most to spare: their second lane is what stands between the lines of the same
- * window (uw/dsp/lines.h), and 1.4 dB is lost at most.
+ * A tone between two lines loses up to 3.9 dB. So there are two lanes of sums: that of the lines,
+ * and that of what stands half-way between them (uw/dsp/lines.h): 1.4 dB are lost at most. One
+ * sample a chip is enough for both.
  */
 
 #include "uw/dsp/sweep.h"
@@ -62,8 +61,8 @@ struct uw_sweep {
     struct stage stages[N_SF][LANES];
 };
 
-/* One half-chip phase of a block. */
-struct lane {
+/* One sample a chip of a block. */
+struct block {
     _Alignas(64) float re[UW_SWEEP_BLOCK];
     _Alignas(64) float im[UW_SWEEP_BLOCK];
     float energy[UW_SWEEP_BLOCK >> UW_SWEEP_SF_MIN]; /* of its pieces */
@@ -112,9 +111,11 @@ static float *new_floats(size_t n) {
 
 static int new_stage(const struct uw_sweep_config *config, int sf, struct stage *stage) {
     size_t n = (size_t)1 << sf;
+    double share = config->rate_share[sf] > 0.0 ? config->rate_share[sf] : 1.0;
+    double rate_hz = share * config->false_rate_hz;
 
     stage->run = config->run[sf] < RUN_MAX ? config->run[sf] : RUN_MAX;
-    stage->threshold = solve_threshold(stage->run, config->false_rate_hz / config->bandwidth_hz);
+    stage->threshold = solve_threshold(stage->run, rate_hz / config->bandwidth_hz);
     stage->rows = new_floats((size_t)stage->run * n);
     stage->sum = new_floats(n);
     return stage->rows && stage->sum ? 0 : uw_err(-ENOMEM);
@@ -172,16 +173,17 @@ static double off_bin(const struct open_hit *o) {
 static void give(struct uw_sweep *sweep, int sf, int lane, const struct open_hit *o) {
     const struct stage *s = &sweep->stages[sf][lane];
     double chips = (double)(1 << sf);
-    bool between = sf >= UW_LINES_SF_BETWEEN;
     struct uw_sweep_hit hit = {
         .sf = sf,
         /* negative for a run that the stream's begin cuts short */
-        .chip = ((double)o->window + 1.0 - s->run) * chips + (between ? 0.0 : 0.5 * lane),
-        .line = (double)o->line + off_bin(o) + (between ? 0.5 * lane : 0.0),
+        .chip = ((double)o->window + 1.0 - s->run) * chips,
+        .line = (double)o->line + off_bin(o) + 0.5 * lane,
         .sum = (double)o->sum,
         .run = s->run,
     };
 
+    if (hit.line > chips - 0.5)
+        hit.line -= chips;
     sweep->hit(sweep->userdata, &hit);
 }
 
@@ -263,15 +265,12 @@ static size_t add_windows(const float *restrict power, const float *restrict sca
     return n_windows + 1;
 }
 
-/* Two samples a chip: the phases apart. */
+/* Of two samples a chip the first. */
 UW_CLONES
-static void part(const float *restrict x, float *restrict re0, float *restrict im0,
-                 float *restrict re1, float *restrict im1) {
+static void take_chips(const float *restrict x, float *restrict re, float *restrict im) {
     for (size_t i = 0; i < UW_SWEEP_BLOCK; ++i) {
-        re0[i] = x[4 * i];
-        im0[i] = x[4 * i + 1];
-        re1[i] = x[4 * i + 2];
-        im1[i] = x[4 * i + 3];
+        re[i] = x[4 * i];
+        im[i] = x[4 * i + 1];
     }
 }
 
@@ -295,14 +294,14 @@ static void measure(const float *restrict re, const float *restrict im, float *r
 }
 
 /* The mean power of a window's lines is its energy (M.-A. Parseval). */
-static void scale_windows(const struct lane *lane, int sf, float *scale) {
+static void scale_windows(const struct block *x, int sf, float *scale) {
     size_t pieces = (size_t)1 << (sf - UW_SWEEP_SF_MIN);
 
     for (size_t w = 0; w < (size_t)UW_SWEEP_BLOCK >> sf; ++w) {
         float energy = 1e-30f;
 
         for (size_t k = 0; k < pieces; ++k)
-            energy += lane->energy[w * pieces + k];
+            energy += x->energy[w * pieces + k];
         scale[w] = 1.0f / energy;
     }
 }
@@ -313,19 +312,6 @@ static void note_all(struct stage *s, int sf) {
     for (size_t b = 0; b < n; ++b) {
         if (s->sum[uw_lines_place(sf, b)] > s->threshold)
             note(s, sf, b);
-    }
-}
-
-static void run_windows(const struct uw_lines *lines, int sf, bool down, const struct lane *x,
-                        float *power, float *between) {
-    const float *re, *im;
-
-    uw_lines_chirp(lines, sf, down, &re, &im);
-    for (size_t i = 0; i < UW_SWEEP_BLOCK; i += uw_lines_unit(sf)) {
-        if (between)
-            uw_lines_run_between(lines, sf, x->re + i, x->im + i, re, im, power + i, between + i);
-        else
-            uw_lines_run(lines, sf, x->re + i, x->im + i, re, im, power + i);
     }
 }
 
@@ -356,29 +342,27 @@ static void run_stage(struct uw_sweep *sweep, int sf, int lane, const float *pow
         refresh(s, n);
 }
 
-static void run_sf(struct uw_sweep *sweep, int sf, const struct lane x[LANES]) {
+static void run_sf(struct uw_sweep *sweep, int sf, const struct block *x) {
     _Alignas(64) float power[LANES][UW_SWEEP_BLOCK];
     float scale[UW_SWEEP_BLOCK / PIECE];
-    bool between = sf >= UW_LINES_SF_BETWEEN;
+    const float *re, *im;
 
-    for (int lane = 0; lane < LANES; ++lane) {
-        if (lane == 0 || !between) {
-            run_windows(sweep->config.lines, sf, sweep->config.down, &x[lane], power[lane],
-                        between ? power[1] : NULL);
-            scale_windows(&x[lane], sf, scale);
-        }
+    uw_lines_chirp(sweep->config.lines, sf, sweep->config.down, &re, &im);
+    for (size_t i = 0; i < UW_SWEEP_BLOCK; i += uw_lines_unit(sf))
+        uw_lines_run_between(sweep->config.lines, sf, x->re + i, x->im + i, re, im, power[0] + i,
+                             power[1] + i);
+    scale_windows(x, sf, scale);
+    for (int lane = 0; lane < LANES; ++lane)
         run_stage(sweep, sf, lane, power[lane], scale);
-    }
 }
 
 void uw_sweep_block(struct uw_sweep *sweep, const float complex *samples) {
-    struct lane x[LANES];
+    struct block x;
 
-    part((const float *)samples, x[0].re, x[0].im, x[1].re, x[1].im);
-    for (int lane = 0; lane < LANES; ++lane)
-        measure(x[lane].re, x[lane].im, x[lane].energy);
+    take_chips((const float *)samples, x.re, x.im);
+    measure(x.re, x.im, x.energy);
     for (int sf = UW_SWEEP_SF_MIN; sf <= UW_SWEEP_SF_MAX; ++sf) {
         if (sweep->stages[sf][0].run > 0)
-            run_sf(sweep, sf, x);
+            run_sf(sweep, sf, &x);
     }
 }

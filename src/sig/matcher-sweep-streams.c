@@ -27,6 +27,7 @@
 #include "uw/dsp/sweep.h"
 
 #define FALSE_RATE_HZ 40.0 /* hits a second, stream and spreading factor in noise */
+#define LONG_SHARE    0.3  /* of it for the longest symbols: to look at a hit costs as it is long */
 #define SAME_HZ       20e3 /* channels of two plans that are one */
 #define IN_BAND       0.35 /* of a channel's width must lie in the band beyond its centre */
 #define TOGETHER      0.25 /* bandwidths between the centres of channels that are one stream */
@@ -83,6 +84,7 @@ static int add_sweep(struct uw_sweeper *m, struct uw_stream *s, bool down,
         .lines = m->lines,
         .down = down,
         .false_rate_hz = FALSE_RATE_HZ,
+        .rate_share = {[8] = LONG_SHARE, [9] = LONG_SHARE},
         .bandwidth_hz = s->bandwidth_hz,
     };
 

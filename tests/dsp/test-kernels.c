@@ -324,8 +324,6 @@ static void work_lines(const struct library *lib, struct log *log) {
             note(log, power, uw_lines_unit(sf) * sizeof(float));
             lib->uw_lines_run(lines, sf, samples + i, samples + i + 512, NULL, NULL, power);
             note(log, power, uw_lines_unit(sf) * sizeof(float));
-            if (sf < UW_LINES_SF_BETWEEN)
-                continue;
             lib->uw_lines_run_between(lines, sf, samples + i, samples + i + 512, re, im, power,
                                       between);
             note(log, power, uw_lines_unit(sf) * sizeof(float));

@@ -100,7 +100,7 @@ static void test_between(void **state) {
     static float between[UNIT_MAX + 1];
 
     (void)state;
-    for (int sf = UW_LINES_SF_BETWEEN; sf <= UW_LINES_SF_MAX; ++sf) {
+    for (int sf = UW_LINES_SF_MIN; sf <= UW_LINES_SF_MAX; ++sf) {
         const size_t n = (size_t)1 << sf;
         const size_t unit = uw_lines_unit(sf);
         static float alone[UNIT_MAX];
@@ -128,7 +128,7 @@ static void test_between(void **state) {
 /* Half-way between two lines a tone stands 0.9 dB below its power: 8 / pi^2 of it. */
 static void test_half_way(void **state) {
     (void)state;
-    for (int sf = UW_LINES_SF_BETWEEN; sf <= UW_LINES_SF_MAX; ++sf) {
+    for (int sf = UW_LINES_SF_MIN; sf <= UW_LINES_SF_MAX; ++sf) {
         const double n = (double)(1 << sf);
         const double line = n - 0.5; /* the wrap, too */
         float between[UNIT_MAX];
@@ -145,7 +145,7 @@ static void test_half_way(void **state) {
         }
         uw_lines_run_between(lines, sf, re, im, c, s, power, between);
         const double share = (double)between[uw_lines_place(sf, (size_t)n - 1)] / (n * n);
-        assert_true(fabs(share - 8.0 / (UW_PI * UW_PI)) < 1e-3);
+        assert_true(fabs(share - 8.0 / (UW_PI * UW_PI)) < 2e-3);
     }
 }
 

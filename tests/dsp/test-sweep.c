@@ -129,7 +129,7 @@ static void test_batch(void **state) {
 }
 
 /*
- * Hits in white noise, per spreading factor and half-chip lane. The threshold makes rate * seconds
+ * Hits in white noise, per spreading factor, of both lanes. The threshold makes rate * seconds
  * sums pass on average; hits are fewer, for two reasons that both are the noise's own:
  *
  *   A sum that passes keeps run - 1 of its windows in the next sum, which therefore often passes
@@ -196,7 +196,7 @@ static double model(int run, int lines, double rate_hz, double seconds, uint64_t
 }
 
 struct counts {
-    double n[UW_SWEEP_SF_MAX + 1][2];
+    double n[UW_SWEEP_SF_MAX + 1];
 };
 
 static void count_in_noise(double rate_hz, size_t n_blocks, uint64_t seed, struct counts *ret) {
@@ -216,10 +216,9 @@ static void count_in_noise(double rate_hz, size_t n_blocks, uint64_t seed, struc
         assert_int_equal(h->run, UP_CHIRPS - 1);
         assert_true(gamma_tail(h->run, h->sum) <= rate_hz / BANDWIDTH * 1.001);
         assert_true(h->line >= -0.5 && h->line <= (1 << h->sf) - 0.5);
-        /* windows begin on whole symbols of one lane or the other */
-        assert_true(chip == 0.0 || chip == 0.5);
+        assert_true(chip == 0.0); /* windows begin on whole symbols */
         assert_true(h->chip >= 0.0 && h->chip < (double)(n_blocks * UW_SWEEP_BLOCK));
-        ++ret->n[h->sf][chip > 0.0];
+        ++ret->n[h->sf];
     }
     uw_sweep_free(sweep);
 }
@@ -237,17 +236,14 @@ static void test_noise(void **state) {
     (void)state;
     count_in_noise(rate_hz, n_blocks, 51, &c);
     for (int sf = UW_SWEEP_SF_MIN; sf <= UW_SWEEP_SF_MAX; ++sf) {
-        const double hz = model(UP_CHIRPS - 1, 1 << sf, rate_hz, model_s, &random);
+        const double hz = 2.0 * model(UP_CHIRPS - 1, 1 << sf, rate_hz, model_s, &random);
+        const double got = c.n[sf] / seconds;
+        const double sigma = sqrt(hz / seconds + 2.0 * hz / model_s);
 
-        for (int lane = 0; lane < 2; ++lane) {
-            const double got = c.n[sf][lane] / seconds;
-            const double sigma = sqrt(hz / seconds + hz / model_s);
-
-            print_message("SF%d lane %d: %.1f Hz of %g; model %.1f +- %.1f\n", sf, lane, got,
-                          rate_hz, hz, sigma);
-            assert_true(fabs(got - hz) < 4.0 * sigma + 0.05 * hz);
-            assert_true(got < rate_hz);
-        }
+        print_message("SF%d: %.1f Hz of 2 times %g; model %.1f +- %.1f\n", sf, got, rate_hz, hz,
+                      sigma);
+        assert_true(fabs(got - hz) < 4.0 * sigma + 0.05 * hz);
+        assert_true(got < 2.0 * rate_hz);
     }
 }
 
@@ -263,14 +259,11 @@ static void test_rare_noise(void **state) {
     (void)state;
     count_in_noise(rate_hz, n_blocks, 53, &c);
     for (int sf = UW_SWEEP_SF_MIN; sf <= UW_SWEEP_SF_MAX; ++sf) {
-        const double expected = share[sf - UW_SWEEP_SF_MIN] * rate_hz * seconds;
+        const double expected = 2.0 * share[sf - UW_SWEEP_SF_MIN] * rate_hz * seconds;
 
-        for (int lane = 0; lane < 2; ++lane) {
-            print_message("SF%d lane %d: %g hits, expected %.1f\n", sf, lane, c.n[sf][lane],
-                          expected);
-            assert_true(fabs(c.n[sf][lane] - expected) < 4.0 * sqrt(expected));
-            assert_true(c.n[sf][lane] < rate_hz * seconds);
-        }
+        print_message("SF%d: %g hits, expected %.1f\n", sf, c.n[sf], expected);
+        assert_true(fabs(c.n[sf] - expected) < 4.0 * sqrt(expected));
+        assert_true(c.n[sf] < 2.0 * rate_hz * seconds);
     }
 }
 
@@ -350,16 +343,19 @@ static void test_strong(void **state) {
     assert_true(sqrt(square) < 0.30);
 }
 
-/* Power of one line of one window of chips, over the mean of the window's lines. */
-static double line_power(const float complex *window, int lines, int line) {
+/* Power of one line of one window of chips, over the mean of the window's lines; or of what stands
+ * between it and the next: half that of their difference. */
+static double line_power(const float complex *window, int lines, int line, bool between) {
     double complex sum = 0.0;
     double total = 0.0;
 
     for (int i = 0; i < lines; ++i) {
         const double complex z = (double complex)window[(size_t)i * 2];
         const double half_turns = (double)(i * i) / lines - i;
+        const double complex next = signal_turn(-(double)i / lines);
+        const double complex turn = signal_turn(0.5 * half_turns + (double)line * i / lines);
 
-        sum += z * conj((double complex)signal_turn(0.5 * half_turns + (double)line * i / lines));
+        sum += z * conj(turn) * (between ? (1.0 - next) / sqrt(2.0) : 1.0);
         total += creal(z * conj(z));
     }
     return creal(sum * conj(sum)) / total;
@@ -384,13 +380,13 @@ static void test_sum(void **state) {
         double nearest = INFINITY;
 
         /* the line is the nearest to `line` but for a draw */
-        for (int k = -1; k <= 1; ++k) {
-            const int line = ((int)lround(h->line) + k + lines) % lines;
+        for (int k = -4; k <= 3; ++k) {
+            const int line = ((int)lround(h->line) + (k >> 1) + lines) % lines;
             double sum = 0.0;
 
             for (int r = 0; r < h->run; ++r)
                 sum += line_power(noise + lround(2.0 * h->chip) + (ptrdiff_t)2 * r * lines, lines,
-                                  line);
+                                  line, k % 2 != 0);
             nearest = fmin(nearest, fabs(sum - h->sum));
         }
         assert_true(nearest < 1e-2);

@@ -47,12 +47,10 @@ void uw_lines_run(const struct uw_lines *lines, int sf, const float *re, const f
                   const float *chirp_re, const float *chirp_im, float *ret_power);
 
 /*
- * The same for windows that are a unit (UW_LINES_SF_BETWEEN and longer; a chirp is needed), and the
- * powers half a line above each line, in the same order, wrapping around, from the two lines
- * beside: |X[k] - X[k+1]|^2 / 2. Of a tone half-way that is 0.9 dB less than its own line would
- * have, and of white noise the same mean as of a line.
+ * The same (a chirp is needed), and the powers half a line above each line, in the same order,
+ * wrapping around, from the two lines beside: |X[k] - X[k+1]|^2 / 2. Of a tone half-way that is 0.9
+ * dB less than its own line would have, and of white noise the same mean as of a line.
  */
-#define UW_LINES_SF_BETWEEN 8
 void uw_lines_run_between(const struct uw_lines *lines, int sf, const float *re, const float *im,
                           const float *chirp_re, const float *chirp_im, float *ret_power,
                           float *ret_between);

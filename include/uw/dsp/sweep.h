@@ -34,6 +34,7 @@ struct uw_sweep_config {
     bool down;                    /* inverted chirps */
     int run[UW_SWEEP_SF_MAX + 1]; /* windows added, per spreading factor; 0: not looked for */
     double false_rate_hz;         /* hits a second and spreading factor in noise */
+    double rate_share[UW_SWEEP_SF_MAX + 1]; /* of it, for this spreading factor; 0: all of it */
     double bandwidth_hz;
 };
 
