@@ -23,6 +23,10 @@
  * at any time, twice as often. What their times say against a link is therefore not believed
  * further than such a link is rare; alone that raises no alert.
  *
+ * How often. Where a dwell brings one packet of four, most dwells bring none: the share of packets
+ * heard follows from how many each dwell brought, and with it how many dwells a link would have
+ * been heard in (Poisson). More than that, of two carriers at that, speaks against it.
+ *
  * How long. The likelihood of a packet of k data symbols is the product of those of its symbols;
  * a link's packets have one of the lengths of its air rates, others any.
  *
@@ -60,7 +64,8 @@
 
 double uw_link_alike_nats(const struct link_alike *alike) {
     return RARITY + fmin(alike->lattice, LATTICE_MAX) + fmin(alike->raster, RASTER_MAX) +
-           fmin(alike->length, LENGTHS_MAX) + alike->hops + fmax(-alike->returns - GEMINI, 0.0);
+           fmin(alike->length, LENGTHS_MAX) + alike->hops + fmax(-alike->returns - GEMINI, 0.0) +
+           alike->crowd;
 }
 
 /* Nats of a visit `apart` blocks after the one before. */

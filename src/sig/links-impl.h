@@ -99,6 +99,7 @@ struct link_alike {
     double lattice, raster, length; /* each believed to a limit */
     double hops;
     double returns;  /* the part of hops that comes from the times of visits */
+    double crowd;    /* of the number of dwells, now; not above 0 */
     double preamble; /* against delimiters of inverted packets, and for whole ones */
 };
 
@@ -201,6 +202,9 @@ double uw_link_alike_nats(const struct link_alike *alike);
 double uw_link_judge_preamble(const struct emitter *e, const struct uw_packet *p);
 /* The sum, with the rarity of such traffic. */
 double uw_link_upright_nats(const struct link_alike *alike);
+/* What the number of dwells heard says against a link, given how many packets each brought: nats,
+ * not above 0, of all dwells so far. */
+double uw_link_judge_crowd(const struct emitter *e);
 /* What a weak packet's length says of the air rates, and against traffic of any length: nats. */
 double uw_link_judge_length(struct emitter *e, const struct uw_packet *p);
 /* What uw_links_gap() means for one emitter. */

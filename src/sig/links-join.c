@@ -104,6 +104,7 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
     e->dwell_channel = channel_of(e, p->offset_hz);
     e->alike.hops += uw_link_judge_hop(e, links->env.config, e->dwell_channel, slot);
     e->alike.returns += uw_link_judge_return(e, links->env.config, e->dwell_channel, slot);
+    e->alike.crowd = uw_link_judge_crowd(e);
     ++e->channel_dwells[e->dwell_channel];
     e->channel_slots[e->dwell_channel] = slot;
     double nats = uw_link_judge_carrier(e, links->env.config, p);

@@ -32,6 +32,7 @@
     6e3 /* of one dwell's carrier: also the other end of the link, with its own crystal */
 #define GRID_LIMIT_HZ  30e3
 #define CARRIER_NATS   3.0  /* that one dwell's tells for or against a plan at most */
+#define CARRIERS       2.0  /* of one link at most (Gemini): each brings its own dwells */
 #define SAME_OFFSET_HZ 1e3  /* of one end, found again by the same receiver */
 #define SURE_DWELLS    3    /* that agree: the plan's offset is known */
 #define AIRTIME_SHARE  0.02 /* the firmware's table against the formula */
@@ -369,19 +370,25 @@ double uw_link_judge_carrier(struct emitter *e, const struct uw_detector_config 
     return isfinite(before) ? best_plan(e) - before : 0.0; /* 0: no plan can be tested */
 }
 
-/* Poisson likelihood of the number of dwells heard since the first, given the share of channels
- * that were visible while the receiver listened. */
+/* Dwells on channels that were visible while the receiver listened, since the first. */
+static double expected_dwells(const struct emitter *e, const struct domain_score *score,
+                              const struct uw_sig_domain *d, const struct uw_sig_variant *v) {
+    double heard = score->heard_slots +
+                   score->visible * fmax((double)e->dwell_last - score->listening_since, 0.0);
+    double hop = (double)(slots_per_packet(e, v) * v->packets_per_hop);
+
+    return fmax((heard / hop + score->most_visible) / d->n_channels, 0.1);
+}
+
+/* Poisson likelihood of the number of dwells heard, given the share of channels that were visible.
+ */
 static double rate_score(const struct emitter *e, const struct domain_score *score,
                          const struct uw_sig_domain *d) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
-    double heard, hop, expected;
 
     if (!v || e->n_dwells < 2)
         return 0.0;
-    heard = score->heard_slots +
-            score->visible * fmax((double)e->dwell_last - score->listening_since, 0.0);
-    hop = (double)(slots_per_packet(e, v) * v->packets_per_hop);
-    expected = fmax((heard / hop + score->most_visible) / d->n_channels, 0.1);
+    double expected = expected_dwells(e, score, d, v);
     /* nobody knows how many dwells go unheard: each plan may choose, between half of them and none
      */
     double best = -INFINITY;
@@ -418,6 +425,32 @@ static int best_domain(const struct emitter *e, double *ret_margin) {
     }
     *ret_margin = first == LINK_NONE ? 0.0 : most - second;
     return first;
+}
+
+double uw_link_judge_crowd(const struct emitter *e) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    double dwells = (double)e->n_dwells;
+    double best = -INFINITY;
+    double most = -INFINITY;
+    double margin;
+    int i = best_domain(e, &margin);
+
+    if (!v || i == LINK_NONE || v->packets_per_hop < 2 || e->n_weak == 0)
+        return 0.0;
+    double expected = CARRIERS * expected_dwells(e, &e->domains[i], &e->signature->domains[i], v);
+    double sent = fmax(dwells * v->packets_per_hop, (double)e->n_packets);
+    for (int k = 1; k < 20; ++k) {
+        double p = 0.05 * k;                                   /* a packet is heard */
+        double heard = 1.0 - pow(1.0 - p, v->packets_per_hop); /* a dwell is */
+        double packets = (double)e->n_packets * log(p) +
+                         (sent - (double)e->n_packets) * log(1.0 - p) - dwells * log(heard);
+        double mean = expected * heard;
+        double number = dwells > mean ? dwells * log(mean / dwells) + dwells - mean : 0.0;
+
+        most = fmax(most, packets);
+        best = fmax(best, packets + number);
+    }
+    return best - most;
 }
 
 const struct uw_sig_domain *uw_link_domain(const struct emitter *e,

@@ -451,14 +451,42 @@ static void test_one_plan(void **state) {
     assert_true(sum[1] < 12.0);
 }
 
+static double crowd(int64_t dwells, int64_t packets, int64_t weak) {
+    (void)begin("200Hz", true);
+    emitter.dwell_last = 1000; /* 5 s: 250 hops, 3 of 40 channels */
+    emitter.n_dwells = dwells;
+    emitter.n_packets = packets;
+    emitter.n_weak = weak;
+    return uw_link_judge_crowd(&emitter);
+}
+
+/* A slotted network's packets come one by one, more often than a link's hops could bring them. */
+static void test_crowd(void **state) {
+    (void)state;
+    print_message("crowd: %.1f nats for a network\n", crowd(84, 84, 84));
+    assert_true(crowd(84, 84, 84) < -20.0);
+    assert_true(crowd(168, 168, 168) < crowd(84, 84, 84));
+    assert_true(crowd(18, 45, 45) > -0.1);   /* a link */
+    assert_true(crowd(9, 11, 11) > -0.1);    /* ... of which little is heard */
+    assert_true(crowd(36, 110, 110) > -0.1); /* ... on two carriers */
+    assert_true(crowd(84, 84, 0) == 0.0);    /* packets measured whole: judged by their dwells */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_way_up),         cmocka_unit_test(test_one_plan),
-        cmocka_unit_test(test_two_carriers),   cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_one_channel),    cmocka_unit_test(test_new_channels),
-        cmocka_unit_test(test_return),         cmocka_unit_test(test_mean),
-        cmocka_unit_test(test_nothing_known),  cmocka_unit_test(test_length),
-        cmocka_unit_test(test_length_unknown), cmocka_unit_test(test_length_tells_variants),
+        cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_way_up),
+        cmocka_unit_test(test_one_plan),
+        cmocka_unit_test(test_two_carriers),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_one_channel),
+        cmocka_unit_test(test_new_channels),
+        cmocka_unit_test(test_return),
+        cmocka_unit_test(test_mean),
+        cmocka_unit_test(test_nothing_known),
+        cmocka_unit_test(test_length),
+        cmocka_unit_test(test_length_unknown),
+        cmocka_unit_test(test_length_tells_variants),
     };
 
     return cmocka_run_group_tests_name("links-alike", tests, load, unload);
