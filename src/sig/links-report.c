@@ -4,7 +4,7 @@
  * When a link is spoken of
  *
  * The rule for an alert asks for all kinds of evidence: three dwells and, where two or more
- * channels are visible, two of them.
+ * channels are visible, two of them; and that it is likelier right than wrong (confidence.h).
  */
 
 #include <math.h>
@@ -17,6 +17,7 @@
 #define PATIENCE_S      2.4 /* an alert waits so long for the name of the air rate */
 #define WEAK_PATIENCE_S 1.5 /* ... of a link whose packets are not all heard */
 #define MIN_LLR         6.0
+#define LIKELY          0.5
 
 /* Channels that were heard more than by one packet, which noise may have made. */
 static int sure_channels(const struct emitter *e) {
@@ -25,6 +26,14 @@ static int sure_channels(const struct emitter *e) {
     for (int i = 0; i < e->n_channels; ++i)
         n += e->channel_packets[i] > 1;
     return n;
+}
+
+/* Evidence is nats against what is known to sound alike; what is not known is in the count of how
+ * often such a link was right. An alert must be more likely right than wrong. */
+static bool is_likely(const struct uw_links *links, const struct emitter *e) {
+    struct uw_link_seen seen = uw_link_seen_of(e, links->env.config, true);
+
+    return uw_link_confidence(&seen) >= LIKELY;
 }
 
 static bool is_alertable(const struct uw_links *links, const struct emitter *e) {
@@ -45,7 +54,7 @@ static bool is_alertable(const struct uw_links *links, const struct emitter *e) 
         e->last_start - e->first_start <
             (e->n_weak > 0 ? WEAK_PATIENCE_S : PATIENCE_S) * links->env.config->rate_hz)
         return false;
-    return uw_link_is_train(e);
+    return uw_link_is_train(e) && (e->alerted || is_likely(links, e));
 }
 
 void uw_link_report(struct uw_links *links, struct emitter *e) {
