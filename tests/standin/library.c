@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "api.h"
 #include "standin.h"
@@ -326,6 +327,7 @@ int rtlsdr_read_eeprom(rtlsdr_dev_t *dev, uint8_t *data, uint8_t offset, uint16_
 
 int rtlsdr_set_center_freq(rtlsdr_dev_t *dev, uint32_t freq) {
     struct standin_device *d;
+    struct timespec now;
     int r;
 
     if (!dev)
@@ -351,6 +353,8 @@ int rtlsdr_set_center_freq(rtlsdr_dev_t *dev, uint32_t freq) {
     dev->freq = r == 0 ? freq : 0;
     if (r == 0) {
         standin_change(dev);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        standin_log(dev, "tuned at %lld.%06ld", (long long)now.tv_sec, now.tv_nsec / 1000);
         if (!dev->changes[dev->n_changes - 1].locked)
             fprintf(stderr, "[R82XX] PLL not locked!\n");
     }
