@@ -127,6 +127,7 @@ struct emitter {
     double dwell_offset_hz;
     int dwell_channel; /* in channels_hz */
     bool dwell_open;
+    uint64_t taken;     /* bit i: slot dwell_last - i had a packet */
     int64_t first_slot; /* of all */
 
     int n_channels; /* distinct offsets heard */

@@ -138,6 +138,12 @@ bool uw_link_same_dwell(const struct emitter *e, const struct uw_packet *p, int6
            slot - e->dwell_last <= uw_link_longest_dwell(e);
 }
 
+static void take_slot(struct emitter *e, int64_t slot) {
+    int64_t on = slot - e->dwell_last;
+
+    e->taken = (on < 64 ? e->taken << on : 0) | 1;
+}
+
 /* A whole packet against traffic of its waveform at any time; a weak one against what noise makes
  * of it. */
 static double packet_nats(const struct uw_links *links, const struct emitter *e,
@@ -202,6 +208,7 @@ void uw_link_join(struct uw_links *links, struct emitter *e, const struct uw_pac
     if (p.same >= 0 && fit->slot == e->dwell_last + 1 && fabs(p.same_as - e->last_start) < 0.5)
         uw_link_judge_repeat(e, uw_link_same_dwell(e, &p, fit->slot), p.same == 1);
     uw_link_follow(e, links->env.config->rate_hz, &p, fit->slot);
+    take_slot(e, fit->slot);
     if (uw_link_same_dwell(e, &p, fit->slot)) {
         e->dwell_last = fit->slot;
         ++e->dwell_packets;
@@ -232,6 +239,7 @@ void uw_link_begin(struct uw_links *links, struct emitter *e, const struct uw_si
     e->run_packets = 1;
     e->first_packet = *p;
     e->n_packets = 1;
+    e->taken = 1;
     e->airtime_s = NAN;
     /* without a centre no plan can be tested: that is not held against it */
     e->alike.raster = isfinite(links->env.config->freq_hz) ? 0.0 : INFINITY;

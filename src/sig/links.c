@@ -147,11 +147,26 @@ static bool takes(const struct emitter *e, const struct uw_packet *p) {
     return !isnan(e->airtime_s) || p->snr_db <= e->snr_db + FADE_DB;
 }
 
+/* Whether a weak packet that lies on the emitter's lattice is its own, come late: a whole one in a
+ * later slot, which need not be held, has overtaken it. If the slot has had a packet, it was this
+ * one, or on another channel. */
+static bool is_late(const struct emitter *e, const struct uw_packet *p,
+                    const struct link_fit *fit) {
+    int64_t age = e->dwell_last - fit->slot;
+
+    if (!p->weak || e->n_packets <= LINK_DWELLS_MIN || age >= 64)
+        return false;
+    return (e->taken >> age & 1) == 0 ||
+           (fit->slot >= e->dwell_first &&
+            fabs(p->places[fit->place].offset_hz - e->dwell_offset_hz) < LINK_CHANNEL_HZ);
+}
+
 /* The best established emitter on whose lattice the packet lies. *ret_past: one whose slot it is
  * has already had it. */
 static struct emitter *find_emitter(struct uw_links *links, const struct uw_packet *packet,
                                     struct link_fit *ret_fit, bool *ret_past) {
     struct emitter *best = NULL;
+    const struct emitter *owner = NULL; /* of a packet that came late */
     bool best_home = false;
 
     *ret_past = false;
@@ -172,6 +187,8 @@ static struct emitter *find_emitter(struct uw_links *links, const struct uw_pack
         }
         if (fit.slot <= e->dwell_last) {
             *ret_past |= e->n_packets > 1 || packet->weak;
+            if (is_late(e, packet, &fit) && (!owner || rank(e) > rank(owner)))
+                owner = e;
             continue;
         }
         bool home = uw_link_same_dwell(e, packet, fit.slot);
@@ -184,7 +201,7 @@ static struct emitter *find_emitter(struct uw_links *links, const struct uw_pack
             *ret_fit = fit;
         }
     }
-    return best;
+    return best && owner && rank(owner) > rank(best) ? NULL : best;
 }
 
 void uw_links_heard(struct uw_links *links, const struct uw_packet *packet) {

@@ -32,6 +32,7 @@ struct uw_suspect {
     uint64_t due;
     double sum; /* of the sweep */
     bool is_packet;
+    bool is_strong;        /* on the air, but not to be followed from here */
     uint64_t from;         /* sample of the stream: what its places count from */
     double run, following; /* of the looks */
 };

@@ -50,6 +50,7 @@ _Static_assert(UW_RING_BLOCK == 2 * UW_SWEEP_BLOCK, "a block is swept in one pie
 #define STRONG        1.5  /* over noise: the burst finder has it */
 #define SHADOW_MIN    0.1  /* of the noise in the whole band: what else there must be */
 #define PLACE_NATS    8.0  /* a place that is so much worse is not looked at */
+#define HELD_SYMBOLS  4.0  /* a run that is found so much later may be of the same packet */
 
 static void matcher_free(void *matcher) {
     struct uw_sweeper *m = matcher;
@@ -146,7 +147,7 @@ static double snr_believed(const struct uw_sweeper *m, double start, double stop
     return excess > SHADOW_MIN ? excess * m->env.config->rate_hz / bandwidth_hz / SHADOW : 0.0;
 }
 
-/* First look: is it a preamble, too weak to be measured whole, and not beside something strong? */
+/* First look: is it a preamble, and not beside something strong? */
 static bool look(struct uw_sweeper *m, const struct uw_stream *s, struct uw_suspect *x) {
     uint64_t before = uw_faint_before(x->at.sf);
     double step = m->env.config->rate_hz / (2.0 * s->bandwidth_hz);
@@ -162,7 +163,8 @@ static bool look(struct uw_sweeper *m, const struct uw_stream *s, struct uw_susp
     x->at.at = before;
     x->run = uw_faint_run(m->faint, samples_at(s, x->from, (size_t)(s->ring.n - x->from)), &x->at);
     double snr = snr_of(&x->at, x->run / x->at.run);
-    return x->run >= RUN_PASS && snr < STRONG && snr >= least;
+    x->is_strong = snr >= STRONG;
+    return x->run >= RUN_PASS && snr >= least;
 }
 
 /* Running sums, so that a length is one look. */
@@ -251,7 +253,7 @@ static void speak(struct uw_sweeper *m, struct uw_stream *s, struct uw_suspect *
                 .stop_error_s = 1.0,
                 .offset_error_hz = 0.3 / symbol_s,
                 .power_dbfs = NAN,
-                .weak = true,
+                .weak = !x->is_strong,
             },
     };
     double step = rate / (2.0 * s->bandwidth_hz); /* input samples */
@@ -269,7 +271,8 @@ static void speak(struct uw_sweeper *m, struct uw_stream *s, struct uw_suspect *
     hit.packet.follows = nats < SURE;
     hit.packet.false_rate_hz = follow_rate(s, sf, hit.packet.follows, hit.packet.start, rate);
     hit.sum = x->run + x->following;
-    hit.until = hit.packet.start + 2e-3 * rate;
+    /* what else there is of the packet has been looked at by then */
+    hit.until = s->begin + ((double)x->due + HELD_SYMBOLS * 2.0 * (double)(1 << sf)) * step;
     uw_held_add(&m->held, &hit);
 }
 
@@ -364,8 +367,12 @@ static void matcher_progress(void *matcher, uint64_t sample) {
     struct uw_packet p;
 
     while (uw_held_next(&m->held, (double)sample, &p)) {
-        if (!uw_links_covers(m->env.links, p.start, p.stop, p.offset_hz))
+        if (uw_links_covers(m->env.links, p.start, p.stop, p.offset_hz))
+            continue;
+        if (p.weak)
             (void)uw_links_packet(m->env.links, &p);
+        else
+            uw_links_heard(m->env.links, &p);
     }
 }
 

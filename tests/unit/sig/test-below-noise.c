@@ -121,6 +121,38 @@ static void test_one_alert(void **state) {
     }
 }
 
+/* Three links whose packets meet on channels side by side, where no burst of one alone stands out:
+ * half a channel beside the strong one its chirps look like a weak one's. Three alerts, none of
+ * that. */
+static void test_neighbours(void **state) {
+    static const double levels_db[] = {23.0, 13.0, 3.0};
+    static const uint64_t seeds[] = {13, 42};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof(seeds) / sizeof(seeds[0]); ++k) {
+        struct uw_scenario *s = weak_link(3.0, seeds[k]);
+        struct trial t;
+
+        s->receivers[0].freq_hz = 866.4e6;
+        s->n_emitters = 0;
+        for (int i = 0; i < 3; ++i) {
+            struct uw_synth_emitter *e = &s->emitters[s->n_emitters++];
+
+            uw_synth_emitter_init(e, UW_SYNTH_EXPRESSLRS);
+            (void)snprintf(e->name, sizeof(e->name), "e%d", i);
+            (void)snprintf(e->variant, sizeof(e->variant), "200Hz");
+            (void)snprintf(e->domain, sizeof(e->domain), "EU868");
+            e->level_db = levels_db[i];
+            e->ppm = 15.0 * (i - 1);
+        }
+        trial_run_below(s, db, ALERT_LLR, false, &t);
+        print_message("seed %d: %d emitters, %d alerts\n", (int)seeds[k], t.n_emitters,
+                      trial_n_alerts(&t));
+        assert_int_equal(trial_n_alerts(&t), 3);
+        uw_scenario_free(s);
+    }
+}
+
 /* The same link without being asked: not heard, which is what the option is for. */
 static void test_not_heard(void **state) {
     (void)state;
@@ -339,10 +371,10 @@ static void test_gap(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_heard),     cmocka_unit_test(test_one_alert),
-        cmocka_unit_test(test_not_heard), cmocka_unit_test(test_noise),
-        cmocka_unit_test(test_silence),   cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_gap),
+        cmocka_unit_test(test_neighbours), cmocka_unit_test(test_heard),
+        cmocka_unit_test(test_one_alert),  cmocka_unit_test(test_not_heard),
+        cmocka_unit_test(test_noise),      cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_blocks),     cmocka_unit_test(test_gap),
     };
 
     return cmocka_run_group_tests_name("below-noise", tests, load, unload);
