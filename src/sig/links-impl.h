@@ -292,6 +292,8 @@ bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet);
 void uw_links_heard(struct uw_links *links, const struct uw_packet *packet);
 /* Whether any enabled link has the packet's modulation (its length apart). */
 bool uw_links_waveform(const struct uw_links *links, const struct uw_packet *packet);
+/* Whether a link that has been alerted took this packet, of uw_links_packet(): it is explained. */
+bool uw_links_explain(const struct uw_links *links, const struct uw_packet *packet);
 /* Whether a packet measured whole lies over this stretch of samples within a bandwidth of this
  * carrier. */
 bool uw_links_covers(const struct uw_links *links, double start, double stop, double offset_hz);

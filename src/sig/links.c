@@ -208,6 +208,17 @@ void uw_links_heard(struct uw_links *links, const struct uw_packet *packet) {
     uw_link_remember(links, packet);
 }
 
+bool uw_links_explain(const struct uw_links *links, const struct uw_packet *packet) {
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        const struct emitter *e = &links->emitters[i];
+
+        if (e->used && e->alerted && e->last_start == packet->start &&
+            e->offset_hz == packet->offset_hz)
+            return true;
+    }
+    return false;
+}
+
 bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
     const struct uw_sigdb *db = links->env.config->db;
     struct link_fit fit = {0};

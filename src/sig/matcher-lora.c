@@ -370,9 +370,12 @@ static void take_packet(struct matcher *m, const struct uw_burst *b, const struc
     const struct uw_signature *s = background_of(m, &p, &v);
     bool is_known = s && p.sync >= 0 && s->sync_word == p.sync;
 
-    if (!is_known)
+    bool is_followed = uw_links_packet(m->env.links, &p);
+
+    /* of the packets of several links with names a train of another period can be made */
+    if (!is_known && !uw_links_explain(m->env.links, &p))
         uw_hopper_packet(m->env.hopper, &p);
-    if (!uw_links_packet(m->env.links, &p) || is_known)
+    if (!is_followed || is_known)
         report_background(m, &p);
 }
 

@@ -242,6 +242,7 @@ static double time_to_alert(const struct uw_sigdb *db, const char *emitter, doub
     "link = \"fsk\"; raster = { first_hz = 910.1e6; step_hz = 200e3; n = 50; }; hop = "            \
     "\"random\"; "                                                                                 \
     "baud = 85e3; deviation_hz = 42.5e3; bt = 0.5; burst_s = 2.9e-3; snr_db = 0.0; "
+#define ELRS "link = \"expresslrs\"; variant = \"200Hz\"; snr_db = 15.0; "
 #define LORA                                                                                       \
     "link = \"lora\"; raster = { first_hz = 903.5e6; step_hz = 300e3; n = 77; }; hop = "           \
     "\"random\"; "                                                                                 \
@@ -287,6 +288,27 @@ static void test_beside_a_name(void **unused) {
     }
     assert_int_equal(named, 1);
     assert_int_equal(unknown, 1);
+    uw_sigdb_free(db);
+}
+
+/* Of the packets of several links with a name no train of another period is made. */
+static void test_several_names(void **unused) {
+    static const double levels_db[] = {16.0, 3.0, 23.0, 9.5};
+    struct uw_sigdb *db = trial_db(UW_SIGNATURES);
+    struct trial t;
+
+    (void)unused;
+    struct uw_scenario *s = scenario(ELRS "ppm = -17.0; }, { " ELRS "ppm = 4.0; }, { " ELRS
+                                          "ppm = 11.0; }, { " ELRS "ppm = -6.0;",
+                                     8.0, 63);
+    for (int i = 0; i < s->n_emitters; ++i)
+        s->emitters[i].level_db = levels_db[i];
+    trial_run(s, db, ALERT_LLR, false, &t);
+    uw_scenario_free(s);
+    for (int i = 0; i < t.n_emitters; ++i)
+        assert_true(isnan(t.emitters[i].alert_s) ||
+                    strcmp(t.emitters[i].signature->family, "expresslrs") == 0);
+    assert_true(trial_n_alerts(&t) >= 3);
     uw_sigdb_free(db);
 }
 
@@ -398,7 +420,7 @@ int main(void) {
         cmocka_unit_test(test_raster),        cmocka_unit_test(test_judge),
         cmocka_unit_test(test_detector),      cmocka_unit_test(test_yields),
         cmocka_unit_test(test_beside_a_name), cmocka_unit_test(test_walk),
-        cmocka_unit_test(test_impulse),
+        cmocka_unit_test(test_several_names), cmocka_unit_test(test_impulse),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
