@@ -21,10 +21,9 @@
 #include "uw/base/util.h"
 #include "uw/dsp/front.h"
 
-#define DELAY_S        0.05
-#define SAME_CENTRE_HZ 1e3 /* synthesizers have steps */
-#define HELD_MAX       256
-#define EMITTER_SHIFT  4 /* emitters of different matchers never share a number */
+#define DELAY_S       0.05
+#define HELD_MAX      256
+#define EMITTER_SHIFT 4 /* emitters of different matchers never share a number */
 
 static const struct uw_matcher_ops *const matchers[] = {
     &uw_matcher_lora,  &uw_matcher_droneid, &uw_matcher_packet,
@@ -48,7 +47,6 @@ struct uw_detector {
     struct plugged plugged[N_MATCHERS + 1]; /* the last is the tracker of links */
     struct uw_links *links;
     struct uw_hopper *hopper;
-    double first_freq_hz;
     uint64_t delay;
     uint64_t announced; /* progress given so far */
     size_t n_held;
@@ -92,18 +90,11 @@ static void on_burst(void *userdata, const struct uw_burst *burst) {
     }
 }
 
-static bool is_at_work(const struct uw_detector *d, size_t i) {
-    const struct plugged *p = &d->plugged[i];
-
-    return p->state && !(p->ops->first_centre_only &&
-                         fabs(d->config.freq_hz - d->first_freq_hz) > SAME_CENTRE_HZ);
-}
-
 static void on_frame(void *userdata, const float complex *spectrum, uint64_t sample, bool begins) {
     struct uw_detector *d = userdata;
 
     for (size_t i = 0; i < N_MATCHERS; ++i) {
-        if (is_at_work(d, i) && d->plugged[i].ops->frame)
+        if (d->plugged[i].state && d->plugged[i].ops->frame)
             d->plugged[i].ops->frame(d->plugged[i].state, spectrum, sample, begins);
     }
 }
@@ -122,7 +113,7 @@ static void on_progress(void *userdata, uint64_t sample) {
     struct uw_detector *d = userdata;
 
     for (size_t i = 0; i < N_MATCHERS; ++i) {
-        if (is_at_work(d, i) && d->plugged[i].ops->progress)
+        if (d->plugged[i].state && d->plugged[i].ops->progress)
             d->plugged[i].ops->progress(d->plugged[i].state, sample);
     }
     uw_links_progress(d->links, sample);
@@ -196,7 +187,6 @@ int uw_detector_new(const struct uw_detector_config *config, const struct uw_det
     d->config = *config;
     d->ops = *ops;
     d->userdata = userdata;
-    d->first_freq_hz = config->freq_hz;
     d->delay = (uint64_t)(DELAY_S * config->rate_hz);
     uw_front_config_init(&front);
     front.rate_hz = config->rate_hz;
@@ -240,9 +230,8 @@ int uw_detector_retune(struct uw_detector *detector, double freq_hz, uint64_t n_
     }
     uw_front_retune(detector->front, freq_hz, n_lost);
     for (size_t i = 0; i < N_MATCHERS; ++i) {
-        if (is_at_work(detector, i) && detector->plugged[i].ops->first_centre_only &&
-            detector->plugged[i].ops->flush)
-            detector->plugged[i].ops->flush(detector->plugged[i].state);
+        if (detector->plugged[i].state && detector->plugged[i].ops->leave)
+            detector->plugged[i].ops->leave(detector->plugged[i].state);
     }
     detector->config.freq_hz = freq_hz;
     uw_links_gap(detector->links, uw_front_samples(detector->front), n_lost, shift);

@@ -44,11 +44,13 @@ struct uw_matcher_ops {
     void (*frame)(void *matcher, const float complex *spectrum, uint64_t sample, bool begins);
     void (*progress)(void *matcher, uint64_t sample);
     void (*flush)(void *matcher);
+    /* The receiver is about to listen elsewhere: what is held has to be given now, while offsets
+     * are still those of the old centre. */
+    void (*leave)(void *matcher);
     /* The receiver listens at another centre now (env->config has it): offsets in samples to come
      * are smaller by shift_hz. All bursts from before have been given. Without it the matcher knows
      * nothing that depends on the centre. */
     void (*retune)(void *matcher, double shift_hz);
-    bool first_centre_only; /* neither frames nor progress elsewhere; flushed when it leaves */
 };
 
 extern const struct uw_matcher_ops uw_matcher_lora;

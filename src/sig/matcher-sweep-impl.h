@@ -41,14 +41,13 @@ struct uw_stream {
     double centre_hz, bandwidth_hz; /* centre: offset from the receiver's */
     double apart_hz;                /* a second channel's centre less this; 0: there is none */
     double cut_hz;                  /* where it is cut out */
-    bool directions[2];             /* up, down */
     struct uw_channel *channel;
     struct uw_sweep *sweeps[2]; /* up, down; or NULL */
     size_t per_frame;
-    struct uw_ring ring;
-    double begin;    /* input sample of the stream's sample 0 */
-    uint64_t frames; /* since then */
-    uint64_t swept;  /* samples */
+    struct uw_ring *ring; /* one of the matcher's */
+    double begin;         /* input sample of the stream's sample 0 */
+    uint64_t frames;      /* since then */
+    uint64_t swept;       /* samples */
     struct uw_sweeper *matcher;
     bool down;                               /* of the sweep that runs */
     double hit_rate[2][UW_SWEEP_SF_MAX + 1]; /* measured, per second; of what only follows: [1] */
@@ -61,23 +60,38 @@ struct uw_stream {
     struct uw_suspect suspects[UW_SUSPECTS_MAX];
 };
 
+/* The streams of a centre that the receiver listens at, or has listened at. */
+struct uw_stream_set {
+    double freq_hz;   /* the centre; NAN: not known */
+    uint64_t visited; /* the latest time, as uw_sweeper.visits was */
+    size_t n;
+    struct uw_stream *streams; /* NULL: not used yet */
+};
+
 struct uw_sweeper {
     struct uw_matcher_env env;
+    void (*hit)(void *userdata, const struct uw_sweep_hit *hit); /* with the stream */
     struct uw_shadow shadow;
     struct uw_faint *faint;
     struct uw_lines *lines;
     float complex *frame;   /* of a channel */
     float complex *stretch; /* as long as the longest ring */
-    size_t n_streams;
-    struct uw_stream streams[UW_STREAMS_MAX];
+    size_t frame_len, stretch_len;
+    struct uw_ring rings[UW_STREAMS_MAX]; /* of the centre's streams, in their order */
+    uint64_t visits;
+    size_t n_sets; /* room: as many as the detector remembers centres */
+    struct uw_stream_set *sets;
+    struct uw_stream_set *set; /* the present centre's */
     struct uw_held held;
 };
 
 /*
- * Makes the streams of the enabled links' channels in the receiver's band, and what they share.
- * `hit` is called with the stream. -ENOMEM; then the matcher's owner frees what there is.
+ * The receiver listens at env.config->freq_hz from now on: m->set has the streams of the enabled
+ * links' channels in its band. They are made when a centre is visited for the first time (and again
+ * if more than n_sets others have been visited since); what all centres' streams share grows with
+ * them. -ENOMEM: m->set has no streams.
  */
-int uw_sweep_streams_new(struct uw_sweeper *m,
-                         void (*hit)(void *userdata, const struct uw_sweep_hit *hit));
+int uw_sweep_streams_visit(struct uw_sweeper *m);
+void uw_sweep_streams_deinit(struct uw_sweeper *m);
 
 #endif

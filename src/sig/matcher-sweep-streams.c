@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "links-impl.h"
@@ -26,12 +27,25 @@
 #include "uw/dsp/front.h"
 #include "uw/dsp/sweep.h"
 
-#define FALSE_RATE_HZ 40.0 /* hits a second, stream and spreading factor in noise */
-#define LONG_SHARE    0.3  /* of it for the longest symbols: to look at a hit costs as it is long */
-#define SAME_HZ       20e3 /* channels of two plans that are one */
-#define IN_BAND       0.35 /* of a channel's width must lie in the band beyond its centre */
-#define TOGETHER      0.25 /* bandwidths between the centres of channels that are one stream */
-#define BEYOND        6    /* symbols behind the longest packet: is it longer? */
+#define FALSE_RATE_HZ  40.0 /* hits a second, stream and spreading factor in noise */
+#define LONG_SHARE     0.3 /* of it for the longest symbols: to look at a hit costs as it is long */
+#define SAME_HZ        20e3 /* channels of two plans that are one */
+#define SAME_CENTRE_HZ 1e3  /* synthesizers have steps */
+#define IN_BAND        0.35 /* of a channel's width must lie in the band beyond its centre */
+#define TOGETHER       0.25 /* bandwidths between the centres of channels that are one stream */
+#define BEYOND         6    /* symbols behind the longest packet: is it longer? */
+
+/* What is to be one stream. */
+struct cut {
+    double centre_hz, bandwidth_hz;
+    double apart_hz; /* a second channel's centre less this; 0: there is none */
+    bool directions[2];
+};
+
+struct cuts {
+    size_t n;
+    struct cut list[UW_STREAMS_MAX];
+};
 
 /* Windows that a preamble fills whatever their alignment, per spreading factor. */
 static bool runs_of(const struct uw_sweeper *m, struct uw_stream *stream,
@@ -78,8 +92,7 @@ static size_t room_of(const struct uw_stream *s) {
     return most + s->per_frame + 4 * UW_SWEEP_BLOCK;
 }
 
-static int add_sweep(struct uw_sweeper *m, struct uw_stream *s, bool down,
-                     void (*hit)(void *userdata, const struct uw_sweep_hit *hit)) {
+static int add_sweep(struct uw_sweeper *m, struct uw_stream *s, bool down) {
     struct uw_sweep_config config = {
         .lines = m->lines,
         .down = down,
@@ -90,59 +103,59 @@ static int add_sweep(struct uw_sweeper *m, struct uw_stream *s, bool down,
 
     if (!runs_of(m, s, &config))
         return 0;
-    return uw_sweep_new(&config, hit, s, &s->sweeps[down]);
+    return uw_sweep_new(&config, m->hit, s, &s->sweeps[down]);
 }
 
 /* One channel, unless there is one already, or it lies outside. */
-static void add_channel(struct uw_sweeper *m, const struct uw_signature *signature,
-                        double offset_hz, double bandwidth_hz) {
+static void add_channel(const struct uw_sweeper *m, const struct uw_signature *signature,
+                        double offset_hz, double bandwidth_hz, struct cuts *cuts) {
     double rate = m->env.config->rate_hz;
 
-    if (fabs(offset_hz) + IN_BAND * bandwidth_hz > 0.5 * rate || m->n_streams == UW_STREAMS_MAX)
+    if (fabs(offset_hz) + IN_BAND * bandwidth_hz > 0.5 * rate || cuts->n == UW_STREAMS_MAX)
         return;
-    for (size_t i = 0; i < m->n_streams; ++i) {
-        if (fabs(m->streams[i].centre_hz - offset_hz) < SAME_HZ &&
-            m->streams[i].bandwidth_hz == bandwidth_hz)
+    for (size_t i = 0; i < cuts->n; ++i) {
+        if (fabs(cuts->list[i].centre_hz - offset_hz) < SAME_HZ &&
+            cuts->list[i].bandwidth_hz == bandwidth_hz)
             return;
     }
-    m->streams[m->n_streams++] = (struct uw_stream){
+    cuts->list[cuts->n++] = (struct cut){
         .centre_hz = offset_hz,
         .bandwidth_hz = bandwidth_hz,
-        .matcher = m,
         .directions = {signature->direction != UW_SIG_DOWN, signature->direction != UW_SIG_UP},
     };
 }
 
-static void add_signature(struct uw_sweeper *m, const struct uw_signature *s) {
+static void add_signature(const struct uw_sweeper *m, const struct uw_signature *s,
+                          struct cuts *cuts) {
     for (int v = 0; v < s->n_variants; ++v) {
         if (s->variants[v].modulation != UW_SIG_LORA)
             continue;
         for (int d = 0; d < s->n_domains; ++d) {
             for (int c = 0; c < s->domains[d].n_channels; ++c)
                 add_channel(m, s, s->domains[d].channel_hz[c] - m->env.config->freq_hz,
-                            s->variants[v].bandwidth_hz);
+                            s->variants[v].bandwidth_hz, cuts);
         }
     }
 }
 
-static bool go_together(const struct uw_stream *a, const struct uw_stream *b) {
+static bool go_together(const struct cut *a, const struct cut *b) {
     return a->apart_hz == 0.0 && b->apart_hz == 0.0 && a->bandwidth_hz == b->bandwidth_hz &&
            memcmp(a->directions, b->directions, sizeof(a->directions)) == 0 &&
            fabs(a->centre_hz - b->centre_hz) < TOGETHER * a->bandwidth_hz;
 }
 
 /* Makes one stream of the two channels that are nearest to each other. */
-static bool join_two(struct uw_sweeper *m) {
-    struct uw_stream *s = m->streams;
+static bool join_two(struct cuts *cuts) {
+    struct cut *c = cuts->list;
     size_t one = 0;
     size_t other = 0;
 
-    for (size_t i = 0; i < m->n_streams; ++i) {
-        for (size_t k = i + 1; k < m->n_streams; ++k) {
-            double apart = fabs(s[k].centre_hz - s[i].centre_hz);
+    for (size_t i = 0; i < cuts->n; ++i) {
+        for (size_t k = i + 1; k < cuts->n; ++k) {
+            double apart = fabs(c[k].centre_hz - c[i].centre_hz);
 
-            if (go_together(&s[i], &s[k]) &&
-                (other == 0 || apart < fabs(s[other].centre_hz - s[one].centre_hz))) {
+            if (go_together(&c[i], &c[k]) &&
+                (other == 0 || apart < fabs(c[other].centre_hz - c[one].centre_hz))) {
                 one = i;
                 other = k;
             }
@@ -150,69 +163,164 @@ static bool join_two(struct uw_sweeper *m) {
     }
     if (other == 0)
         return false;
-    s[one].apart_hz = s[other].centre_hz - s[one].centre_hz;
-    s[other] = s[--m->n_streams];
+    c[one].apart_hz = c[other].centre_hz - c[one].centre_hz;
+    c[other] = c[--cuts->n];
     return true;
 }
 
-/* Returns a positive code if it does not suit the receiver's rate. */
-static int make_stream(struct uw_sweeper *m, struct uw_stream *s,
-                       void (*hit)(void *userdata, const struct uw_sweep_hit *hit)) {
-    double middle = s->centre_hz + 0.5 * s->apart_hz;
-    double slack = 0.5 * fabs(s->apart_hz);
-    int r = uw_channel_new(uw_front_n_fft(m->env.front), m->env.config->rate_hz, middle,
-                           s->bandwidth_hz, slack, 2.0 * s->bandwidth_hz, &s->channel);
-
-    if (r)
-        return r;
-    s->cut_hz = middle + uw_channel_residual_hz(s->channel);
-    s->per_frame = uw_channel_per_frame(s->channel);
-    s->carrier_hz = m->env.config->freq_hz + middle;
-    s->density = uw_channel_density(s->channel);
-    for (int down = 0; down < 2 && r == 0; ++down) {
-        if (s->directions[down])
-            r = add_sweep(m, s, down == 1, hit);
-    }
-    return r ? r : uw_ring_init(&s->ring, room_of(s));
-}
-
-/* What streams share, as large as any of them wants it. */
-static int add_scratch(struct uw_sweeper *m) {
-    size_t frame = 1;
-    size_t stretch = 1;
-
-    for (size_t i = 0; i < m->n_streams; ++i) {
-        frame = m->streams[i].per_frame > frame ? m->streams[i].per_frame : frame;
-        stretch = m->streams[i].ring.room > stretch ? m->streams[i].ring.room : stretch;
-    }
-    m->frame = uw_fft_alloc(frame);
-    m->stretch = uw_fft_alloc(stretch);
-    return m->frame && m->stretch ? 0 : uw_err(-ENOMEM);
-}
-
-int uw_sweep_streams_new(struct uw_sweeper *m,
-                         void (*hit)(void *userdata, const struct uw_sweep_hit *hit)) {
+static void choose_cuts(const struct uw_sweeper *m, struct cuts *ret) {
     const struct uw_sigdb *db = m->env.config->db;
 
+    ret->n = 0;
     /* without a centre frequency there are no channels: such recordings are searched burst by burst
      */
     for (size_t i = 0; isfinite(m->env.config->freq_hz) && i < uw_sigdb_len(db); ++i) {
         const struct uw_signature *s = uw_sigdb_at(db, i);
 
         if (s->enabled && s->drone && s->matcher == UW_SIG_MATCH_LINK)
-            add_signature(m, s);
+            add_signature(m, s, ret);
     }
-    while (join_two(m))
+    while (join_two(ret))
         ;
-    for (size_t i = 0; i < m->n_streams;) {
-        int r = make_stream(m, &m->streams[i], hit);
+}
+
+static void free_stream(struct uw_stream *s) {
+    uw_channel_free(s->channel);
+    uw_sweep_free(s->sweeps[0]);
+    uw_sweep_free(s->sweeps[1]);
+}
+
+static void free_set(struct uw_stream_set *set) {
+    for (size_t i = 0; i < set->n; ++i)
+        free_stream(&set->streams[i]);
+    free(set->streams);
+    *set = (struct uw_stream_set){.freq_hz = NAN};
+}
+
+/* At least `wanted`; what was in it is lost. If that fails it stays as it was. */
+static int grow(float complex **buffer, size_t *len, size_t wanted) {
+    float complex *larger;
+
+    if (wanted <= *len)
+        return 0;
+    larger = uw_fft_alloc(wanted);
+    if (!larger)
+        return uw_err(-ENOMEM);
+    uw_fft_dealloc(*buffer);
+    *buffer = larger;
+    *len = wanted;
+    return 0;
+}
+
+/* What streams of all centres share, as large as any of them wants it. */
+static int share(struct uw_sweeper *m, struct uw_stream *s, struct uw_ring *ring) {
+    struct uw_ring larger = *ring;
+    int r = 0;
+
+    if (ring->room < room_of(s))
+        r = uw_ring_init(&larger, room_of(s));
+    if (r == 0 && larger.samples != ring->samples) {
+        uw_ring_deinit(ring);
+        *ring = larger;
+    }
+    s->ring = ring;
+    if (r == 0)
+        r = grow(&m->frame, &m->frame_len, s->per_frame);
+    return r ? r : grow(&m->stretch, &m->stretch_len, ring->room);
+}
+
+/* Returns a positive code if it does not suit the receiver's rate. */
+static int make_stream(struct uw_sweeper *m, const struct cut *c, struct uw_ring *ring,
+                       struct uw_stream *s) {
+    double middle = c->centre_hz + 0.5 * c->apart_hz;
+    double slack = 0.5 * fabs(c->apart_hz);
+    int r;
+
+    *s = (struct uw_stream){
+        .matcher = m,
+        .centre_hz = c->centre_hz,
+        .apart_hz = c->apart_hz,
+        .bandwidth_hz = c->bandwidth_hz,
+        .carrier_hz = m->env.config->freq_hz + middle,
+    };
+    r = uw_channel_new(uw_front_n_fft(m->env.front), m->env.config->rate_hz, middle,
+                       s->bandwidth_hz, slack, 2.0 * s->bandwidth_hz, &s->channel);
+    if (r)
+        return r;
+    s->cut_hz = middle + uw_channel_residual_hz(s->channel);
+    s->per_frame = uw_channel_per_frame(s->channel);
+    s->density = uw_channel_density(s->channel);
+    for (int down = 0; down < 2 && r == 0; ++down) {
+        if (c->directions[down])
+            r = add_sweep(m, s, down == 1);
+    }
+    if (r == 0)
+        r = share(m, s, ring);
+    if (r)
+        free_stream(s);
+    return r;
+}
+
+static int make_set(struct uw_sweeper *m, struct uw_stream_set *set) {
+    struct cuts cuts;
+
+    choose_cuts(m, &cuts);
+    *set = (struct uw_stream_set){
+        .freq_hz = m->env.config->freq_hz,
+        .streams = calloc(cuts.n > 0 ? cuts.n : 1, sizeof(*set->streams)),
+    };
+    if (!set->streams)
+        return uw_err(-ENOMEM);
+    for (size_t i = 0; i < cuts.n; ++i) {
+        int r = make_stream(m, &cuts.list[i], &m->rings[set->n], &set->streams[set->n]);
 
         if (r < 0)
             return r;
-        if (r > 0)
-            m->streams[i] = m->streams[--m->n_streams];
-        else
-            ++i;
+        set->n += r == 0;
     }
-    return add_scratch(m);
+    return 0;
+}
+
+/* The set of this centre, or the one that was not visited for longest. */
+static struct uw_stream_set *find_set(const struct uw_sweeper *m, double freq_hz) {
+    struct uw_stream_set *oldest = &m->sets[0];
+
+    for (size_t i = 0; i < m->n_sets; ++i) {
+        struct uw_stream_set *set = &m->sets[i];
+
+        if (set->streams && fabs(set->freq_hz - freq_hz) < SAME_CENTRE_HZ)
+            return set;
+        if (set->visited < oldest->visited)
+            oldest = set;
+    }
+    free_set(oldest);
+    return oldest;
+}
+
+int uw_sweep_streams_visit(struct uw_sweeper *m) {
+    int r = 0;
+
+    if (!m->sets) {
+        m->n_sets = m->env.config->n_centres > 1 ? m->env.config->n_centres : 1;
+        m->sets = calloc(m->n_sets, sizeof(*m->sets));
+        if (!m->sets)
+            return uw_err(-ENOMEM);
+    }
+    m->set = find_set(m, m->env.config->freq_hz);
+    m->set->visited = ++m->visits;
+    if (!m->set->streams)
+        r = make_set(m, m->set);
+    if (r < 0)
+        free_set(m->set);
+    return r;
+}
+
+void uw_sweep_streams_deinit(struct uw_sweeper *m) {
+    for (size_t i = 0; i < m->n_sets; ++i)
+        free_set(&m->sets[i]);
+    free(m->sets);
+    for (size_t i = 0; i < UW_STREAMS_MAX; ++i)
+        uw_ring_deinit(&m->rings[i]);
+    uw_fft_dealloc(m->frame);
+    uw_fft_dealloc(m->stretch);
 }

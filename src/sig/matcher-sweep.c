@@ -57,14 +57,7 @@ static void matcher_free(void *matcher) {
 
     if (!m)
         return;
-    for (size_t i = 0; i < m->n_streams; ++i) {
-        uw_channel_free(m->streams[i].channel);
-        uw_sweep_free(m->streams[i].sweeps[0]);
-        uw_sweep_free(m->streams[i].sweeps[1]);
-        uw_ring_deinit(&m->streams[i].ring);
-    }
-    uw_fft_dealloc(m->frame);
-    uw_fft_dealloc(m->stretch);
+    uw_sweep_streams_deinit(m);
     uw_faint_free(m->faint);
     uw_lines_free(m->lines);
     free(m);
@@ -129,7 +122,7 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
 }
 
 static const float complex *samples_at(const struct uw_stream *s, uint64_t sample, size_t n) {
-    return uw_ring_get(&s->ring, sample, n, s->matcher->stretch);
+    return uw_ring_get(s->ring, sample, n, s->matcher->stretch);
 }
 
 /* Signal over noise in its band from the power of a symbol's line. */
@@ -161,7 +154,7 @@ static bool look(struct uw_sweeper *m, const struct uw_stream *s, struct uw_susp
         return false;
     x->from = x->begin - before;
     x->at.at = before;
-    x->run = uw_faint_run(m->faint, samples_at(s, x->from, (size_t)(s->ring.n - x->from)), &x->at);
+    x->run = uw_faint_run(m->faint, samples_at(s, x->from, (size_t)(s->ring->n - x->from)), &x->at);
     double snr = snr_of(&x->at, x->run / x->at.run);
     x->is_strong = snr >= STRONG;
     return x->run >= RUN_PASS && snr >= least;
@@ -204,8 +197,8 @@ static double find_places(struct uw_sweeper *m, const struct uw_stream *s, struc
     struct uw_faint_packet places[UW_FAINT_PLACES];
     int sf = x->at.sf;
     uint64_t longest = (uint64_t)(s->preamble_max[sf] + 2) << (sf + 1);
-    int n = uw_faint_follow(m->faint, samples_at(s, x->from, (size_t)(s->ring.n - x->from)), &x->at,
-                            places);
+    int n = uw_faint_follow(m->faint, samples_at(s, x->from, (size_t)(s->ring->n - x->from)),
+                            &x->at, places);
     double best = -INFINITY;
     double nats = -INFINITY;
 
@@ -223,7 +216,7 @@ static double find_places(struct uw_sweeper *m, const struct uw_stream *s, struc
         uint64_t from = sync > (double)longest ? (uint64_t)sync - longest : 0;
 
         fp->sync = sync - (double)from;
-        size_t left = (size_t)(s->ring.n - from);
+        size_t left = (size_t)(s->ring->n - from);
         uw_faint_extent(m->faint, samples_at(s, from, left), left, &x->at, fp);
         take_place(s, x, fp, sync, p);
         if (p->places[0].nats > best) {
@@ -280,7 +273,7 @@ static void look_at_suspects(struct uw_sweeper *m, struct uw_stream *s) {
     for (size_t i = 0; i < s->n_suspects;) {
         struct uw_suspect *x = &s->suspects[i];
 
-        if (x->due > s->ring.n) {
+        if (x->due > s->ring->n) {
             ++i;
         } else if (!x->is_packet && look(m, s, x)) {
             x->is_packet = true;
@@ -300,12 +293,13 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
     if (!m)
         return uw_err(-ENOMEM);
     m->env = *env;
+    m->hit = on_hit;
     r = uw_lines_new(&m->lines);
     if (r == 0)
         r = uw_faint_new(m->lines, &m->faint);
     if (r < 0)
         return r;
-    r = uw_sweep_streams_new(m, on_hit);
+    r = uw_sweep_streams_visit(m);
     if (r < 0)
         return r;
     *ret_matcher = m;
@@ -316,7 +310,7 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
 static void begin_stream(struct uw_sweeper *m, struct uw_stream *s, uint64_t sample) {
     s->begin = (double)(sample + uw_front_n_fft(m->env.front) / 8);
     s->frames = 0;
-    s->ring.n = 0;
+    s->ring->n = 0;
     s->swept = 0;
     s->n_suspects = 0;
     for (int d = 0; d < 2; ++d) {
@@ -326,20 +320,20 @@ static void begin_stream(struct uw_sweeper *m, struct uw_stream *s, uint64_t sam
 }
 
 static void append(struct uw_stream *s, const float complex *spectrum) {
-    float complex *to = uw_ring_next(&s->ring, s->per_frame);
+    float complex *to = uw_ring_next(s->ring, s->per_frame);
 
     if (!to)
         to = s->matcher->frame;
     uw_channel_run(s->channel, spectrum, s->frames++, to);
-    uw_ring_add(&s->ring, to, s->per_frame);
+    uw_ring_add(s->ring, to, s->per_frame);
 }
 
 static void run_blocks(struct uw_stream *s) {
-    while (s->ring.n - s->swept >= 2 * UW_SWEEP_BLOCK) {
+    while (s->ring->n - s->swept >= 2 * UW_SWEEP_BLOCK) {
         for (int d = 0; d < 2; ++d) {
             s->down = d == 1;
             if (s->sweeps[d])
-                uw_sweep_block(s->sweeps[d], uw_ring_block(&s->ring, s->swept));
+                uw_sweep_block(s->sweeps[d], uw_ring_block(s->ring, s->swept));
         }
         s->swept += 2 * UW_SWEEP_BLOCK;
         look_at_suspects(s->matcher, s);
@@ -351,8 +345,8 @@ static void matcher_frame(void *matcher, const float complex *spectrum, uint64_t
     struct uw_sweeper *m = matcher;
 
     uw_shadow_frame(&m->shadow, spectrum, uw_front_n_fft(m->env.front), sample, begins);
-    for (size_t i = 0; i < m->n_streams; ++i) {
-        struct uw_stream *s = &m->streams[i];
+    for (size_t i = 0; i < m->set->n; ++i) {
+        struct uw_stream *s = &m->set->streams[i];
 
         if (begins)
             begin_stream(m, s, sample);
@@ -380,14 +374,21 @@ static void matcher_flush(void *matcher) {
     matcher_progress(matcher, UINT64_MAX);
 }
 
+/* Without the memory nothing below the noise is heard here; at other centres it still is. */
+static void matcher_retune(void *matcher, double shift_hz) {
+    (void)shift_hz; /* nothing is held: matcher_flush() has been there */
+    (void)uw_sweep_streams_visit(matcher);
+}
+
 const struct uw_matcher_ops uw_matcher_sweep = {
     .name = "sweep",
     .modulation = UW_SIG_LORA,
     .optional = true,
-    .first_centre_only = true, /* its channels are cut at fixed offsets */
     .new = matcher_new,
     .free = matcher_free,
     .frame = matcher_frame,
     .progress = matcher_progress,
     .flush = matcher_flush,
+    .leave = matcher_flush,
+    .retune = matcher_retune,
 };

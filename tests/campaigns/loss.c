@@ -2,9 +2,10 @@
 /*
  * What do lost samples and a walk over centres cost?
  *
- *   loss [--runs N] [--share S]
+ *   loss [--runs N] [--share S] [--snr DB] [--below 1]
  *
- * One ExpressLRS link at +10 dB in FCC915, for 8 s, through the detector: at one centre and on a
+ * One ExpressLRS link (at +10 dB) in FCC915, for 8 s, through the detector, --below with the search
+ * below the noise: at one centre and on a
  * walk over two (0.5 s each, 0.05 s lost at each retune), with a share of the samples lost at
  * random in pieces of some lengths, each told to the detector as a receiver counts it. For each air
  * rate: runs without an alert, with two, with a second emitter spoken of, and the mean time to the
@@ -28,10 +29,17 @@
 #define DWELL_S    0.5
 #define SETTLE_S   0.05
 #define THRESHOLD  14.8
+#define PIECE      4800
 #define PIECE_MAX  24000
 #define HEARD_MAX  64
 
 static const double centres_hz[2] = {915.5e6, 905.9e6};
+
+struct words {
+    double share, snr_db;
+    int runs;
+    bool below;
+};
 
 struct heard {
     uint64_t emitter;
@@ -69,7 +77,7 @@ static void on_progress(void *userdata, uint64_t sample) {
     (void)sample;
 }
 
-static struct uw_scenario *scene(const char *variant, int n_centres, uint64_t seed) {
+static struct uw_scenario *scene(const char *variant, int n_centres, double snr_db, uint64_t seed) {
     struct uw_scenario *s = NULL;
     struct uw_synth_emitter *e;
 
@@ -91,7 +99,7 @@ static struct uw_scenario *scene(const char *variant, int n_centres, uint64_t se
     snprintf(e->name, sizeof(e->name), "pilot");
     snprintf(e->variant, sizeof(e->variant), "%s", variant);
     snprintf(e->domain, sizeof(e->domain), "FCC915");
-    e->level_db = 10.0;
+    e->level_db = snr_db;
     e->ppm = -6.0;
     e->phase = -1.0;
     return s;
@@ -135,15 +143,17 @@ static void listen(struct uw_detector *d, struct uw_synth *const *synths, int n_
     }
 }
 
-static void one(const struct uw_sigdb *db, const char *variant, int n_centres, size_t piece,
-                double share, uint64_t seed, struct totals *t) {
+/* piece 0: nothing is lost */
+static void one(const struct uw_sigdb *db, const struct words *w, const char *variant,
+                int n_centres, size_t piece, uint64_t seed, struct totals *t) {
     static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
     struct uw_detector_config config = {.rate_hz = RATE_HZ,
                                         .freq_hz = centres_hz[0],
                                         .format = UW_IQ_CU8,
                                         .db = db,
-                                        .n_centres = (size_t)n_centres};
-    struct uw_scenario *s = scene(variant, n_centres, seed);
+                                        .n_centres = (size_t)n_centres,
+                                        .below_noise = w->below};
+    struct uw_scenario *s = scene(variant, n_centres, w->snr_db, seed);
     struct uw_synth *synths[2] = {NULL, NULL};
     struct uw_detector *d = NULL;
     struct uw_diag diag = {0};
@@ -153,7 +163,7 @@ static void one(const struct uw_sigdb *db, const char *variant, int n_centres, s
     for (int i = 0; i < n_centres; i++)
         assert(uw_synth_new(s, i, &diag, &synths[i]) == 0);
     assert(uw_detector_new(&config, &ops, &run, &d) == 0);
-    listen(d, synths, n_centres, piece, share, seed);
+    listen(d, synths, n_centres, piece ? piece : PIECE, piece ? w->share : 0.0, seed);
     uw_detector_flush(d);
     uw_detector_free(d);
     for (int i = 0; i < n_centres; i++)
@@ -176,14 +186,17 @@ int main(int argc, char **argv) {
                                            "250Hz", "D50",   "K1000Full"};
     static const size_t pieces[] = {0, 480, 4800, PIECE_MAX};
     struct uw_sigdb *db = trial_db(UW_SIGNATURES);
-    double share = 0.01;
-    int runs = 8;
+    struct words w = {.share = 0.01, .snr_db = 10.0, .runs = 8};
 
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--runs") == 0)
-            runs = atoi(argv[i + 1]);
+            w.runs = atoi(argv[i + 1]);
         if (strcmp(argv[i], "--share") == 0)
-            share = atof(argv[i + 1]);
+            w.share = atof(argv[i + 1]);
+        if (strcmp(argv[i], "--snr") == 0)
+            w.snr_db = atof(argv[i + 1]);
+        if (strcmp(argv[i], "--below") == 0)
+            w.below = atoi(argv[i + 1]) != 0;
     }
     printf("%-9s %-9s %-10s %5s %9s %9s %13s %10s\n", "CENTRES", "LOST", "AIR RATE", "RUNS",
            "NO ALERT", "TWO", "OTHER EMITTER", "ALERT s");
@@ -192,11 +205,10 @@ int main(int argc, char **argv) {
             for (size_t v = 0; v < sizeof(variants) / sizeof(variants[0]); v++) {
                 struct totals t = {0};
 
-                for (int i = 1; i <= runs; i++)
-                    one(db, variants[v], n, pieces[p] ? pieces[p] : 4800, pieces[p] ? share : 0.0,
-                        (uint64_t)i * 77, &t);
+                for (int i = 1; i <= w.runs; i++)
+                    one(db, &w, variants[v], n, pieces[p], (uint64_t)i * 77, &t);
                 printf("%-9d %5.1f ms  %-10s %5d %9d %9d %13d %10.2f\n", n,
-                       1e3 * (double)pieces[p] / RATE_HZ, variants[v], runs, t.silent, t.doubled,
+                       1e3 * (double)pieces[p] / RATE_HZ, variants[v], w.runs, t.silent, t.doubled,
                        t.others, t.alert_s / t.alerts);
                 fflush(stdout);
             }

@@ -70,7 +70,7 @@ void uw_detector_gap(struct uw_detector *detector, uint64_t n_lost);
  * links that are followed keep their lattice, phase and carrier offset: a link that is heard again
  * later, at this centre or another, is the same one. The noise floors of the n_centres latest
  * centres are remembered; a new one is learned from its first tenth of a second, and nothing is
- * heard there in less. Links below the noise are looked for at the first centre only.
+ * heard there in less. The first visit of a centre allocates what searches it below the noise.
  * 0; -EINVAL if either centre is unknown or n_centres does not allow it.
  */
 int uw_detector_retune(struct uw_detector *detector, double freq_hz, uint64_t n_lost);

@@ -49,6 +49,7 @@ struct tuner {
     size_t hole;            /* not 0: the size of blocks, samples */
     uint64_t silent_from;   /* from this sample on SILENT blocks vanish without a word; 0: none */
     uint64_t seed;
+    bool below; /* the noise is searched, too */
 };
 
 struct heard {
@@ -111,8 +112,8 @@ static void on_progress(void *userdata, uint64_t sample) {
     room->progress = sample;
 }
 
-static void tuner_open(struct tuner *t, const char *variant, const double *centres, int n,
-                       double duration_s) {
+static void tuner_open_at(struct tuner *t, const char *variant, const double *centres, int n,
+                          double duration_s, double level_db) {
     struct uw_synth_emitter *e;
 
     *t = (struct tuner){.n = n, .seed = 7};
@@ -136,13 +137,18 @@ static void tuner_open(struct tuner *t, const char *variant, const double *centr
     strcpy(e->name, "pilot");
     strcpy(e->variant, variant);
     strcpy(e->domain, "FCC915");
-    e->level_db = 10.0;
+    e->level_db = level_db;
     e->ppm = -6.0;
     for (int i = 0; i < n; ++i) {
         static struct uw_diag diag;
 
         assert_int_equal(uw_synth_new(t->scenario, i, &diag, &t->synths[i]), 0);
     }
+}
+
+static void tuner_open(struct tuner *t, const char *variant, const double *centres, int n,
+                       double duration_s) {
+    tuner_open_at(t, variant, centres, n, duration_s, 10.0);
 }
 
 static void tuner_close(struct tuner *t) {
@@ -171,6 +177,7 @@ static void run(struct tuner *t, struct room *room) {
         .format = UW_IQ_CU8,
         .db = db,
         .n_centres = (size_t)t->n,
+        .below_noise = t->below,
     };
     static unsigned char block[2 * BLOCK];
     struct uw_detector *d = NULL;
@@ -267,6 +274,31 @@ static void test_slow_hops(void **state) {
 static void test_far_between(void **state) {
     (void)state;
     test_walk("100Hz", four, 4, 0.5, 6.0);
+}
+
+/* Below the noise each centre is searched, not the first alone, and all of it is one link. */
+static void test_below_noise(void **state) {
+    const double centres[] = {905.9e6, 924.5e6};
+
+    (void)state;
+    for (int first = 0; first < 2; ++first) {
+        const double order[] = {centres[first], centres[1 - first]};
+        struct tuner t;
+        struct room room;
+        const struct heard *h;
+
+        tuner_open_at(&t, "200Hz", order, 2, 5.0, -9.0);
+        t.below = true;
+        t.dwell = (uint64_t)(0.4 * RATE);
+        t.settle = (uint64_t)(0.02 * RATE);
+        run(&t, &room);
+        h = only_link(&room);
+        print_message("alert after %.2f s, %.1f nats, %lld dwells\n", h->alert_s, h->llr,
+                      (long long)h->dwells);
+        assert_false(isnan(h->alert_s));
+        assert_true(h->at_centre[0] && h->at_centre[1]);
+        tuner_close(&t);
+    }
 }
 
 /* Blocks of 2 ms are lost at random, 1 % of all. */
@@ -439,6 +471,7 @@ int main(void) {
         cmocka_unit_test(test_silent_loss), cmocka_unit_test(test_twins),
         cmocka_unit_test(test_short_holes), cmocka_unit_test(test_loss_and_walk),
         cmocka_unit_test(test_refusals),    cmocka_unit_test(test_cut_dwells),
+        cmocka_unit_test(test_below_noise),
     };
 
     return cmocka_run_group_tests(tests, load, unload);
