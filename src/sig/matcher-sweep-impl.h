@@ -22,6 +22,7 @@
 
 #define UW_STREAMS_MAX  192
 #define UW_SUSPECTS_MAX 64 /* of one stream at a time */
+#define UW_STRONG_MAX   64
 
 struct uw_channel;
 struct uw_lines;
@@ -32,9 +33,15 @@ struct uw_suspect {
     uint64_t due;
     double sum; /* of the sweep */
     bool is_packet;
-    bool is_strong;        /* on the air, but not to be followed from here */
+    double snr;            /* of the run */
     uint64_t from;         /* sample of the stream: what its places count from */
     double run, following; /* of the looks */
+};
+
+/* A run that was too strong to be followed, and the time that its packet may be on the air. */
+struct uw_strong_run {
+    double start, stop; /* input samples */
+    double snr;
 };
 
 struct uw_stream {
@@ -72,6 +79,8 @@ struct uw_sweeper {
     struct uw_matcher_env env;
     void (*hit)(void *userdata, const struct uw_sweep_hit *hit); /* with the stream */
     struct uw_shadow shadow;
+    size_t n_strong; /* ever; of which the latest are kept */
+    struct uw_strong_run strong[UW_STRONG_MAX];
     struct uw_faint *faint;
     struct uw_lines *lines;
     float complex *frame;   /* of a channel */

@@ -50,6 +50,7 @@ _Static_assert(UW_RING_BLOCK == 2 * UW_SWEEP_BLOCK, "a block is swept in one pie
 #define STRONG        1.5  /* over noise: the burst finder has it */
 #define SHADOW_MIN    0.1  /* of the noise in the whole band: what else there must be */
 #define PLACE_NATS    8.0  /* a place that is so much worse is not looked at */
+#define RUNS_APART    6.0  /* symbols between the runs of one packet at most */
 #define HELD_SYMBOLS  4.0  /* a run that is found so much later may be of the same packet */
 
 static void matcher_free(void *matcher) {
@@ -140,6 +141,42 @@ static double snr_believed(const struct uw_sweeper *m, double start, double stop
     return excess > SHADOW_MIN ? excess * m->env.config->rate_hz / bandwidth_hz / SHADOW : 0.0;
 }
 
+/* Of the runs that one packet makes, on several streams, the strongest is remembered. */
+static void remember_strong(struct uw_sweeper *m, const struct uw_stream *s,
+                            const struct uw_suspect *x, double start) {
+    double step = m->env.config->rate_hz / (2.0 * s->bandwidth_hz);
+    double symbol = (double)(2UL << x->at.sf) * step;
+
+    for (size_t i = 0; i < UW_STRONG_MAX && i < m->n_strong; ++i) {
+        struct uw_strong_run *other = &m->strong[i];
+
+        if (fabs(start - other->start) < RUNS_APART * symbol) {
+            other->snr = fmax(other->snr, x->snr);
+            return;
+        }
+    }
+    m->strong[m->n_strong++ % UW_STRONG_MAX] = (struct uw_strong_run){
+        .start = start,
+        .stop = start + (s->symbols[x->at.sf] - HELD_SYMBOLS) * symbol,
+        .snr = x->snr,
+    };
+}
+
+/* Whether a strong run's packet was on the air most of the time of a packet that is so much weaker.
+ * The shadow takes for noise what is nearly always there, and so does the burst finder. */
+static bool is_outshone(const struct uw_sweeper *m, const struct uw_packet *p) {
+    size_t n = m->n_strong < UW_STRONG_MAX ? m->n_strong : UW_STRONG_MAX;
+
+    for (size_t i = 0; i < n; ++i) {
+        const struct uw_strong_run *x = &m->strong[i];
+        double both = fmin(x->stop, p->stop) - fmax(x->start, p->start);
+
+        if (both > 0.5 * (p->stop - p->start) && x->snr > SHADOW * pow(10.0, p->snr_db / 10.0))
+            return true;
+    }
+    return false;
+}
+
 /* First look: is it a preamble, and not beside something strong? */
 static bool look(struct uw_sweeper *m, const struct uw_stream *s, struct uw_suspect *x) {
     uint64_t before = uw_faint_before(x->at.sf);
@@ -155,9 +192,10 @@ static bool look(struct uw_sweeper *m, const struct uw_stream *s, struct uw_susp
     x->from = x->begin - before;
     x->at.at = before;
     x->run = uw_faint_run(m->faint, samples_at(s, x->from, (size_t)(s->ring->n - x->from)), &x->at);
-    double snr = snr_of(&x->at, x->run / x->at.run);
-    x->is_strong = snr >= STRONG;
-    return x->run >= RUN_PASS && snr >= least;
+    x->snr = snr_of(&x->at, x->run / x->at.run);
+    if (x->snr >= STRONG)
+        remember_strong(m, s, x, start);
+    return x->run >= RUN_PASS && x->snr >= least;
 }
 
 /* Running sums, so that a length is one look. */
@@ -246,7 +284,7 @@ static void speak(struct uw_sweeper *m, struct uw_stream *s, struct uw_suspect *
                 .stop_error_s = 1.0,
                 .offset_error_hz = 0.3 / symbol_s,
                 .power_dbfs = NAN,
-                .weak = !x->is_strong,
+                .weak = x->snr < STRONG,
             },
     };
     double step = rate / (2.0 * s->bandwidth_hz); /* input samples */
@@ -261,6 +299,8 @@ static void speak(struct uw_sweeper *m, struct uw_stream *s, struct uw_suspect *
     hit.packet.start = hit.packet.places[0].start;
     hit.packet.stop = hit.packet.start + (s->preamble_min[sf] + 5) * symbol_s * rate;
     hit.packet.offset_hz = hit.packet.places[0].offset_hz;
+    if (!hit.packet.weak) /* its symbols are not measured beyond a level */
+        hit.packet.snr_db = 10.0 * log10(x->snr);
     hit.packet.follows = nats < SURE;
     hit.packet.false_rate_hz = follow_rate(s, sf, hit.packet.follows, hit.packet.start, rate);
     hit.sum = x->run + x->following;
@@ -361,7 +401,7 @@ static void matcher_progress(void *matcher, uint64_t sample) {
     struct uw_packet p;
 
     while (uw_held_next(&m->held, (double)sample, &p)) {
-        if (uw_links_covers(m->env.links, p.start, p.stop, p.offset_hz))
+        if (uw_links_covers(m->env.links, p.start, p.stop, p.offset_hz) || is_outshone(m, &p))
             continue;
         if (p.weak)
             (void)uw_links_packet(m->env.links, &p);

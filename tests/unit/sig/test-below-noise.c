@@ -153,6 +153,26 @@ static void test_neighbours(void **state) {
     }
 }
 
+/* A train that is on the air nearly all the time and clips the receiver: burst finder and shadow
+ * take it for noise, and what clipping makes of it on other channels keeps its lattice. */
+static void test_overload(void **state) {
+    static const char text[] =
+        "duration_s = 2.0; seed = 2; receivers = ( { rate_hz = 2.4e6; freq_hz = 866.4e6; format = "
+        "\"cu8\"; tuner = \"r820t\"; } ); emitters = ( { name = \"train\"; snr_db = 49.0; link = "
+        "\"lora\"; freq_hz = 866.425e6; sf = 8; bandwidth_hz = 500e3; preamble = 10; symbols = 22; "
+        "interval_s = 20e-3; } );";
+    struct uw_scenario *s = NULL;
+    struct uw_diag diag = {0};
+    struct trial t;
+
+    (void)state;
+    assert_int_equal(uw_scenario_parse("test", text, strlen(text), &diag, &s), 0);
+    trial_run_below(s, db, ALERT_LLR, false, &t);
+    print_message("overload: %d emitters, %d of drones\n", t.n_emitters, n_drones(&t));
+    assert_int_equal(n_drones(&t), 0);
+    uw_scenario_free(s);
+}
+
 /* The same link without being asked: not heard, which is what the option is for. */
 static void test_not_heard(void **state) {
     (void)state;
@@ -371,10 +391,11 @@ static void test_gap(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_neighbours), cmocka_unit_test(test_heard),
-        cmocka_unit_test(test_one_alert),  cmocka_unit_test(test_not_heard),
-        cmocka_unit_test(test_noise),      cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_blocks),     cmocka_unit_test(test_gap),
+        cmocka_unit_test(test_neighbours), cmocka_unit_test(test_overload),
+        cmocka_unit_test(test_heard),      cmocka_unit_test(test_one_alert),
+        cmocka_unit_test(test_not_heard),  cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_silence),    cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_gap),
     };
 
     return cmocka_run_group_tests_name("below-noise", tests, load, unload);
