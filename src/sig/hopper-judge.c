@@ -6,15 +6,17 @@
  * The bursts are of one length, width and level. What else sends such bursts, and what tells it
  * from a control link:
  *
- *   many senders at any time             the hops lie on no lattice: uw_hop_lattice() against
- * chance regular senders, slow or single       the period is longer than a link's, or one channel
- * is all slots shared by many (TDMA, slotted   levels differ from packet to packet on a channel;
- * carriers, Aloha)                                where they are measured well, do; and silence: of
- * channels that all lie in the band, every slot of a link is heard senders that each keep a channel
- * every channel comes round at one place of a cycle; a link and take turns that hops in a fixed
- * order has more channels than that readers of tags, calls                stay for many packets, or
- * for long, before they change a sweep                               goes to the next channel each
- * time telephones that hop                   217 hops a second
+ * - Many senders at any time: the hops lie on no lattice. uw_hop_lattice(), against chance.
+ * - A regular sender, slow or single: the period is longer than a link's, or there is one channel.
+ * - Slots shared by many (TDMA, slotted Aloha): levels differ from packet to packet on a channel,
+ *   where they are measured well; and silence: of channels that all lie in the band, every slot of
+ *   a link is heard.
+ * - Senders that each keep a channel and take turns: every channel comes round at one place of a
+ *   cycle. A link that hops in a fixed order has more channels than that.
+ * - Readers of tags, calls: they stay for many packets, or for long, before they change, one alone
+ *   or several at a time.
+ * - A sweep: goes to the next channel each time.
+ * - Telephones that hop: 217 hops a second.
  *
  * Only the first packet on a channel counts: what repeats itself there proves nothing about hops.
  */
@@ -36,6 +38,8 @@
 #define DWELL_GAP_S  0.25 /* on the same channel: another visit */
 #define STAY_MAX_S   0.2
 #define STAY_SHARE   0.1
+#define LEFT_NATS    15.0 /* a channel is so long left by chance once in exp(15) */
+#define LEFT_SHARE   0.5
 #define CHANNELS_MIN 3
 #define TAKING_TURNS 5 /* channels in a fixed order that are believed to be one sender's */
 #define INSIDE_SHARE 0.55
@@ -369,6 +373,35 @@ static bool is_often_silent(const struct work *w, const struct hop_verdict *v, d
     return below > 1.3 && above > 1.3 && (double)w->n_dwells / slots < OCCUPIED;
 }
 
+/* Whether most visits are to channels that were left for long: by senders that each keep a channel
+ * for seconds, several at a time. Of k visits at random in a span T none falls into some gap of
+ * length g with a probability of (k + 1) (1 - g / T)^k at most. */
+static bool keeps_channels(const struct work *w) {
+    double from = w->begin_s[0];
+    double span = w->begin_s[w->n_dwells - 1] - from;
+    double last[HOP_CHANNELS_MAX], gap[HOP_CHANNELS_MAX] = {0};
+    size_t visits[HOP_CHANNELS_MAX] = {0};
+    size_t kept = 0;
+
+    for (int c = 0; c < w->n_channels; ++c)
+        last[c] = from;
+    for (size_t i = 0; i < w->n_dwells; ++i) {
+        int c = w->where[i];
+
+        gap[c] = fmax(gap[c], w->begin_s[i] - last[c]);
+        last[c] = w->begin_s[i];
+        ++visits[c];
+    }
+    for (int c = 0; c < w->n_channels; ++c) {
+        double k = (double)visits[c];
+
+        gap[c] = fmin(fmax(gap[c], from + span - last[c]), (1.0 - 1e-9) * span);
+        if (-k * log1p(-gap[c] / span) - log(k + 1.0) > LEFT_NATS)
+            kept += visits[c];
+    }
+    return (double)kept > LEFT_SHARE * (double)w->n_dwells;
+}
+
 /* What speaks against a control link before the times are looked at: it is cheap. */
 static const char *judge_channels(const struct hop_train *t, struct work *w,
                                   struct hop_verdict *v) {
@@ -389,6 +422,8 @@ static const char *judge_channels(const struct hop_train *t, struct work *w,
     if (w->n_dwells < DWELLS_MIN)
         return "few hops";
     if ((double)w->n_long > STAY_SHARE * (double)w->n_dwells)
+        return "stays too long";
+    if (keeps_channels(w))
         return "stays too long";
     if (!is_evenly_used(w))
         return "prefers a channel";

@@ -204,6 +204,14 @@ static void test_judge(void **unused) {
     for (size_t i = 0; i < t.n; ++i)
         t.bursts[i].offset_hz = -900e3 + 200e3 * (double)(i % 9);
     assert_string_equal(judged(&t, &v), "sweeps");
+    /* two readers of tags at a time, each on its channel for seconds */
+    make_train(&t, 5.5, 10e-3, 9, 60e-6, 0.2);
+    for (size_t i = 0; i < t.n; ++i) {
+        int c = i % 2 ? (t.bursts[i].start_s < 4.4 ? 3 : 0) : (t.bursts[i].start_s < 2.8 ? 1 : 2);
+
+        t.bursts[i].offset_hz = -900e3 + 600e3 * c + 2e3 * normal();
+    }
+    assert_string_equal(judged(&t, &v), "stays too long");
 }
 
 static struct uw_scenario *scenario(const char *emitter, double seconds, uint64_t seed) {
