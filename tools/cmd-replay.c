@@ -37,7 +37,7 @@ enum {
     OPT_JSON,
     OPT_ANNOTATE,
     OPT_SPECTROGRAM,
-    OPT_BELOW_NOISE,
+    OPT_ABOVE_NOISE,
     OPT_EXERCISE,
     OPT_BLOCK,
     OPT_DELAY_SEED,
@@ -59,7 +59,8 @@ static const struct uw_cli_option options[] = {
     {OPT_FEED, "feed", "[ENDPOINT]", "publish on the feed too (default tcp://127.0.0.1:5580)"},
     {OPT_RUN, "run", "ID", "fix the identifier of the run: equal input, equal output"},
     {OPT_EXERCISE, "exercise", NULL, "mark everything as an exercise"},
-    {OPT_BELOW_NOISE, "below-noise", NULL, "also look for LoRa links below the noise (unproven)"},
+    {OPT_ABOVE_NOISE, "above-noise", NULL,
+     "only bursts that stand out of the noise (below_noise = false)"},
     {'j', "json", NULL, "the bodies of the feed, one a line, then a summary"},
     {OPT_ANNOTATE, "annotate", "OUT", "write the detections as SigMF annotations"},
     {OPT_SPECTROGRAM, "spectrogram", "OUT.png", "draw the recording with its detections"},
@@ -179,8 +180,8 @@ static int set_option(struct replay *replay, int c, const char *arg) {
         return 0;
     case OPT_RUN:
         return set_run(replay, arg);
-    case OPT_BELOW_NOISE:
-        config->below_noise = true;
+    case OPT_ABOVE_NOISE:
+        config->below_noise = false;
         return 0;
     case OPT_EXERCISE:
         config->exercise = true;

@@ -26,6 +26,7 @@ void uw_engine_config_init(struct uw_engine_config *config) {
         .bus_endpoint = "inproc://fusion",
         .feed_endpoint = "tcp://127.0.0.1:5580",
         .lag_s = 2,
+        .below_noise = true,
         .log_level = UW_LOG_INFO,
         .health =
             {

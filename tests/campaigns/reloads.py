@@ -23,7 +23,7 @@ WHERE = ("freq_hz = 915.0e6;", "freq_hz = 868.0e6;", 'freq_hz = 915.0e6; plan = 
          "freq_hz = 915.0e6; centres_hz = [ 915.0e6, 868.0e6 ]; dwell_s = 0.5;")
 ENABLED = ("", 'enabled = [ "expresslrs-900" ];', 'enabled = [ "expresslrs-900", "lorawan" ];')
 MORE = ("", "lag_s = 1.0;", "alerts = { coast_s = 1.0; };", "health = { clear_s = 0.2; };", "nonsense = 1;",
-        'region = "EU";', 'region = "FCC";', "below_noise = true;", 'site = "elsewhere";')
+        'region = "EU";', 'region = "FCC";', "below_noise = false;", 'site = "elsewhere";')
 
 
 def receivers(chance, recording):

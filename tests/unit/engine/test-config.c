@@ -60,6 +60,7 @@ static void assert_defaults(const struct uw_engine_config *a) {
     assert_string_equal(a->site, d.site);
     assert_string_equal(a->node, d.node);
     assert_int_equal(a->exercise, d.exercise);
+    assert_true(a->below_noise);
     assert_int_equal(a->log_level, d.log_level);
     assert_true(a->lag_s == d.lag_s);
     assert_int_equal(a->n_signatures, 0);
