@@ -103,6 +103,13 @@ struct link_alike {
     double preamble; /* against delimiters of inverted packets, and for whole ones */
 };
 
+/* The end of a link that sends most of its packets, by its crystal. */
+struct link_end {
+    double offset_hz; /* of its latest packet that was measured whole */
+    int n;
+    int64_t other_slot; /* of the latest whole packet from elsewhere */
+};
+
 struct emitter {
     bool used;
     uint64_t number;
@@ -130,6 +137,7 @@ struct emitter {
     uint64_t taken;     /* bit i: slot dwell_last - i had a packet */
     int64_t first_slot; /* of all */
 
+    struct link_end end;
     int n_channels; /* distinct offsets heard */
     double channels_hz[LINK_CHANNELS_MAX];
     int channel_packets[LINK_CHANNELS_MAX];
@@ -230,6 +238,13 @@ bool uw_link_is_beside(const struct emitter *emitters, const struct emitter *e, 
 /* Whether `e`, about which little is known, could be what is known of `old`: air rate, plan and the
  * crystals' common offset. */
 bool uw_link_agrees(const struct emitter *old, const struct emitter *e);
+/* Whether a whole packet's carrier lies elsewhere between the channels of every likely plan than
+ * those of the emitter's end, which is known well enough. */
+bool uw_link_is_other_end(const struct emitter *e, const struct uw_detector_config *config,
+                          const struct uw_packet *p);
+/* Whether it is one of several such packets in a row, and so of another link: a link's ends take
+ * turns, and one of them sends most packets. */
+bool uw_link_is_stranger(const struct emitter *e, const struct link_fit *fit);
 /* Share of its hops that the likeliest plan makes inside the receiver's band, and its number of
  * channels. */
 double uw_link_share(const struct emitter *e, const struct uw_detector_config *config,

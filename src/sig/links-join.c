@@ -112,6 +112,18 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
     add_nats(e, nats);
 }
 
+static void take_end(struct emitter *e, const struct uw_detector_config *config,
+                     const struct uw_packet *p, int64_t slot) {
+    if (p->weak || p->modulation != UW_SIG_LORA)
+        return;
+    if (uw_link_is_other_end(e, config, p)) {
+        e->end.other_slot = slot;
+        return;
+    }
+    e->end.offset_hz = p->offset_hz;
+    ++e->end.n;
+}
+
 static void take_packet(struct emitter *e, const struct uw_packet *p, double rate_hz) {
     ++e->channel_packets[e->dwell_channel];
     e->n_weak += p->weak;
@@ -219,6 +231,7 @@ void uw_link_join(struct uw_links *links, struct emitter *e, const struct uw_pac
     }
     ++e->n_packets;
     take_packet(e, &p, links->env.config->rate_hz);
+    take_end(e, links->env.config, &p, fit->slot);
     if (e->never_hops && !p.weak)
         tell_background(links, e, &p);
 }
@@ -240,12 +253,14 @@ void uw_link_begin(struct uw_links *links, struct emitter *e, const struct uw_si
     e->first_packet = *p;
     e->n_packets = 1;
     e->taken = 1;
+    e->end.other_slot = INT64_MIN / 2;
     e->airtime_s = NAN;
     /* without a centre no plan can be tested: that is not held against it */
     e->alike.raster = isfinite(links->env.config->freq_hz) ? 0.0 : INFINITY;
     e->llr = least(e);
     uw_link_judge_begin(e, links->env.config, p);
     take_packet(e, p, rate);
+    take_end(e, links->env.config, p, 0);
     begin_dwell(links, e, p, 0);
     if (foreign_sync(e, p))
         add_to_all(e, FOREIGN_SYNC);

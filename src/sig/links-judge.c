@@ -31,10 +31,12 @@
 #define GRID_SIGMA_HZ                                                                              \
     6e3 /* of one dwell's carrier: also the other end of the link, with its own crystal */
 #define GRID_LIMIT_HZ  30e3
-#define CARRIER_NATS   3.0  /* that one dwell's tells for or against a plan at most */
-#define CARRIERS       2.0  /* of one link at most (Gemini): each brings its own dwells */
-#define SAME_OFFSET_HZ 1e3  /* of one end, found again by the same receiver */
-#define SURE_DWELLS    3    /* that agree: the plan's offset is known */
+#define CARRIER_NATS   3.0 /* that one dwell's tells for or against a plan at most */
+#define CARRIERS       2.0 /* of one link at most (Gemini): each brings its own dwells */
+#define SAME_OFFSET_HZ 1e3 /* of one end, found again by the same receiver */
+#define SURE_DWELLS    3   /* that agree: the plan's offset is known */
+#define END_HZ         3e3 /* whole packets of one crystal: measured within this */
+#define END_PACKETS    4
 #define AIRTIME_SHARE  0.02 /* the firmware's table against the formula */
 
 bool uw_link_modulation_fits(const struct uw_signature *s, const struct uw_sig_variant *v,
@@ -144,6 +146,7 @@ void uw_link_move(struct emitter *e, const struct uw_detector_config *config, ui
     e->dwell_offset_hz -= shift_hz;
     e->offset_hz -= shift_hz;
     e->first_packet.offset_hz -= shift_hz;
+    e->end.offset_hz -= shift_hz;
     for (int c = 0; c < e->n_channels; ++c)
         e->channels_hz[c] -= shift_hz;
 }
@@ -472,6 +475,36 @@ bool uw_link_agrees(const struct emitter *old, const struct emitter *e) {
     return v && i != LINK_NONE && e->variants[v - old->signature->variants].possible &&
            e->domains[i].possible && e->domains[i].dwells > 0 &&
            fabs(e->domains[i].offset_hz - old->domains[i].offset_hz) <= SAME_OFFSET_HZ;
+}
+
+bool uw_link_is_other_end(const struct emitter *e, const struct uw_detector_config *config,
+                          const struct uw_packet *p) {
+    double limit = fmax(END_HZ, 4.0 * p->offset_error_hz);
+    double end = config->freq_hz + e->end.offset_hz;
+    double freq = config->freq_hz + p->offset_hz;
+
+    double margin;
+    int best = best_domain(e, &margin);
+
+    if (e->end.n < END_PACKETS || !isfinite(config->freq_hz) || p->weak || best == LINK_NONE)
+        return false;
+    double least = domain_total(e, best) - DECIDED;
+    for (int i = 0; i < e->signature->n_domains; ++i) {
+        const struct uw_sig_domain *d = &e->signature->domains[i];
+
+        if (domain_total(e, i) < least)
+            continue;
+        double crystal = end - d->channel_hz[nearest_channel(d, end)];
+        if (fabs(freq - crystal - d->channel_hz[nearest_channel(d, freq - crystal)]) <= limit)
+            return false;
+    }
+    return true;
+}
+
+bool uw_link_is_stranger(const struct emitter *e, const struct link_fit *fit) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+
+    return v && fit->slot - e->end.other_slot <= slots_per_packet(e, v);
 }
 
 bool uw_link_raster_is_known(const struct emitter *e, const struct uw_detector_config *config) {

@@ -26,6 +26,7 @@
 #define IMAGE_DB          30.0 /* what tuners reject of the image */
 #define DELIMITER_SYMBOLS 1.5
 #define ALERTED_S         2.0 /* behind that the lattice is not known well enough */
+#define MOST              0.6
 #define SYMBOL_LATE       0.1 /* ... about one whole symbol */
 
 bool uw_link_is_train(const struct emitter *e) {
@@ -48,8 +49,22 @@ static struct emitter *find_alike(struct emitter *emitters, const struct emitter
     return NULL;
 }
 
+/* Whether it has been heard as a link of old's air rate is, wherever its lattice lies: most packets
+ * of a hop, on each of two channels that no edge cuts. Of those of a link that collisions delay
+ * one comes at a time. */
+static bool is_whole(const struct emitter *old, const struct emitter *e, double rate_hz) {
+    const struct uw_sig_variant *v = uw_link_variant(old, true);
+    double n_packets = (double)(e->n_packets - e->n_weak);
+    int n = 0;
+
+    for (int i = 0; i < e->n_channels; ++i)
+        n += e->channel_packets[i] > 1 &&
+             fabs(e->channels_hz[i]) + 0.5 * e->bandwidth_hz <= 0.5 * rate_hz;
+    return v && n >= 2 && n_packets > MOST * (double)(e->n_dwells * v->packets_per_hop);
+}
+
 /* Whether two lattices are one, a packet measured badly allowed for: a weak one whose carrier was
- * read wrong is off by chips, one that the band's edge cuts by a symbol. */
+ * read wrong is off by chips, one that the band's edge or a collision cuts by a symbol. */
 static bool same_lattice(const struct emitter *a, const struct emitter *b, double rate_hz) {
     const struct emitter *fine = a->period_s <= b->period_s ? a : b;
     const struct emitter *coarse = fine == a ? b : a;
@@ -59,7 +74,8 @@ static bool same_lattice(const struct emitter *a, const struct emitter *b, doubl
 
     if (fabs(ratio - round(ratio)) > 1e-3)
         return false;
-    return fabs(apart) < BESIDE * symbol || fabs(fabs(apart) - symbol) < SYMBOL_LATE * symbol;
+    return fabs(apart) < BESIDE * symbol ||
+           (fabs(fabs(apart) - symbol) < SYMBOL_LATE * symbol && !is_whole(a, b, rate_hz));
 }
 
 /* Whether e's weak hits are made of the image of a link 30 dB and more stronger, which shows its
@@ -77,6 +93,11 @@ static bool is_delimiter(const struct emitter *old, const struct emitter *e, dou
            DELIMITER_SYMBOLS * symbol;
 }
 
+/* Of two whose evidence is at its limit, the one that was spoken of first. */
+static bool goes_first(const struct emitter *a, const struct emitter *b) {
+    return a->llr > b->llr || (a->llr == b->llr && (b->number == 0 || a->number < b->number));
+}
+
 /* Whether a link that is already spoken of has e's slots: e is its second carrier at the same time
  * (Gemini), packets on a channel that the band's edge cuts, what a tuner or a clipped converter
  * makes of it, or the link measured badly. Another link would be there by a chance of two or three
@@ -90,7 +111,7 @@ bool uw_link_is_beside(const struct emitter *emitters, const struct emitter *e, 
             old->first_packet.modulation == UW_SIG_LORA &&
             e->first_packet.modulation == UW_SIG_LORA &&
             old->first_packet.sf == e->first_packet.sf &&
-            (old->llr >= e->llr || old->was_alertable ||
+            (goes_first(old, e) || old->was_alertable ||
              (old->alerted && e->last_start - old->last_start < ALERTED_S * rate_hz)) &&
             (same_lattice(old, e, rate_hz) || is_delimiter(old, e, rate_hz)))
             return true;

@@ -168,6 +168,7 @@ static struct emitter *find_emitter(struct uw_links *links, const struct uw_pack
     struct emitter *best = NULL;
     const struct emitter *owner = NULL; /* of a packet that came late */
     bool best_home = false;
+    bool best_other = false;
 
     *ret_past = false;
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
@@ -192,16 +193,21 @@ static struct emitter *find_emitter(struct uw_links *links, const struct uw_pack
             continue;
         }
         bool home = uw_link_same_dwell(e, packet, fit.slot);
-        bool better = best && home != best_home       ? home
+        bool other = uw_link_is_other_end(e, links->env.config, packet);
+        bool better = best && other != best_other     ? !other
+                      : best && home != best_home     ? home
                       : best && rank(e) != rank(best) ? rank(e) > rank(best)
                                                       : !best || fit.misfit < ret_fit->misfit;
         if (better) {
             best = e;
             best_home = home;
+            best_other = other;
             *ret_fit = fit;
         }
     }
-    return best && owner && rank(owner) > rank(best) ? NULL : best;
+    if (best && owner && rank(owner) > rank(best))
+        return NULL;
+    return best_other && uw_link_is_stranger(best, ret_fit) ? NULL : best;
 }
 
 void uw_links_heard(struct uw_links *links, const struct uw_packet *packet) {

@@ -124,6 +124,58 @@ static void test_two_links(void **state) {
     }
 }
 
+/* Two links whose slots meet: each has its own crystal, and so its own place between the channels.
+ * A symbol apart, where one measured badly would be, too. */
+static void test_meeting_slots(void **state) {
+    static const double apart_s[] = {60e-6, 95e-6, 128e-6};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof(apart_s) / sizeof(apart_s[0]); ++k) {
+        for (uint64_t seed = 50; seed < 56; ++seed) {
+            struct room *room = enter(915.0e6);
+            struct link l[2] = {make_link("200Hz", "FCC915", seed),
+                                make_link("200Hz", "FCC915", seed + 100)};
+            const struct heard *first;
+
+            l[0].carrier_ppm = -9.0;
+            l[1].carrier_ppm = 8.0;
+            l[1].begin_s = l[0].begin_s + apart_s[k];
+            run(room, l, 2, 8.0);
+            assert_int_equal(n_alerts(room, &first), 2);
+            leave(room);
+        }
+    }
+}
+
+/* The aircraft's packets, every `every`th, have a crystal and a level of their own: one link. */
+static void test_other_end(void **state) {
+    static const int every[] = {2, 4, 64};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof(every) / sizeof(every[0]); ++k) {
+        for (uint64_t seed = 60; seed < 64; ++seed) {
+            struct room *room = enter(915.0e6);
+            struct link l = make_link("200Hz", "FCC915", seed);
+            const struct heard *first;
+            struct uw_packet p;
+
+            while (l.next < 1600) {
+                if (next_packet(&l, room, &p)) {
+                    bool telemetry = l.next % every[k] == 0;
+
+                    p.offset_hz += telemetry ? 14e3 : 0.0;
+                    p.snr_db += telemetry ? 7.0 : 0.0;
+                    (void)uw_links_packet(room->links, &p);
+                }
+                uw_links_progress(room->links, (uint64_t)p.stop);
+            }
+            assert_int_equal(n_alerts(room, &first), 1);
+            assert_true(first->alert_s < 3.0);
+            leave(room);
+        }
+    }
+}
+
 /* Different kinds at once, one of them a look-alike that differs only in packets a hop. */
 static void test_mixed_links(void **state) {
     struct room *room = enter(915.0e6);
@@ -295,6 +347,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_variants),       cmocka_unit_test(test_clock_errors),
         cmocka_unit_test(test_missed_packets), cmocka_unit_test(test_two_links),
+        cmocka_unit_test(test_meeting_slots),  cmocka_unit_test(test_other_end),
         cmocka_unit_test(test_mixed_links),    cmocka_unit_test(test_no_hops),
         cmocka_unit_test(test_one_channel),    cmocka_unit_test(test_sporadic),
         cmocka_unit_test(test_foreign),        cmocka_unit_test(test_orphan),
