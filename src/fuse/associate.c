@@ -26,6 +26,7 @@
 #define OFFSET_TOLERANCE_HZ 5e3
 #define OFFSET_SAME_HZ      1e3
 #define LEVEL_TOLERANCE_DB  25.0 /* fading, and an aircraft that has moved during coast_s */
+#define LEVEL_SAME_DB       12.0 /* ... that has not moved: fading alone */
 #define CARRIER_TOLERANCE   60e-6
 
 struct uw_fuse_member *uw_fuse_find_member(struct uw_fuse_track *track,
@@ -62,7 +63,8 @@ static bool is_continued(const struct uw_fuse_track *track, const struct uw_fuse
 
     return d->t_start_ns != UW_TIME_NONE && m->last_end_ns <= d->t_start_ns && d->variant[0] &&
            strcmp(t->variant, d->variant) == 0 && strcmp(t->domain, d->domain) == 0 &&
-           fabs(m->evidence.offset_hz - d->evidence.offset_hz) <= OFFSET_SAME_HZ;
+           fabs(m->evidence.offset_hz - d->evidence.offset_hz) <= OFFSET_SAME_HZ &&
+           !apart(m->snr_db, d->snr_db, LEVEL_SAME_DB);
 }
 
 /* The same receiver's earlier emitter: silent long enough, and like the new one? */

@@ -366,6 +366,27 @@ static void test_link_found_again_at_once(void **state) {
     world_free(w);
 }
 
+/* Two crystals that agree by chance: another link, 20 dB weaker, is found where one just was. */
+static void test_another_link_beside(void **state) {
+    (void)state;
+    for (int weaker = 0; weaker < 2; weaker++) {
+        struct uw_fuse_config config;
+        struct world *w;
+
+        uw_fuse_config_init(&config);
+        w = world_new(&config);
+        for (int i = 0; i < 10; i++) {
+            struct uw_detection d = hopper("rx0", i < 5 ? "rx0-e1" : "rx0-e2", 1 + 0.3 * i, 5);
+            strcpy(d.variant, "200Hz");
+            d.snr_db = weaker && i >= 5 ? 3 : 23;
+            d.power_dbfs = NAN; /* below the noise it is not known */
+            feed(w, d);
+        }
+        assert_int_equal(uw_fuse_n_tracks(w->fuse), 1 + weaker);
+        world_free(w);
+    }
+}
+
 static void test_name_does_not_flicker(void **state) {
     struct uw_fuse_config config;
     struct world *w;
@@ -823,6 +844,7 @@ int main(void) {
         cmocka_unit_test(test_contradicting_names_are_two_links),
         cmocka_unit_test(test_same_link_again),
         cmocka_unit_test(test_link_found_again_at_once),
+        cmocka_unit_test(test_another_link_beside),
         cmocka_unit_test(test_name_does_not_flicker),
         cmocka_unit_test(test_evidence_counts_once_and_has_floor),
         cmocka_unit_test(test_doubt_clears),
