@@ -28,6 +28,9 @@
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 
+/* parts of a clone; a call would leave it for the plain form */
+#define INLINE static inline __attribute__((always_inline))
+
 #define OPEN_MAX   64
 #define SCALES_MAX 8
 #define HANG       1
@@ -36,6 +39,7 @@
 #define JOIN_HZ    60e3   /* ... between a frame and the open burst: a fast chirp leaps */
 #define EDGE_SHARE 0.005f /* of the energy is left outside each edge */
 #define HANN_POWER 0.375  /* mean square of a Hann window */
+#define PIECE      64     /* bins */
 
 struct open_burst {
     bool used;
@@ -58,6 +62,7 @@ struct uw_bursts {
     float *ratio;
     float *half; /* sums over half a window of the present scale */
     unsigned char *active;
+    size_t n_open;
     struct open_burst open[OPEN_MAX];
 };
 
@@ -68,13 +73,30 @@ static inline float hann_bin(const float *left, const float *mid, const float *r
     return re * re + im * im;
 }
 
-/* n bins that have neighbours on both sides. */
+/* n bins, at most PIECE, that have neighbours on both sides. Components first, side by side; then
+ * pairs are added: to sort real from imaginary parts first takes three times the shuffles. */
+INLINE void hann_piece(const float *restrict x, size_t n, float *restrict power) {
+    float square[2 * PIECE];
+
+    for (size_t i = 0; i < 2 * n; ++i) {
+        const float a = 0.5f * x[i] - 0.25f * (x[i - 2] + x[i + 2]);
+
+        square[i] = a * a;
+    }
+    for (size_t k = 0; k < n; ++k)
+        power[k] = square[2 * k] + square[2 * k + 1];
+}
+
+/* As many as you like. Pieces of one known size need no code for their ends; the last one overlaps
+ * the one before. */
 UW_CLONES
 static void hann_bins(const float *restrict x, size_t n, float *restrict power) {
-    for (size_t k = 0; k < n; ++k) {
-        const float *v = x + 2 * k;
+    if (n < PIECE)
+        hann_piece(x, n, power);
+    for (size_t k = 0; n >= PIECE && k < n; k += PIECE) {
+        const size_t at = n - k < PIECE ? n - PIECE : k;
 
-        power[k] = hann_bin(v - 2, v, v + 2);
+        hann_piece(x + 2 * at, PIECE, power + at);
     }
 }
 
@@ -139,7 +161,7 @@ int uw_bursts_new(const struct uw_bursts_config *config,
     bursts->gap = 1 + (size_t)(GAP_HZ * (double)n / config->rate_hz);
     bursts->join = 1 + (size_t)(JOIN_HZ * (double)n / config->rate_hz);
     bursts->ratio = calloc(n, sizeof(float));
-    bursts->half = calloc(n, sizeof(float));
+    bursts->half = calloc(n + 1, sizeof(float));
     bursts->active = calloc(n, 1);
     if (!bursts->ratio || !bursts->half || !bursts->active)
         return uw_err(-ENOMEM);
@@ -195,12 +217,12 @@ static void add_fours(size_t n_out, float *v) {
         v[j] = (v[4 * j] + v[4 * j + 1]) + (v[4 * j + 2] + v[4 * j + 3]);
 }
 
-/* Whether any two neighbours together pass. */
+/* Whether any two neighbours together pass; behind the last there is -INFINITY. */
 UW_CLONES
 static bool any_window(size_t n, float threshold, const float *half) {
     unsigned any = 0;
 
-    for (size_t j = 0; j + 1 < n; ++j)
+    for (size_t j = 0; j < n; ++j)
         any |= half[j] + half[j + 1] > threshold;
     return any != 0;
 }
@@ -243,6 +265,7 @@ static bool mark(struct uw_bursts *b, const float *power, const float *inverse_f
             sum_halves(b, s);
         else
             add_fours(n_half, b->half);
+        b->half[n_half] = -INFINITY;
         changed = any_window(n_half, b->threshold[s] * (float)b->width[s], b->half);
         if (!changed)
             continue;
@@ -296,20 +319,21 @@ static void report_burst(struct uw_bursts *b, const struct open_burst *o, bool o
     b->report(b->userdata, &burst);
 }
 
-static void forget(struct open_burst *o) {
+static void forget(struct uw_bursts *b, struct open_burst *o) {
     memset(o->profile + o->lo, 0, (o->hi - o->lo + 1) * sizeof(float));
     o->floor_sum = 0.0;
     o->used = false;
+    --b->n_open;
 }
 
 static void close_burst(struct uw_bursts *b, struct open_burst *o, bool open) {
     report_burst(b, o, open);
-    forget(o);
+    forget(b, o);
 }
 
 /* Ends what has been silent, in the order of the last frame. */
 static void close_silent(struct uw_bursts *b, uint64_t frame) {
-    for (;;) {
+    while (b->n_open > 0) {
         struct open_burst *oldest = NULL;
 
         for (size_t i = 0; i < OPEN_MAX; ++i) {
@@ -330,7 +354,7 @@ static bool touches(const struct uw_bursts *b, const struct open_burst *o, size_
     return o->used && lo <= o->hi + b->join && o->lo <= hi + b->join;
 }
 
-static void merge_into(struct open_burst *to, struct open_burst *from) {
+static void merge_into(struct uw_bursts *b, struct open_burst *to, struct open_burst *from) {
     for (size_t k = from->lo; k <= from->hi; ++k) {
         to->profile[k] += from->profile[k];
         from->profile[k] = 0.0f;
@@ -343,6 +367,7 @@ static void merge_into(struct open_burst *to, struct open_burst *from) {
     to->hi = from->hi > to->hi ? from->hi : to->hi;
     from->floor_sum = 0.0;
     from->used = false;
+    --b->n_open;
 }
 
 /* The open burst for a run; several that it touches become one. NULL when all places are taken. */
@@ -357,7 +382,7 @@ static struct open_burst *burst_of_run(struct uw_bursts *b, uint64_t frame, size
             place = place ? place : o;
         } else if (touches(b, o, lo, hi)) {
             if (found)
-                merge_into(found, o);
+                merge_into(b, found, o);
             else
                 found = o;
         }
@@ -365,6 +390,7 @@ static struct open_burst *burst_of_run(struct uw_bursts *b, uint64_t frame, size
     if (!found && place) {
         found = place;
         found->used = true;
+        ++b->n_open;
         found->first = frame;
         found->lo = lo;
         found->hi = hi;
@@ -413,7 +439,7 @@ static void go_on(struct open_burst *o, uint64_t frame, const float *power,
 /* Adds this frame to every open burst that is on the air in it. */
 static void add_profiles(struct uw_bursts *b, uint64_t frame, const float *power,
                          const float *inverse_floor) {
-    for (size_t i = 0; i < OPEN_MAX; ++i) {
+    for (size_t i = 0; b->n_open > 0 && i < OPEN_MAX; ++i) {
         struct open_burst *o = &b->open[i];
 
         if (o->used && o->last + 1 + HANG >= frame && o->last != frame)
@@ -451,6 +477,6 @@ void uw_bursts_flush(struct uw_bursts *b) {
 void uw_bursts_drop(struct uw_bursts *b) {
     for (size_t i = 0; i < OPEN_MAX; ++i) {
         if (b->open[i].used)
-            forget(&b->open[i]);
+            forget(b, &b->open[i]);
     }
 }

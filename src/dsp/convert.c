@@ -3,42 +3,51 @@
 #include "uw/dsp/convert.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "uw/base/util.h"
 
-/* The loops work on the 2n components, which a compiler turns into vector code; the input of the
+/* Clipped samples are counted only where there are any: to look for one is a pass over bytes, to
+ * count them is one over numbers eight times as wide.
+ *
+ * The loops work on the 2n components, which a compiler turns into vector code; the input of the
  * 16-bit and float forms may be unaligned, hence memcpy. */
 
-UW_CLONES
-static size_t convert_cu8(const uint8_t *in, size_t n, float *out) {
+/* Whether any of the 8-bit numbers is the least or the greatest, which are 0 and 255 once `sign` is
+ * turned. */
+static inline bool any_clipped(const uint8_t *in, size_t n, uint8_t sign) {
+    uint8_t any = 0;
+
+    for (size_t i = 0; i < n; ++i)
+        any |= (uint8_t)((in[i] ^ sign) + 1) < 2;
+    return any != 0;
+}
+
+static size_t count_clipped(const uint8_t *in, size_t n, uint8_t sign) {
     size_t clipped = 0;
 
-    for (size_t i = 0; i < 2 * n; ++i)
-        out[i] = ((float)in[i] - 127.5f) * (1.0f / 127.5f);
-    for (size_t i = 0; i < n; ++i) {
-        uint8_t re = in[2 * i];
-        uint8_t im = in[2 * i + 1];
-
-        clipped += (re == 0) | (re == 255) | (im == 0) | (im == 255);
-    }
+    for (size_t i = 0; i < n; ++i)
+        clipped +=
+            ((uint8_t)((in[2 * i] ^ sign) + 1) < 2) | ((uint8_t)((in[2 * i + 1] ^ sign) + 1) < 2);
     return clipped;
 }
 
 UW_CLONES
-static size_t convert_ci8(const int8_t *in, size_t n, float *out) {
-    size_t clipped = 0;
+static size_t convert_cu8(const uint8_t *restrict in, size_t n, float *restrict out) {
+    for (size_t i = 0; i < 2 * n; ++i)
+        out[i] = ((float)in[i] - 127.5f) * (1.0f / 127.5f);
+    return any_clipped(in, 2 * n, 0) ? count_clipped(in, n, 0) : 0;
+}
 
+UW_CLONES
+static size_t convert_ci8(const int8_t *restrict in, size_t n, float *restrict out) {
     for (size_t i = 0; i < 2 * n; ++i)
         out[i] = (float)in[i] * (1.0f / 127.5f);
-    for (size_t i = 0; i < n; ++i) {
-        int8_t re = in[2 * i];
-        int8_t im = in[2 * i + 1];
-
-        clipped += (re == -128) | (re == 127) | (im == -128) | (im == 127);
-    }
-    return clipped;
+    return any_clipped((const uint8_t *)in, 2 * n, 0x80)
+               ? count_clipped((const uint8_t *)in, n, 0x80)
+               : 0;
 }
 
 UW_CLONES

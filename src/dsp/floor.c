@@ -5,7 +5,9 @@
  * scale: a power below the estimate lowers it by the factor 1 - eta (1 - p), one above raises it by
  * 1 + eta p. In equilibrium a share p of the powers lies below. One compare, one product and one
  * quotient a bin: cheap enough to run on every frame, and without any window whose length would
- * have to suit all traffic.
+ * have to suit all traffic. Compared are the bits: positive floats are in the order of their bits,
+ * and of whole numbers every compiler makes vectors without a branch, for which a float comparison,
+ * that might trap, is too much to some.
  *
  * A change of gain moves all bins at once. It shows in the share of bins below the estimate,
  * which then leaves p for good; when it has been far off for STEP_FRAMES frames in a row, the whole
@@ -16,7 +18,9 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "uw/base/err.h"
 #include "uw/base/util.h"
@@ -185,20 +189,38 @@ static bool follow_gain(struct uw_floor *floor, size_t below) {
     return true;
 }
 
+static inline uint32_t bits_of(float value) {
+    uint32_t bits;
+
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
+static inline float float_of(uint32_t bits) {
+    float value;
+
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
 /* Returns how many powers lie below. The inverse is made anew each time: followed by factors of its
  * own it would drift off by their rounding, decibels in an hour. */
 UW_CLONES
 static unsigned follow(size_t n, float up, float down, const float *restrict power,
                        float *restrict quantile, float *restrict inverse) {
+    const uint32_t up_bits = bits_of(up), toggle = bits_of(up) ^ bits_of(down);
+    const int32_t least = (int32_t)bits_of(POWER_MIN);
     unsigned below = 0;
 
     for (size_t k = 0; k < n; ++k) {
-        float q = quantile[k];
-        unsigned is_below = power[k] < q;
+        const float before = quantile[k];
+        /* what is no number lies above all */
+        const int32_t p = (int32_t)(bits_of(power[k]) & 0x7fffffffu);
+        const uint32_t is_below = p < (int32_t)bits_of(before) ? ~UINT32_C(0) : 0;
+        const int32_t moved = (int32_t)bits_of(before * float_of(up_bits ^ (toggle & is_below)));
+        const float q = float_of((uint32_t)(moved < least ? least : moved));
 
-        q *= is_below ? down : up;
-        q = q < POWER_MIN ? POWER_MIN : q;
-        below += is_below;
+        below -= is_below;
         quantile[k] = q;
         inverse[k] = 1.0f / (q * QUANTILE_TO_MEAN);
     }

@@ -58,7 +58,7 @@ struct uw_front {
     size_t n_learn;
 
     struct uw_fft *fft;
-    float complex *pending; /* samples of the next frame */
+    float complex *pending; /* samples of the next frame: the transform's input, which it keeps */
     size_t n_pending;
     struct uw_history *history;
     float complex *spectrum; /* of the latest frame, or of one out of the history */
@@ -135,7 +135,6 @@ struct uw_front *uw_front_free(struct uw_front *front) {
     uw_bursts_free(front->bursts);
     uw_centres_deinit(&front->centres);
     uw_fft_free(front->fft);
-    uw_fft_dealloc(front->pending);
     uw_fft_dealloc(front->spectrum);
     free(front->power);
     free(front->scratch);
@@ -182,10 +181,9 @@ static int new_buffers(struct uw_front *front) {
     if (bursts.max_frames > front->n_history * 3 / 4)
         bursts.max_frames = front->n_history * 3 / 4;
 
-    front->pending = uw_fft_alloc(front->n);
     front->spectrum = uw_fft_alloc(front->n);
     front->power = calloc(front->n, sizeof(float));
-    if (!front->pending || !front->spectrum || !front->power)
+    if (!front->spectrum || !front->power)
         return uw_err(-ENOMEM);
     r = uw_front_reserve(front, LEARN_SLICE);
     if (r == 0)
@@ -194,6 +192,7 @@ static int new_buffers(struct uw_front *front) {
         r = uw_fft_new(front->n, &front->fft);
     if (r < 0)
         return r;
+    front->pending = uw_fft_buffer(front->fft);
     r = uw_centres_init(&front->centres, front->config.n_centres, front->config.freq_hz, front->n,
                         front->hop, FLOOR_S * frame_rate);
     if (r < 0)
@@ -320,7 +319,6 @@ static void take_frame(struct uw_front *front) {
     uint64_t frame = front->n_frames;
     float complex *x = front->spectrum;
 
-    memcpy(uw_fft_buffer(front->fft), front->pending, front->n * sizeof(*x));
     uw_fft_run_to(front->fft, x);
     uw_balance_frame(&front->balance, front->at, frame, x);
     uw_tones_clean(front->at->tones, x);

@@ -226,15 +226,10 @@ static bool is_known(const struct uw_tones *t, double bin) {
     return false;
 }
 
-/* k counts from the lowest frequency. */
-static void look_at(struct uw_tones *t, const struct uw_floor *floor, long k) {
-    double here = uw_floor_at(floor, (size_t)k);
-    double before = uw_floor_at(floor, (size_t)((k + (long)t->n - 1) % (long)t->n));
-    double behind = uw_floor_at(floor, (size_t)((k + 1) % (long)t->n));
+/* A peak at bin k, which counts from the lowest frequency, between its neighbours. */
+static void look_at(struct uw_tones *t, const struct uw_floor *floor, long k, double before,
+                    double here, double behind) {
     double bin = (double)(k - (long)(t->n / 2));
-
-    if (here < before || here < behind)
-        return;
     double beside = fmax(mean_floor(t, floor, k - BESIDE_TO, k - BESIDE_FROM),
                          mean_floor(t, floor, k + BESIDE_FROM, k + BESIDE_TO));
     if (here < PEAK * beside || is_known(t, bin))
@@ -256,6 +251,20 @@ static void look_at(struct uw_tones *t, const struct uw_floor *floor, long k) {
     }
 }
 
+static void find_peaks(struct uw_tones *t, const struct uw_floor *floor) {
+    double before = uw_floor_at(floor, t->n - 1);
+    double here = uw_floor_at(floor, 0);
+
+    for (size_t k = 0; k < t->n; ++k) {
+        const double behind = uw_floor_at(floor, k + 1 < t->n ? k + 1 : 0);
+
+        if (!(here < before || here < behind))
+            look_at(t, floor, (long)k, before, here, behind);
+        before = here;
+        here = behind;
+    }
+}
+
 void uw_tones_look(struct uw_tones *t, const struct uw_floor *floor) {
     if (++t->n_frames < LOOK_FRAMES)
         return;
@@ -270,6 +279,6 @@ void uw_tones_look(struct uw_tones *t, const struct uw_floor *floor) {
             --t->n_tones;
         }
     }
-    for (long k = 0; k < (long)t->n && t->n > 4 * BESIDE_TO; ++k)
-        look_at(t, floor, k);
+    if (t->n > 4 * BESIDE_TO)
+        find_peaks(t, floor);
 }
