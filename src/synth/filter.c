@@ -20,10 +20,10 @@
 
 #include "uw/base/util.h"
 
-#define LANES LEAK_ROOM
-
+#define LANES  LEAK_ROOM
 #define CHUNK  FIR_ROOM
 #define POINTS 512 /* of the curve, from 0 to half the rate */
+#define BENT   64  /* samples that the cubic law looks at together */
 
 static double curve(const struct uw_synth_receiver *r, double hz) {
     double edge = pow(10, r->if_edge_db / 20), top = 0.5 * r->rate_hz;
@@ -62,20 +62,42 @@ UW_CLONES void fir_run(const struct fir *fir, const float *x, float *y, size_t n
         for (size_t d = 1; d <= FIR_HALF; d++)
             for (size_t k = 0; k < CHUNK; k++)
                 sum[k] += fir->h[d] * (*(mid + k - d) + mid[k + d]);
-        for (size_t k = 0; k < len; k++)
-            y[from + k] = sum[k];
+        if (len == CHUNK) /* a copy of known length needs no call */
+            memcpy(y + from, sum, sizeof(sum));
+        else
+            memcpy(y + from, sum, len * sizeof(float));
     }
 }
 
-UW_CLONES void cubic_run(float a, float *re, float *im, size_t n) {
+/* The law as it stands; sqrtf() and the division keep the loop from being widened. */
+static inline void cubic_one(float c, float top, float hold, float *re, float *im) {
+    float p = *re * *re + *im * *im;
+    float g = p > top ? hold / sqrtf(p) : 1 - c * p;
+    *re *= g;
+    *im *= g;
+}
+
+/* Most pieces nowhere reach the place where the law is held, and take the short way. */
+UW_CLONES void cubic_run(float a, float *restrict re, float *restrict im, size_t n) {
     float c = 1 / (a * a), top = 1 / (3 * c), hold = 2.0f / 3.0f * sqrtf(top);
-    for (size_t k = 0; k < n; k++) {
-        float p = re[k] * re[k] + im[k] * im[k];
-        float bent = 1 - c * p, held = hold / sqrtf(p > top ? p : top);
-        float g = p > top ? held : bent;
-        re[k] *= g;
-        im[k] *= g;
+    size_t k = 0;
+    for (; k + BENT <= n; k += BENT) {
+        float g[BENT];
+        int over = 0;
+        for (size_t i = 0; i < BENT; i++) {
+            float p = re[k + i] * re[k + i] + im[k + i] * im[k + i];
+            over |= p > top;
+            g[i] = 1 - c * p;
+        }
+        for (size_t i = 0; i < BENT && !over; i++) {
+            re[k + i] *= g[i];
+            im[k + i] *= g[i];
+        }
+        for (size_t i = 0; i < BENT && over; i++)
+            cubic_one(c, top, hold, re + k + i, im + k + i);
     }
+    for (; k < n; k++)
+        cubic_one(c, top, hold, re + k, im + k);
 }
 
 /* LANES results at a time, whose sums stay in registers. */
@@ -92,8 +114,13 @@ UW_CLONES void leak_filter(const struct voice_leak *l, const float *xr, const fl
                 si[k] += hr * ai[k] + hi * ar[k];
             }
         }
-        memcpy(yr + k0, sr, len * sizeof(float));
-        memcpy(yi + k0, si, len * sizeof(float));
+        if (len == LANES) { /* a copy of known length needs no call */
+            memcpy(yr + k0, sr, sizeof(sr));
+            memcpy(yi + k0, si, sizeof(si));
+        } else {
+            memcpy(yr + k0, sr, len * sizeof(float));
+            memcpy(yi + k0, si, len * sizeof(float));
+        }
     }
 }
 

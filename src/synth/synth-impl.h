@@ -302,6 +302,8 @@ struct voice_leak {
 struct voice {
     struct burst b;
     struct fade fade;
+    uint64_t faded; /* sample up to which it is made: where the fading is faded_gain */
+    struct cgain faded_gain;
     struct rng rng;
     double s0, s1; /* first and last place, in samples of the receiver's clock */
     double cps;    /* carrier, cycles in a sample */
@@ -364,7 +366,7 @@ void leak_filter(const struct voice_leak *l, const float *xr, const float *xi, f
 void mix_run(const float *sre, const float *sim, struct cgain g0, struct cgain g1, float *re,
              float *im, int len);
 /* y = x (1 - |x|^2/a^2), held where that would turn back; a: the intercept's amplitude. */
-void cubic_run(float a, float *re, float *im, size_t n);
+void cubic_run(float a, float *restrict re, float *restrict im, size_t n);
 
 /* ---- scenario and samples ---- */
 

@@ -136,7 +136,7 @@ void voice_ook_run(struct voice *v, uint64_t n, float *re, float *im, int len) {
         int64_t now = (int64_t)floor((since + k) / spb);
         int run = bit_run(since + k, spb, now, len - k);
         float a = keyed_amplitude(v, now);
-        for (int i = k; i < k + run; i++) {
+        for (int i = k; i < k + run && a < 1; i++) {
             re[i] *= a;
             im[i] *= a;
         }

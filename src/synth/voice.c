@@ -16,6 +16,12 @@
 
 #define LANES 8
 
+/* The vectors of GCC and Clang: the same arithmetic on every processor, in as many steps as its
+ * registers ask for. */
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), may_alias));
+typedef float any_lanes
+    __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias)); /* anywhere */
+
 static double frac(double x) {
     return x - floor(x);
 }
@@ -25,6 +31,8 @@ struct dz {
 };
 
 static struct dz dz_cis(double cycles) {
+    if (cycles == 0)
+        return (struct dz){1, 0};
     double a = 2 * UW_PI * frac(cycles);
     return (struct dz){cos(a), sin(a)};
 }
@@ -39,7 +47,7 @@ static struct dz dz_mul(struct dz a, struct dz b) {
  * steps of single precision drift by less than 1e-4 radian.
  */
 UW_CLONES void chirp_run(double phase, double freq, double accel, float *re, float *im, int len) {
-    float zr[LANES], zi[LANES], wr[LANES], wi[LANES];
+    lanes zr, zi, wr, wi;
     struct dz z[2 * LANES];
     struct dz step = dz_cis(freq + 0.5 * accel), turn = dz_cis(accel);
     z[0] = dz_cis(phase);
@@ -58,15 +66,13 @@ UW_CLONES void chirp_run(double phase, double freq, double accel, float *re, flo
     float dr = (float)d.re, di = (float)d.im;
     int k = 0;
     for (; k + LANES <= len; k += LANES) {
-        for (int i = 0; i < LANES; i++) {
-            float ar = zr[i], ai = zi[i], br = wr[i], bi = wi[i];
-            re[k + i] = ar;
-            im[k + i] = ai;
-            zr[i] = ar * br - ai * bi;
-            zi[i] = ar * bi + ai * br;
-            wr[i] = br * dr - bi * di;
-            wi[i] = br * di + bi * dr;
-        }
+        lanes ar = zr, ai = zi, br = wr, bi = wi;
+        *(any_lanes *)(re + k) = ar;
+        *(any_lanes *)(im + k) = ai;
+        zr = ar * br - ai * bi;
+        zi = ar * bi + ai * br;
+        wr = br * dr - bi * di;
+        wi = br * di + bi * dr;
     }
     for (int i = 0; k < len; i++, k++) {
         re[k] = zr[i];
@@ -87,6 +93,7 @@ int voice_open(struct voice *v, const struct rx *rx, const struct uw_scenario *s
     double rate = rx->r->rate_hz * rx->clock;
     memset(v, 0, sizeof(*v));
     v->b = *b;
+    v->faded = UINT64_MAX;
     v->s0 = b->t_s * rate;
     v->s1 = (b->t_s + burst_duration(b)) * rate;
     double off = voice_offset_hz(rx, b, image);
@@ -165,9 +172,13 @@ void voice_add(struct voice *v, const struct rx *rx, uint64_t n0, float *re, flo
         to = n0 + n;
     while (from < to) {
         int len = to - from < PIECE ? (int)(to - from) : PIECE;
-        struct cgain g0 = fade_at(&v->fade, (double)from / rate), g1 = g0;
+        /* a piece begins where the last one ended */
+        struct cgain g0 = from == v->faded ? v->faded_gain : fade_at(&v->fade, (double)from / rate);
+        struct cgain g1 = g0;
         if (!v->fade.flat)
             g1 = fade_at(&v->fade, (double)(from + (uint64_t)len) / rate);
+        v->faded = from + (uint64_t)len;
+        v->faded_gain = g1;
         g0 = (struct cgain){g0.re * scale, g0.im * scale};
         g1 = (struct cgain){g1.re * scale, g1.im * scale};
         voice_run(v, rx, from, sre, sim, len);
