@@ -173,23 +173,42 @@ static float power_of(const float complex *y, size_t b, size_t bins) {
     return pp + qq + 2.0f * sqrtf(pp * qq);
 }
 
+/* power_of() of all half bins; the first of the greatest. What is no number is no line. */
+UW_CLONES
+static size_t greatest(size_t bins, const float *restrict y, float *restrict powers) {
+    float part[16];
+    float most = -1.0f;
+    size_t at = 0;
+
+    for (size_t b = 0; b < bins; ++b) {
+        const float *p = y + 2 * b;
+        const float *q = p + 2 * bins;
+        float pp = p[0] * p[0] + p[1] * p[1];
+        float qq = q[0] * q[0] + q[1] * q[1];
+
+        powers[b] = pp + qq + 2.0f * sqrtf(pp * qq);
+    }
+    for (size_t k = 0; k < 16; ++k)
+        part[k] = -1.0f;
+    for (size_t b = 0; b < bins; b += 16) {
+        for (size_t k = 0; k < 16; ++k)
+            part[k] = powers[b + k] > part[k] ? powers[b + k] : part[k];
+    }
+    for (size_t k = 0; k < 16; ++k)
+        most = part[k] > most ? part[k] : most;
+    while (at < bins && !(powers[at] == most))
+        ++at;
+    return at < bins ? at : 0;
+}
+
 /* The strongest line of the window at x, refined between half bins by a parabola through the
  * amplitudes. */
 static struct line strongest(struct uw_lora *lora, int sf, const float complex *x, bool down) {
     size_t bins = (size_t)2 << sf;
     float energy = dechirp(lora, sf, x, down);
     const float complex *y = lora->spectrum;
-    size_t best = 0;
-    float most = -1.0f;
-
-    for (size_t b = 0; b < bins; ++b) {
-        float p = power_of(y, b, bins);
-
-        if (p > most) {
-            most = p;
-            best = b;
-        }
-    }
+    size_t best = greatest(bins, (const float *)y, lora->sum);
+    float most = lora->sum[best];
     double left = sqrt((double)power_of(y, (best + bins - 1) % bins, bins));
     double right = sqrt((double)power_of(y, (best + 1) % bins, bins));
     double mid = sqrt((double)most);
@@ -202,20 +221,26 @@ static struct line strongest(struct uw_lora *lora, int sf, const float complex *
     };
 }
 
-/* Power over energy of the window at x in the line at `bin`, the better of the half bins beside it.
- */
-static float line_power(struct uw_lora *lora, int sf, const float complex *x, bool down, double bin,
-                        float *ret_absolute) {
+/* Power in the line at `bin` of the window that was transformed last, the better of the half bins
+ * beside it. */
+static float power_at(const struct uw_lora *lora, int sf, double bin) {
     long bins = 2L << sf;
-    float energy = dechirp(lora, sf, x, down);
     const float complex *y = lora->spectrum;
     long b = lround(2.0 * bin);
     float most = 0.0f;
 
     for (long d = -1; d <= 1; ++d)
         most = fmaxf(most, power_of(y, (size_t)(((b + d) % bins + bins) % bins), (size_t)bins));
-    *ret_absolute = most;
-    return energy > 0.0f ? most / energy : 0.0f;
+    return most;
+}
+
+/* Power over energy of the window at x in the line at `bin`. */
+static float line_power(struct uw_lora *lora, int sf, const float complex *x, bool down, double bin,
+                        float *ret_absolute) {
+    float energy = dechirp(lora, sf, x, down);
+
+    *ret_absolute = power_at(lora, sf, bin);
+    return energy > 0.0f ? *ret_absolute / energy : 0.0f;
 }
 
 /* The first of the runs that are nearly as strong as the strongest: a piece may hold several
@@ -309,15 +334,13 @@ static bool follow_run(struct uw_lora *lora, int sf, const float complex *x, siz
     size_t p = at + symbol;
 
     for (; p + symbol <= n && count < PREAMBLE_MAX; p += symbol, ++count) {
-        struct line line = strongest(lora, sf, x + p, false);
+        struct line line = count == 0 ? first : strongest(lora, sf, x + p, false);
         double away = remainder(line.bin - first.bin, bins);
-        float absolute;
 
         if (fabs(away) > 1.2)
             break;
-        (void)line_power(lora, sf, x + p, false, line.bin, &absolute);
         sum += away;
-        power += (double)absolute;
+        power += (double)power_at(lora, sf, line.bin);
     }
     if (count < RUN - 2)
         return false;
@@ -339,9 +362,8 @@ static bool find_delimiter(struct uw_lora *lora, int sf, const float complex *x,
 
     for (size_t p = from; p + symbol <= n && p < sync->after + 7 * symbol; p += symbol / 4) {
         struct line line = strongest(lora, sf, x + p, true);
-        float absolute;
+        float absolute = power_at(lora, sf, line.bin);
 
-        (void)line_power(lora, sf, x + p, true, line.bin, &absolute);
         if (absolute > best_absolute) {
             best = line;
             best_at = p;
@@ -409,7 +431,7 @@ static int count_symbols(struct uw_lora *lora, int sf, const float complex *x, s
             break;
         }
         struct line line = strongest(lora, sf, x + (size_t)at, false);
-        (void)line_power(lora, sf, x + (size_t)at, false, line.bin, &absolute);
+        absolute = power_at(lora, sf, line.bin);
         if (absolute > PRESENT * sync->reference) {
             count = i + 1;
             missing = 0;
