@@ -436,6 +436,34 @@ static void go_on(struct open_burst *o, uint64_t frame, const float *power,
         o->last = frame;
 }
 
+/* Adds n bins less their noise to the profile; returns the sum of the noise, by partial sums that
+ * are the same on every processor. */
+UW_CLONES
+static double add_bins(size_t n, const float *restrict power, const float *restrict inverse_floor,
+                       float *restrict profile) {
+    double part[8] = {0};
+    double sum = 0.0;
+    size_t i = 0;
+
+    for (; i + 8 <= n; i += 8) {
+        for (size_t k = 0; k < 8; ++k) {
+            const float noise = 1.0f / inverse_floor[i + k];
+
+            profile[i + k] += power[i + k] - noise;
+            part[k] += (double)noise;
+        }
+    }
+    for (; i < n; ++i) {
+        const float noise = 1.0f / inverse_floor[i];
+
+        profile[i] += power[i] - noise;
+        part[i % 8] += (double)noise;
+    }
+    for (size_t k = 0; k < 8; ++k)
+        sum += part[k];
+    return sum;
+}
+
 /* Adds this frame to every open burst that is on the air in it. */
 static void add_profiles(struct uw_bursts *b, uint64_t frame, const float *power,
                          const float *inverse_floor) {
@@ -446,13 +474,9 @@ static void add_profiles(struct uw_bursts *b, uint64_t frame, const float *power
             go_on(o, frame, power, inverse_floor);
         if (!o->used || o->last != frame)
             continue;
-        double floor_sum = 0.0;
-        for (size_t k = o->lo; k <= o->hi; ++k) {
-            float noise = 1.0f / inverse_floor[k];
+        double floor_sum =
+            add_bins(o->hi - o->lo + 1, power + o->lo, inverse_floor + o->lo, o->profile + o->lo);
 
-            o->profile[k] += power[k] - noise;
-            floor_sum += (double)noise;
-        }
         o->floor_sum += floor_sum / (double)(o->hi - o->lo + 1);
         if (frame - o->first + 1 >= b->config.max_frames)
             close_burst(b, o, true);
