@@ -55,11 +55,11 @@
     _(uw_front_new)                                                                                \
     _(uw_front_parts)                                                                              \
     _(uw_front_push)                                                                               \
+    _(uw_lines_amplitudes)                                                                         \
     _(uw_lines_chirp)                                                                              \
     _(uw_lines_free)                                                                               \
     _(uw_lines_new)                                                                                \
     _(uw_lines_run)                                                                                \
-    _(uw_lines_run_between)                                                                        \
     _(uw_lora_free)                                                                                \
     _(uw_lora_measure)                                                                             \
     _(uw_lora_mirror)                                                                              \
@@ -314,20 +314,22 @@ static void work_lines(const struct library *lib, struct log *log) {
     const float *samples = (const float *)x;
     const float *re, *im;
     struct uw_lines *lines;
-    float power[512], between[512];
+    float power[512], line_re[640], line_im[640];
 
     assert_int_equal(lib->uw_lines_new(&lines), 0);
     for (int sf = UW_LINES_SF_MIN; sf <= UW_LINES_SF_MAX; ++sf) {
+        const size_t len = (512U >> sf) * uw_lines_stride(sf);
+
         for (size_t i = 0; i < 20000; i += 1999) {
             lib->uw_lines_chirp(lines, sf, i % 2 == 1, &re, &im);
             lib->uw_lines_run(lines, sf, samples + i, samples + i + 512, re, im, power);
             note(log, power, uw_lines_unit(sf) * sizeof(float));
             lib->uw_lines_run(lines, sf, samples + i, samples + i + 512, NULL, NULL, power);
             note(log, power, uw_lines_unit(sf) * sizeof(float));
-            lib->uw_lines_run_between(lines, sf, samples + i, samples + i + 512, re, im, power,
-                                      between);
-            note(log, power, uw_lines_unit(sf) * sizeof(float));
-            note(log, between, uw_lines_unit(sf) * sizeof(float));
+            lib->uw_lines_amplitudes(lines, sf, 512, samples + i, samples + i + 512, re, im,
+                                     line_re, line_im);
+            note(log, line_re, len * sizeof(float));
+            note(log, line_im, len * sizeof(float));
         }
     }
     lib->uw_lines_free(lines);

@@ -19,7 +19,8 @@
 #include "uw/base/util.h"
 #include "uw/dsp/lines.h"
 
-#define UNIT_MAX 512
+#define UNIT_MAX   512
+#define AMPLITUDES (UNIT_MAX + UNIT_MAX / 32 * UW_LINES_LANES)
 
 static struct uw_lines *lines;
 static float re[UNIT_MAX], im[UNIT_MAX], power[UNIT_MAX + 1];
@@ -94,44 +95,48 @@ static void test_definition(void **state) {
     }
 }
 
-/* What stands between lines is half the power of the difference of both; the lines are as before.
- */
-static void test_between(void **state) {
-    static float between[UNIT_MAX + 1];
+/* The amplitudes themselves; what stands above a line is the amplitude of the next one. */
+static void test_amplitudes(void **state) {
+    static float line_re[AMPLITUDES + 1], line_im[AMPLITUDES + 1];
 
     (void)state;
     for (int sf = UW_LINES_SF_MIN; sf <= UW_LINES_SF_MAX; ++sf) {
         const size_t n = (size_t)1 << sf;
-        const size_t unit = uw_lines_unit(sf);
-        static float alone[UNIT_MAX];
+        const size_t len = UNIT_MAX / n * uw_lines_stride(sf);
         const float *c, *s;
 
         make_noise(80 + (uint64_t)sf);
         uw_lines_chirp(lines, sf, sf % 2 == 1, &c, &s);
-        uw_lines_run(lines, sf, re, im, c, s, alone);
-        power[unit] = between[unit] = -7.0f;
-        uw_lines_run_between(lines, sf, re, im, c, s, power, between);
-        assert_true(power[unit] == -7.0f && between[unit] == -7.0f);
-        assert_memory_equal(power, alone, unit * sizeof(float));
-        for (size_t at = 0; at < unit; at += n) {
-            for (size_t b = 0; b < n; ++b) {
-                const double is = (double)between[at + uw_lines_place(sf, b)];
-                const double complex apart =
-                    line_of(sf, at, b, c, s) - line_of(sf, at, (b + 1) % n, c, s);
+        line_re[len] = line_im[len] = -7.0f;
+        uw_lines_amplitudes(lines, sf, UNIT_MAX, re, im, c, s, line_re, line_im);
+        assert_true(line_re[len] == -7.0f && line_im[len] == -7.0f);
+        for (size_t at = 0; at < UNIT_MAX; at += n) {
+            const size_t from = at / n * uw_lines_stride(sf);
 
-                assert_true(fabs(is - 0.5 * square(apart)) < 2e-6 * (double)n);
+            for (size_t b = 0; b < n; ++b) {
+                const size_t place = from + uw_lines_place(sf, b);
+                const size_t above = from + uw_lines_above(sf, uw_lines_place(sf, b));
+                const double complex is = (double)line_re[place] + I * (double)line_im[place];
+                const double complex next = (double)line_re[above] + I * (double)line_im[above];
+
+                assert_true(cabs(is - line_of(sf, at, b, c, s)) < 1e-6 * (double)n);
+                assert_true(cabs(next - line_of(sf, at, (b + 1) % n, c, s)) < 1e-6 * (double)n);
             }
         }
     }
 }
 
-/* Half-way between two lines a tone stands 0.9 dB below its power: 8 / pi^2 of it. */
+/* Half-way between two lines a tone is there with 8 / pi^2 of its power, 0.9 dB less, as half the
+ * power of both lines' difference. */
 static void test_half_way(void **state) {
+    static float line_re[AMPLITUDES], line_im[AMPLITUDES];
+
     (void)state;
     for (int sf = UW_LINES_SF_MIN; sf <= UW_LINES_SF_MAX; ++sf) {
         const double n = (double)(1 << sf);
         const double line = n - 0.5; /* the wrap, too */
-        float between[UNIT_MAX];
+        const size_t place = uw_lines_place(sf, (size_t)n - 1);
+        const size_t above = uw_lines_above(sf, place);
         const float *c, *s;
 
         uw_lines_chirp(lines, sf, false, &c, &s);
@@ -143,9 +148,10 @@ static void test_half_way(void **state) {
             re[i] = (float)creal(x);
             im[i] = (float)cimag(x);
         }
-        uw_lines_run_between(lines, sf, re, im, c, s, power, between);
-        const double share = (double)between[uw_lines_place(sf, (size_t)n - 1)] / (n * n);
-        assert_true(fabs(share - 8.0 / (UW_PI * UW_PI)) < 2e-3);
+        uw_lines_amplitudes(lines, sf, UNIT_MAX, re, im, c, s, line_re, line_im);
+        const double complex apart = (double)(line_re[place] - line_re[above]) +
+                                     I * (double)(line_im[place] - line_im[above]);
+        assert_true(fabs(0.5 * square(apart) / (n * n) - 8.0 / (UW_PI * UW_PI)) < 2e-3);
     }
 }
 
@@ -195,7 +201,7 @@ static void test_chirps(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_definition), cmocka_unit_test(test_between),
+        cmocka_unit_test(test_definition), cmocka_unit_test(test_amplitudes),
         cmocka_unit_test(test_half_way),   cmocka_unit_test(test_places),
         cmocka_unit_test(test_chirps),
     };

@@ -17,6 +17,8 @@
 
 #define UW_LINES_SF_MIN 5
 #define UW_LINES_SF_MAX 9
+#define UW_LINES_LANES  8  /* floats in a vector */
+#define UW_LINES_SQUARE 64 /* lines of a window that stand together */
 
 struct uw_lines;
 
@@ -28,11 +30,34 @@ static inline size_t uw_lines_unit(int sf) {
     return sf == UW_LINES_SF_MAX ? 512 : 256;
 }
 
-/* Where line 0 .. 2^sf - 1 stands among its window's powers. */
+/* Where line 0 .. 2^sf - 1 stands among its window's powers and amplitudes. */
 static inline size_t uw_lines_place(int sf, size_t line) {
-    if (sf < 8)
-        return ((line << 4) & (((size_t)1 << sf) - 1)) + (line >> (sf - 4));
-    return sf == 8 ? line : ((line & 1) << 8) + ((line >> 5) << 4) + ((line & 31) >> 1);
+    size_t squares = (size_t)1 << (sf > 6 ? sf - 6 : 0);
+
+    return line % squares * UW_LINES_SQUARE + line / squares;
+}
+
+/* From the amplitudes of a window to the next one's. */
+static inline size_t uw_lines_stride(int sf) {
+    return ((size_t)1 << sf) + UW_LINES_LANES;
+}
+
+/* Where the last square begins. */
+static inline size_t uw_lines_last(int sf) {
+    return sf > 6 ? ((size_t)1 << sf) - UW_LINES_SQUARE : 0;
+}
+
+/*
+ * Where the amplitude of the line above stands, wrapping around: a square behind the line, but for
+ * those of the last square. Theirs are those of the first square, from the second on, and those of
+ * the last UW_LINES_LANES stand behind the window's amplitudes, once more.
+ */
+static inline size_t uw_lines_above(int sf, size_t place) {
+    if (place < uw_lines_last(sf))
+        return place + UW_LINES_SQUARE;
+    if (place < ((size_t)1 << sf) - UW_LINES_LANES)
+        return place - uw_lines_last(sf) + 1;
+    return place + UW_LINES_LANES;
 }
 
 /* What dechirps a unit of up-chirps (of down-chirps), one sample a chip; belongs to `lines`. */
@@ -46,13 +71,10 @@ void uw_lines_chirp(const struct uw_lines *lines, int sf, bool down, const float
 void uw_lines_run(const struct uw_lines *lines, int sf, const float *re, const float *im,
                   const float *chirp_re, const float *chirp_im, float *ret_power);
 
-/*
- * The same (a chirp is needed), and the powers half a line above each line, in the same order,
- * wrapping around, from the two lines beside: |X[k] - X[k+1]|^2 / 2. Of a tone half-way that is 0.9
- * dB less than its own line would have, and of white noise the same mean as of a line.
- */
-void uw_lines_run_between(const struct uw_lines *lines, int sf, const float *re, const float *im,
-                          const float *chirp_re, const float *chirp_im, float *ret_power,
-                          float *ret_between);
+/* The amplitudes themselves, of n samples, whole units; a window's stand uw_lines_stride() from
+ * those of the one before. */
+void uw_lines_amplitudes(const struct uw_lines *lines, int sf, size_t n, const float *re,
+                         const float *im, const float *chirp_re, const float *chirp_im,
+                         float *ret_re, float *ret_im);
 
 #endif
