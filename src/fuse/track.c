@@ -211,16 +211,15 @@ static void add_evidence(struct uw_fuse *fuse, struct uw_fuse_track *track,
                          struct uw_fuse_member *m, const struct uw_detection *d) {
     struct uw_track *t = &track->record;
     double llr = isfinite(d->llr) ? d->llr : 0;
-    double posterior, said;
 
     m->llr += llr;
     t->llr = fmax(t->llr + llr, UW_FUSE_LLR_FLOOR);
     if (d->evidence.rule[0])
         track->rule_met = true;
-    posterior = 1 / (1 + exp(fuse->prior - t->llr));
-    said = said_now(fuse, track);
-    /* the prior is that of a drone link being there: background is as sure as the detector says */
-    t->confidence = t->drone ? fmin(posterior, said) : said;
+    t->confidence = said_now(fuse, track);
+    /* nobody has said: one real link an hour among that many trials */
+    if (isnan(t->confidence) && t->drone)
+        t->confidence = 1 / (1 + exp(fuse->prior - t->llr));
 }
 
 static enum uw_fuse_event judge(const struct uw_fuse *fuse, const struct uw_fuse_track *track) {

@@ -252,7 +252,7 @@ double uw_link_share(const struct emitter *e, const struct uw_detector_config *c
 /* Channels of the likeliest plan inside the receiver's band; -1 without a centre frequency. */
 int uw_link_visible(const struct emitter *e, const struct uw_detector_config *config);
 double uw_link_grid_error(const struct emitter *e, double *ret_offset_hz);
-/* What confidence rests on; ruled: the behaviour rule for an alert is met. */
+/* What confidence rests on; ruled: the behaviour rule for an alert is met, or was. */
 struct uw_link_seen uw_link_seen_of(const struct emitter *e,
                                     const struct uw_detector_config *config, bool ruled);
 

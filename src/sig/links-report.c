@@ -4,7 +4,8 @@
  * When a link is spoken of
  *
  * The rule for an alert asks for all kinds of evidence: three dwells and, where two or more
- * channels are visible, two of them; and that it is likelier right than wrong (confidence.h).
+ * channels are visible, two of them; and a score at which followed links are likelier right than
+ * wrong (confidence.h).
  */
 
 #include <math.h>
@@ -17,7 +18,6 @@
 #define PATIENCE_S      2.4 /* an alert waits so long for the name of the air rate */
 #define WEAK_PATIENCE_S 1.5 /* ... of a link whose packets are not all heard */
 #define MIN_LLR         6.0
-#define LIKELY          0.5
 
 /* Channels that were heard more than by one packet, which noise may have made. */
 static int sure_channels(const struct emitter *e) {
@@ -29,11 +29,11 @@ static int sure_channels(const struct emitter *e) {
 }
 
 /* Evidence is nats against what is known to sound alike; what is not known is in the count of how
- * often such a link was right. An alert must be more likely right than wrong. */
+ * often such a link was right. */
 static bool is_likely(const struct uw_links *links, const struct emitter *e) {
     struct uw_link_seen seen = uw_link_seen_of(e, links->env.config, true);
 
-    return uw_link_confidence(&seen) >= LIKELY;
+    return uw_link_is_likely(&seen);
 }
 
 static bool is_alertable(const struct uw_links *links, const struct emitter *e) {
@@ -75,7 +75,8 @@ void uw_link_report(struct uw_links *links, struct emitter *e) {
         .snr_db = e->snr_db,
         .power_dbfs = e->power_dbfs,
         .llr = e->new_llr,
-        .seen = uw_link_seen_of(e, links->env.config, alertable),
+        /* what once met the rule stays one of those that did */
+        .seen = uw_link_seen_of(e, links->env.config, alertable || e->alerted),
         .start = (uint64_t)fmax(e->reported, 0.0),
         .stop = (uint64_t)fmax(e->last_stop, 0.0),
         .bursts = e->n_packets,

@@ -47,10 +47,7 @@
 #define SAME_PHASE_S   1.5e-3
 #define NAMED_S        6.0
 #define PATIENCE_S     7.0
-/* How sure at most, by Laplace's rule of succession (right + 1) / (all + 2): of 188 runs of the
- * look-alikes, 8 s each at 3, 10, 25 and 40 dB, 28 alerted and all of these rightly. */
-#define MOST (29.0 / 30.0)
-#define ODDS 6.0 /* prior: nats against a link being there, as for named links */
+#define ODDS           6.0 /* prior: nats against a link being there, as for named links */
 
 #define BANDWIDTHS(sf)                                                                             \
     { "LoRa SF" #sf "/125", "LoRa SF" #sf "/250", "LoRa SF" #sf "/500" }
@@ -402,7 +399,7 @@ static void report(struct uw_hopper *h, struct hop_train *t, const struct hop_ve
         .snr_db = t->snr_db,
         .power_dbfs = t->power_db,
         .llr = t->llr - t->given_llr,
-        .confidence = MOST / (1.0 + exp(ODDS - v->llr)),
+        .confidence = uw_unnamed_confidence_most() / (1.0 + exp(ODDS - v->llr)),
         .start = (uint64_t)(fmax(begin, 0.0) * rate),
         .stop = (uint64_t)((last->start_s + (double)last->length_s) * rate),
         .bursts = t->n_bursts,

@@ -86,7 +86,7 @@ void run_links(const struct plan *plan, const struct rate *rate, int n, double s
     s->duration_s = 2 * rate->limit_s + 2;
     field_truth_of(s, 0, false, &truth);
     *field = (struct field){.below_noise = words->below, .truth = &truth};
-    settings_of(field, words->samples);
+    settings_of(field);
     field_run(s, 0, db, field);
     printf("{\"kind\":\"links\",\"plan\":\"%s\",\"rate\":\"%s\",\"n\":%d,\"snr_db\":%g,"
            "\"gemini\":%s,\"tuner\":%d,\"seed\":%llu,\"seconds\":%.2f,\"alerts\":%llu,\"levels\":[",
@@ -95,6 +95,7 @@ void run_links(const struct plan *plan, const struct rate *rate, int n, double s
     for (int i = 0; i < n; ++i)
         printf("%s%g", i ? "," : "", s->emitters[i].level_db);
     printf("],");
+    print_said(field, "expresslrs", 0);
     if (words->samples)
         print_samples(field, "expresslrs", 0);
     printf("\"tracks\":[");

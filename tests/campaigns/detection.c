@@ -198,12 +198,30 @@ static void print_alerts(const struct field_setting *s, const char *family, doub
 }
 
 /* 3600: no evidence is asked for, so that its alerts are all that meet the behaviour rule. */
-void settings_of(struct field *field, bool lax) {
+void settings_of(struct field *field) {
     static const double per_hour[] = {DEFAULT_RATE, 1, 10, 3600};
 
-    field->n_settings = lax ? 4 : 1;
+    field->n_settings = 4;
     for (int i = 0; i < field->n_settings; ++i)
         field->settings[i].false_alerts_per_hour = per_hour[i];
+}
+
+void print_said(const struct field *field, const char *family, double start_s) {
+    bool any = false;
+
+    printf("\"said\":[");
+    for (int i = 0; i < field->n_settings; ++i) {
+        const struct field_setting *s = &field->settings[i];
+
+        for (uint64_t k = 0; k < s->n_alerts && k < FIELD_LIST_MAX; ++k) {
+            const struct field_alert *a = &s->alerts[k];
+
+            printf("%s[%d,%.5f,%d,\"%s\"]", any ? "," : "", i, number(a->confidence),
+                   field_is_right(a, family, start_s), a->family);
+            any = true;
+        }
+    }
+    printf("],");
 }
 
 void print_samples(const struct field *field, const char *family, double start_s) {
@@ -215,7 +233,7 @@ void print_samples(const struct field *field, const char *family, double start_s
                s->confidence);
         for (int k = 0; k < UW_LINK_FEATURES; ++k)
             printf(",%.4g", s->x[k]);
-        printf("]");
+        printf(",%d]", s->ruled);
     }
     printf("],");
 }
@@ -234,12 +252,13 @@ static void run_pd(const struct plan *plan, const struct rate *rate, double snr_
                             .below_noise = words->below,
                             .stop_family = words->brief ? "expresslrs" : NULL,
                             .stop_from_s = offer.start_s};
-    settings_of(field, words->samples);
+    settings_of(field);
     field_run(s, 0, db, field);
     printf("{\"kind\":\"pd\",\"plan\":\"%s\",\"rate\":\"%s\",\"snr_db\":%g,\"impaired\":%d,"
            "\"seed\":%llu,\"limit_s\":%g,\"packets\":%d,\"on_air_s\":%.4f,",
            plan->domain, rate->name, snr_db, words->impaired, (unsigned long long)seed,
            rate->limit_s, offer.packets, offer.on_air_s);
+    print_said(field, "expresslrs", offer.start_s);
     if (words->samples)
         print_samples(field, "expresslrs", offer.start_s);
     print_alerts(&field->settings[0], "expresslrs", offer.start_s);
@@ -278,7 +297,7 @@ static void run_scenario(const struct uw_scenario *s, const char *path, int rece
                          const struct words *words, const struct uw_sigdb *db,
                          struct field *field) {
     *field = (struct field){.below_noise = words->below};
-    settings_of(field, true);
+    settings_of(field);
     field_run(s, receiver, db, field);
     printf("{\"kind\":\"scenario\",\"scenario\":\"");
     print_name(path);
@@ -293,6 +312,7 @@ static void run_scenario(const struct uw_scenario *s, const char *path, int rece
                (unsigned long long)field->settings[i].n_alerts);
     printf("],");
     print_ruled(&field->settings[3]);
+    print_said(field, NULL, 0);
     if (words->samples)
         print_samples(field, NULL, 0);
     print_alerts(&field->settings[0], NULL, 0);

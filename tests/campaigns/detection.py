@@ -286,13 +286,21 @@ def do_calibrate(args):
     if len(whole) < 2:
         sys.exit("error: fewer than two whole rounds: what judges is told by the others")
     lines = [x for x in results.lines if x["round"] in whole and x["job"] in wanted[x["round"]]]
-    model, about = calibration.train(lines)
-    names = work(args.worker, ["features"]).split("\n")[:-1]
-    text = calibration.table(model, names, about, f"1 to {whole[-1]}")
-    print(text)
-    if args.write:
-        calibration.write_table(text)
-    calibration.report(lines, args.as_said, args.plot)
+    some = calibration.samples(lines)
+    rounds = f"1 to {whole[-1]}"
+    score = calibration.score_of()
+    tables = []
+    if args.score:
+        score = calibration.train_score(some)
+        names = work(args.worker, ["features"]).split("\n")[:-1]
+        tables.append(calibration.score_table(score, names, rounds, f"{len(some)} samples"))
+    laws, about = calibration.laws_of(some, score)
+    tables.append(calibration.laws_table(laws, rounds, about, calibration.unnamed(lines)))
+    for text in tables:
+        print(text)
+        if args.write:
+            calibration.write_table(text)
+    calibration.report(lines, score, args.as_said, args.plot)
 
 
 def do_report(args):
@@ -399,8 +407,10 @@ def options():
                            help="the same; the receiver does not know what it has lost")
         if name == "calibrate":
             p.add_argument("--rounds", type=int, default=6,
-                           help="of some two minutes of a core each (%(default)s)")
-            p.add_argument("--write", action="store_true", help="the table into src/sig/confidence.c")
+                           help="of some minutes of a core each (%(default)s)")
+            p.add_argument("--write", action="store_true", help="the laws into src/sig/confidence.c")
+            p.add_argument("--score", action="store_true",
+                           help="fit the score, too: that moves the gate of the alert rule")
             p.add_argument("--as-said", action="store_true",
                            help="judge what the worker said, not the new fit")
             p.add_argument("--plot", type=pathlib.Path, metavar="PNG")

@@ -158,6 +158,7 @@ static void take_sample(struct field *field, const struct field_sample *sample,
     ++field->n_samples;
     *s = *sample;
     uw_link_features(seen, s->x);
+    s->ruled = seen->ruled;
 }
 
 /* A detection is made of the emitter's latest finding, which has as many packets. */

@@ -75,6 +75,7 @@ struct field_sample {
     char family[UW_NAME_LEN];
     double time_s, confidence;
     double x[UW_LINK_FEATURES];
+    bool ruled;
     struct field_heard heard;
 };
 

@@ -7,13 +7,13 @@ import pathlib
 import statistics
 
 import bounds
+import reliability
 
 # design targets: SNR at which 90 % must be found within the time limit
 TARGETS = {"200Hz": -12.0, "100Hz": -14.5, "50Hz": -17.0, "25Hz": -20.5}
 TAIL_MIN = 20  # tracks, of whose upper half the tail's law is fitted
 TRIALS = 3600  # an hour
 THRESHOLD = math.log(TRIALS * 720)  # nats that an alert takes by default
-BINS = [0.0, 0.5, 0.7, 0.85, 0.95, 0.99, 1.0001]
 LOOKALIKES = pathlib.Path(__file__).resolve().parent / "lookalikes"
 TUNERS = ["ideal", "r820t", "zero-if"]
 
@@ -360,55 +360,45 @@ def report_links(lines, draw, suffix):
 # ---- confidence ----
 
 def said(pd, links, hours, alike):
-    """(confidence, right, kind) of every alert when it was raised."""
-    for line in pd:
-        for a in line["alerts"]:
-            yield a["confidence"], a["right"], "one link"
-    for line in links:
-        for t in line["tracks"]:
-            if t["alerts"]:
-                yield t["said"], owner(t)[1], "several links"
-    for line in hours:
-        for a in line["alerts"]:
-            yield a["confidence"], False, "background"
-    for line in alike:
-        for a in line["alerts"]:
-            yield a["confidence"], not fault(line, a), "look-alikes"
-
-
-def binned(pairs):
-    """(said, right) -> rows of (low, high, mean said, n, right)."""
-    for low, high in zip(BINS, BINS[1:]):
-        inside = [p for p in pairs if low <= p[0] < high]
-        if inside:
-            yield (low, min(high, 1.0), statistics.fmean(p[0] for p in inside), len(inside),
-                   sum(p[1] for p in inside))
+    """(setting, Said) of every alert when it was raised, with the false-alert rate set to each of the
+    settings. In scenarios right is what truly hops; elsewhere a link of that family, heard there."""
+    for kind, lines in (("one link", pd), ("several links", links), ("background", hours),
+                        ("look-alikes", alike)):
+        for run, line in enumerate(lines):
+            for setting, confidence, right, family in line["said"]:
+                if kind == "look-alikes":
+                    right = not fault(line, {"family": family})
+                yield setting, reliability.Said(confidence, bool(right), (kind, run), kind)
 
 
 def report_calibration(pd, links, hours, alike, draw, suffix):
     """Over everything that was run: the mix of runs is the campaign's, not a site's."""
     everything = list(said(pd, links, hours, alike))
-    kinds = ("one link", "several links", "background", "look-alikes")
-    print("\n## Calibration of confidence\n\nAlerts when they were raised. Right: a drone's link of "
-          "that family was on the air and is what the track follows.")
-    rows = []
-    for low, high, mean, n, right in binned([x[:2] for x in everything]):
-        a, b = bounds.wilson(right, n)
-        wrong = collections.Counter(k for c, ok, k in everything if low <= c <= high and not ok)
-        rows.append([f"{low:g}–{high:g}", n, f"{mean:.4f}", f"{100 * right / n:.1f} %",
-                     f"{100 * a:.1f}–{100 * b:.1f} %",
-                     ", ".join(f"{k} {wrong[k]}" for k in kinds if wrong[k]) or "–"])
-    table(["said to be", "alerts", "mean said", "right", "95 %", "the wrong ones come from"], rows)
-    tracks = [(t[1], bool(t[2])) for r in pd + hours for t in r["tracks"]]
-    table(["tracks' highest", "tracks", "mean said", "right"],
-          [[f"{low:g}–{high:g}", n, f"{mean:.4f}", f"{100 * right / n:.1f} %"]
-           for low, high, mean, n, right in binned(tracks)])
-    if draw and everything:
-        sets = [(name, [(mean, n, right / n, *bounds.wilson(right, n))
-                        for _, _, mean, n, right in binned(pairs)])
-                for name, pairs in (("alerts", [x[:2] for x in everything]),
-                                    ("tracks at their highest", tracks))]
-        draw.reliability(sets, draw.path(f"calibration{suffix}.png"))
+    print("\n## Calibration of confidence\n\nAlerts when they were raised, in the same runs at four "
+          "settings of the false-alert rate. Right: a drone's link of that family was on the air, and "
+          "was where the alert's emitter was heard; of look-alikes, `unknown-fhss` where something "
+          "hops like a control link. Intervals count runs.")
+    sets = []
+    for name, wanted in [("Alerts of all settings", range(len(reliability.SETTINGS))),
+                         *((f"Alerts, set to {s}", [i])
+                           for i, s in enumerate(reliability.SETTINGS))]:
+        some = [s for setting, s in everything if setting in wanted]
+        if not some:
+            continue
+        rows = reliability.rows(some)
+        sets.append((name.lower(), reliability.points(rows)))
+        print(f"\n### {name}\n\n{sum(s.right for s in some)} of {len(some)} right.\n\n"
+              f"{reliability.table(rows)}\n\n{reliability.verdict(rows)}")
+    tracks = [reliability.Said(t[1], bool(t[2]), (kind, run, i), kind)
+              for kind, lines in (("one link", pd), ("background", hours))
+              for run, line in enumerate(lines) for i, t in enumerate(line["tracks"])]
+    if tracks:
+        rows = reliability.rows(tracks)
+        print("\n### Tracks at their highest\n\nEverything that was followed at the default, alert or "
+              f"not; each track counts.\n\n{reliability.table(rows)}")
+        sets.append(("tracks at their highest", reliability.points(rows)))
+    if draw and sets:
+        draw.reliability([sets[0], sets[-1]], draw.path(f"calibration{suffix}.png"))
         print(f"\n![calibration]({draw.name(f'calibration{suffix}.png')})")
 
 

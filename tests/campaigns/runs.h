@@ -17,7 +17,7 @@
 /* Words behind the arguments. */
 struct words {
     bool brief, below, gemini;
-    bool samples; /* of what confidence rests on, at four settings of the false-alert rate */
+    bool samples; /* of what confidence rests on */
     int impaired; /* 0, IMPAIRED, UNTOLD */
     enum uw_synth_tuner tuner;
     double level_db; /* NAN: as the scenario says */
@@ -49,9 +49,11 @@ struct uw_synth_emitter *link_of(struct uw_scenario *s, const struct plan *plan,
  * visible, grid error and offset in Hz, hop interval and age of the track in s; -1: not known. */
 void print_evidence(const struct field_alert *a);
 
-/* The settings of the run: the default alone, or with three laxer ones. */
-void settings_of(struct field *field, bool lax);
-/* The line's member "samples": [setting or -1, right, confidence, features...] each. */
+/* The settings of each run: the default, and three laxer ones. */
+void settings_of(struct field *field);
+/* The line's member "said": [setting, confidence, right, family] of the alerts of all settings. */
+void print_said(const struct field *field, const char *family, double start_s);
+/* The line's member "samples": [setting or -1, right, confidence, features..., ruled] each. */
 void print_samples(const struct field *field, const char *family, double start_s);
 
 /* n links at once, the weakest at snr_db, the strongest 20 dB above it (crowd.c). */

@@ -10,7 +10,9 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import bounds  # noqa: E402
+import calibration  # noqa: E402
 import detection  # noqa: E402
+import reliability  # noqa: E402
 import report  # noqa: E402
 
 
@@ -109,6 +111,103 @@ def test_curves():
     assert report.is_hopper("rc-250k-sf6") and not report.is_hopper("polled-sf7-500")
 
 
+def test_reliability_counts_runs():
+    def said(confidence, right, run, weight=1.0):
+        return reliability.Said(confidence, right, run, "kind", weight)
+    # four settings of one run are one run
+    some = [said(0.9, run < 9, run) for run in range(10) for _ in range(4)]
+    row, = reliability.rows(some + [said(0.2, False, 10)])[1:]
+    assert (row.low, row.high, row.n, row.right, row.runs) == (0.85, 0.95, 40, 36, 10)
+    assert abs(row.share - 0.9) < 1e-9 and row.wrong == {"kind": 4}
+    low, high = bounds.wilson(9, 10)
+    assert abs(row.bottom - low) < 1e-9 and abs(row.top - high) < 1e-9
+    assert "36 of 40 right, in 10 runs; within" in reliability.verdict([row])
+    # one run that has most of a bin tells little more than itself
+    row, = reliability.rows(some + [said(0.9, True, 11)] * 400)
+    assert row.runs == 11 and row.bottom < 0.4
+    # a run that weighs half as much
+    row, = reliability.rows([said(0.6, True, 1), said(0.6, False, 2, 0.5)])
+    assert abs(row.share - 2 / 3) < 1e-9
+    sure = reliability.rows([said(0.9, True, run) for run in range(200)])
+    assert "; not within:" in reliability.verdict(sure) and "In 0 of 1" in reliability.verdict(sure)
+    few = reliability.rows([said(0.9, True, run) for run in range(5)])
+    assert "nor is that refuted" in reliability.verdict(few)
+    assert reliability.verdict([]).startswith("Said to be 85–95 % sure: none")
+
+
+def draws(law, n, seed):
+    rng = random.Random(seed)
+    score = [rng.gauss(1, 2) for _ in range(n)]
+    return score, [float(rng.random() < 1 / (1 + math.exp(-law[0] - law[1] * s))) for s in score]
+
+
+def test_laws():
+    import numpy as np
+    score, y = map(np.array, draws((1.5, 0.8), 20000, 1))
+    at, slope = calibration.firth(score, y, np.ones(20000))
+    assert abs(at - 1.5) < 0.1 and abs(slope - 0.8) < 0.06
+    # none is wrong: finite, and about half of one more that was
+    at, slope = calibration.firth(score[:100], np.ones(100), np.ones(100))
+    wrong = (1 - 1 / (1 + np.exp(-at - slope * score[:100]))).sum()
+    assert 0.2 < wrong < 1.5
+    # what speaks the wrong way is not believed
+    at, slope = calibration.firth(score, 1 - y, np.ones(20000))
+    assert slope == 0 and abs(1 / (1 + math.exp(-at)) - (1 - y).mean()) < 1e-3
+    # a weight is so many of the same
+    few = calibration.firth(np.array([0.0, 1, 2]), np.array([0.0, 1, 1]), np.array([2.0, 1, 3]))
+    many = calibration.firth(np.array([0.0, 0, 1, 2, 2, 2]), np.array([0.0, 0, 1, 1, 1, 1]), np.ones(6))
+    assert np.allclose(few, many, atol=1e-4)
+
+
+def test_tables_of_the_source():
+    import numpy as np
+    text = calibration.TABLE.read_text()
+    intercept, weights = calibration.score_of()
+    assert len(weights) == calibration.FEATURES and (weights >= 0).all() and intercept < 0
+    laws = {"followed": (1.25, 0.5), "ruled": (2.5, 0.25), "most": 0.99}
+    new = calibration.laws_table(laws, "1 to 2", "about", (8, 8))
+    assert calibration.block(text, "laws").count("\n") == calibration.block(new, "laws").count("\n")
+    assert "followed = {1.250, 0.500}" in new and "MOST_UNNAMED 0.9444" in new
+    score = calibration.score_table((-1.0, np.arange(11)), [f"f{i}" for i in range(11)], "1", "about")
+    again = calibration.score_of(text.replace(
+        calibration.block(text, "score"), score[:score.index("/* score end")]))
+    assert again[0] == -1.0 and (again[1] == np.arange(11)).all()
+
+
+def test_mix():
+    link = {"plan": "P", "rate": "R"}
+    lines = [{**link, "impaired": i % 2} for i in range(20)] + [link] * 10
+    lines += [{"scenario": "a", "seconds": 36.0, "level_db": level} for level in (-10, 30)]
+    lines += [{"scenario": "b", "seconds": 36.0}]
+    weights = calibration.weights_of(lines)
+    assert weights[None] == 1 and abs(weights[0] - 1.6) < 1e-9 and abs(weights[1] - 0.2) < 1e-9
+    hours = {s: w * 0.01 for s, w in weights.items() if isinstance(s, tuple)}
+    assert abs(sum(hours.values()) - 30 / calibration.LINKS_PER_HOUR) < 1e-9
+    assert abs(hours["a", True] / (hours["a", True] + hours["a", False]) - 1 / 3) < 1e-9
+    assert abs(hours["b", False] - hours["a", True] - hours["a", False]) < 1e-9
+
+
+def test_what_is_told_is_not_what_was_fitted():
+    """Rounds of scores and rights drawn from one law are told rightly by each other's laws."""
+    import numpy as np
+    names = calibration.FEATURES
+    score = 0.0, np.r_[1.0, np.zeros(names - 1)]
+    lines = []
+    for number in range(1, 5):
+        x, y = draws((2.0, 1.0), 400, number)
+        lines += [{"round": number, "job": str(i), "plan": "P", "rate": "R",
+                   "samples": [[setting, right, 0.5, v, *[0] * (names - 1), int(setting >= 0)]
+                               for setting in (-1, 0, 1, 2, 3)]}
+                  for i, (v, right) in enumerate(zip(x, y))]
+    for name, rows in calibration.judge(lines, score, False):
+        if name.startswith("alerts"):
+            assert sum(r.n for r in rows) == (6400 if "all" in name else 1600)
+            assert all(r.bottom - 0.03 <= r.mean <= r.top + 0.03 for r in rows)
+    # the worker's own word is judged as it is
+    rows = next(calibration.judge(lines, score, True))[1]
+    assert len(rows) == 1 and rows[0].mean == 0.5
+
+
 def test_goes_on_after_a_stop(directory):
     worker = directory / "worker"
     worker.write_text("one")
@@ -139,5 +238,10 @@ if __name__ == "__main__":
     test_points_are_spent_where_a_curve_bends()
     test_what_became_of_links()
     test_curves()
+    test_reliability_counts_runs()
+    test_laws()
+    test_tables_of_the_source()
+    test_mix()
+    test_what_is_told_is_not_what_was_fitted()
     with tempfile.TemporaryDirectory() as name:
         test_goes_on_after_a_stop(pathlib.Path(name))

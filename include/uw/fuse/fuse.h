@@ -22,11 +22,11 @@
  * again), or they ended before it begins and variant, domain and carrier offset are the same (found
  * again at once). Two emitters of one receiver alive at the same time are two links.
  *
- * Confidence is the smaller of what the detector says and the posterior 1 / (1 + exp(-(llr -
- * prior))) with prior = ln(trials_per_hour): one real link an hour is expected among that many
- * trials. What the detector says is the latest word of the receiver that is surest of those that
- * have heard the link within coast_s of its latest packet: it falls, too. Two receivers are no
+ * Confidence is what the detector says: the latest word of the receiver that is surest of those
+ * that have heard the link within coast_s of its latest packet: it falls, too. Two receivers are no
  * surer than the surer one, as what is mistaken for a link at one antenna is mistaken at the other.
+ * Where nobody has said anything it is the posterior 1 / (1 + exp(-(llr - prior))) with prior =
+ * ln(trials_per_hour): one real link an hour among that many trials.
  *
  * Threads: one at a time. Ownership: config strings are copied; records passed to the callbacks are
  * valid during the call only.

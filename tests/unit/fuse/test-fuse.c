@@ -805,6 +805,33 @@ static void test_confidence_is_the_present_one(void **state) {
     world_free(w);
 }
 
+/* What is counted by the detector holds at any sum and any setting. Only where nobody has said
+ * anything the sum has to do. */
+static void test_confidence_is_what_was_said(void **state) {
+    struct uw_fuse_config config;
+    struct uw_detection d;
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    config.false_alerts_per_hour = 10; /* 5.9 nats */
+    w = world_new(&config);
+    d = hopper("rx0", "rx0-e1", 1, 6.5);
+    d.confidence = 0.97;
+    feed(w, d);
+    assert_int_equal(n_events(w, UW_ALERT_RAISED), 1);
+    assert_float_equal(first_event(w, UW_ALERT_RAISED)->confidence, 0.97, 1e-9);
+    world_free(w);
+
+    w = world_new(&config);
+    d.confidence = NAN;
+    feed(w, d);
+    assert_int_equal(n_events(w, UW_ALERT_RAISED), 1);
+    assert_float_equal(first_event(w, UW_ALERT_RAISED)->confidence, 1 / (1 + 3600 * exp(-6.5)),
+                       1e-9);
+    world_free(w);
+}
+
 static void test_hostile_records(void **state) {
     struct uw_fuse_config config;
     struct world *w;
@@ -859,6 +886,7 @@ int main(void) {
         cmocka_unit_test(test_steps_of_time_do_not_matter),
         cmocka_unit_test(test_names_of_receivers_do_not_matter),
         cmocka_unit_test(test_confidence_is_the_present_one),
+        cmocka_unit_test(test_confidence_is_what_was_said),
         cmocka_unit_test(test_hostile_records),
     };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What must hold for any table that is fitted: whatever speaks for a link never makes it less sure,
- * nothing is surer than the calibration was long, and plain cases are in their order. */
+/* What must hold for any tables that are fitted: whatever speaks for a link never makes it less
+ * sure, nothing is surer than the calibration was long, plain cases are in their order, and the
+ * gate of the alert rule asks for the score alone. */
 
 #include <math.h>
 #include <setjmp.h>
@@ -55,7 +56,9 @@ static void test_plain_cases(void **state) {
     hollow.grid_error_hz = 14000.0;
     hollow.hops = 20.0;
     assert_true(uw_link_confidence(&hollow) < uw_link_confidence(&faint));
-    assert_true(uw_link_confidence(&hollow) < 0.8);
+    assert_false(uw_link_is_likely(&hollow)); /* it raises no alert, ... */
+    hollow.ruled = false;
+    assert_true(uw_link_confidence(&hollow) < 0.8); /* ... and is not said to be a link */
     /* more channels than there are, more hops than there were */
     odd.channels = 6;
     odd.hops = 2.0;
@@ -111,6 +114,42 @@ static void test_monotonic_and_bounded(void **state) {
     }
 }
 
+/* What met the rule is another population than what is followed; the gate does not know of it. */
+static void test_gate_is_a_score(void **state) {
+    double lowest = INFINITY, highest = -INFINITY;
+    uint64_t seed = 2;
+
+    (void)state;
+    assert_true(uw_link_is_likely(&plain) && uw_link_is_likely(&faint));
+    for (int i = 0; i < 2000; ++i) {
+        struct uw_link_seen s = any(&seed), ruled = s;
+        double score = uw_link_score(&s);
+
+        ruled.ruled = true;
+        assert_true(uw_link_score(&ruled) == score);
+        assert_true(uw_link_is_likely(&ruled) == uw_link_is_likely(&s));
+        if (uw_link_is_likely(&s))
+            lowest = fmin(lowest, score);
+        else
+            highest = fmax(highest, score);
+        /* what may raise an alert, and has: likelier right than wrong */
+        if (uw_link_is_likely(&s))
+            assert_true(uw_link_confidence(&ruled) > 0.5);
+    }
+    assert_true(highest < lowest && isfinite(highest) && isfinite(lowest));
+}
+
+static void test_alerts_are_surer(void **state) {
+    struct uw_link_seen begun = faint, known = plain;
+
+    (void)state;
+    begun.ruled = false;
+    known.ruled = false;
+    assert_true(uw_link_confidence(&faint) > uw_link_confidence(&begun) + 0.05);
+    assert_true(uw_link_confidence(&plain) >= uw_link_confidence(&known));
+    assert_true(uw_unnamed_confidence_most() > 0.9 && uw_unnamed_confidence_most() < 1.0);
+}
+
 static void assert_near(double x, double wanted) {
     assert_true(fabs(x - wanted) < 1e-12);
 }
@@ -143,8 +182,8 @@ static void test_features(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_cases),
-        cmocka_unit_test(test_monotonic_and_bounded),
+        cmocka_unit_test(test_plain_cases),     cmocka_unit_test(test_monotonic_and_bounded),
+        cmocka_unit_test(test_gate_is_a_score), cmocka_unit_test(test_alerts_are_surer),
         cmocka_unit_test(test_features),
     };
 
