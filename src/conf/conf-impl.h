@@ -27,14 +27,22 @@ struct uw_conf {
     char *name;
     struct uw_diag *diag;
     unsigned n_mistakes;
+    bool masked; /* numbers that were refused stand as UW_CONF_MASK, and have been told of */
 };
+
+/* Something that nobody writes, in as few characters as a refused number may have. */
+#define UW_CONF_MASK       "7e307"
+#define UW_CONF_MASK_LEN   5
+#define UW_CONF_MASK_VALUE 7e307
 
 /* The C locale, whatever the program has set: numbers are read and written with a point. */
 locale_t uw_conf_c_locale(void);
 
 /* Looks at the text as it is written; adds "NAME:LINE: ..." for what libconfig would read wrongly
- * or not at all. Returns the number of mistakes. */
-unsigned uw_conf_scan(const char *name, const char *text, size_t len, struct uw_diag *diag);
+ * or not at all. Returns the number of mistakes. If all of them are numbers out of range,
+ * *ret_masked is set and each has been written over with UW_CONF_MASK: the rest can be read. */
+unsigned uw_conf_scan(const char *name, char *text, size_t len, struct uw_diag *diag,
+                      bool *ret_masked);
 
 const config_setting_t *uw_conf_setting(const struct uw_conf_node *node);
 /* Adds "FILE:LINE: KEY: text"; key may be NULL. */

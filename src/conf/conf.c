@@ -70,6 +70,8 @@ static int parse_text(struct uw_conf *conf, const char *text) {
     before = uselocale(uw_conf_c_locale());
     ok = config_read_string(&conf->config, text);
     uselocale(before);
+    if (!ok && conf->masked)
+        return UW_E_INPUT; /* as in an array of integers: that has been told */
     if (!ok)
         return explain_failure(&conf->config, conf->name, conf->diag);
     return add_info(config_root_setting(&conf->config));
@@ -79,8 +81,8 @@ static void freep(char **p) {
     free(*p);
 }
 
-int uw_conf_parse(const char *name, const char *text, size_t len, struct uw_diag *diag,
-                  struct uw_conf **ret_conf) {
+static int parse(const char *name, const char *text, size_t len, bool all, struct uw_diag *diag,
+                 struct uw_conf **ret_conf) {
     UW_CLEANUP(uw_conf_freep) struct uw_conf *conf = NULL;
     UW_CLEANUP(freep) char *copy = NULL;
     int r;
@@ -100,7 +102,8 @@ int uw_conf_parse(const char *name, const char *text, size_t len, struct uw_diag
     memcpy(copy, text, len);
     copy[len] = 0;
 
-    if (uw_conf_scan(name, copy, len, diag) > 0)
+    conf->n_mistakes = uw_conf_scan(name, copy, len, diag, &conf->masked);
+    if (conf->n_mistakes > 0 && !(all && conf->masked))
         return UW_E_INPUT;
     r = parse_text(conf, copy);
     if (r != 0)
@@ -110,7 +113,12 @@ int uw_conf_parse(const char *name, const char *text, size_t len, struct uw_diag
     return 0;
 }
 
-int uw_conf_load(const char *path, struct uw_diag *diag, struct uw_conf **ret_conf) {
+int uw_conf_parse(const char *name, const char *text, size_t len, struct uw_diag *diag,
+                  struct uw_conf **ret_conf) {
+    return parse(name, text, len, false, diag, ret_conf);
+}
+
+static int load(const char *path, bool all, struct uw_diag *diag, struct uw_conf **ret_conf) {
     UW_CLEANUP(freep) char *text = NULL;
     size_t len;
     int r;
@@ -118,7 +126,15 @@ int uw_conf_load(const char *path, struct uw_diag *diag, struct uw_conf **ret_co
     r = uw_file_read(path, FILE_MAX, diag, &text, &len);
     if (r != 0)
         return r;
-    return uw_conf_parse(path, text, len, diag, ret_conf);
+    return parse(path, text, len, all, diag, ret_conf);
+}
+
+int uw_conf_load(const char *path, struct uw_diag *diag, struct uw_conf **ret_conf) {
+    return load(path, false, diag, ret_conf);
+}
+
+int uw_conf_load_all(const char *path, struct uw_diag *diag, struct uw_conf **ret_conf) {
+    return load(path, true, diag, ret_conf);
 }
 
 struct uw_conf *uw_conf_free(struct uw_conf *conf) {

@@ -72,9 +72,17 @@ static void out_of_range(const struct place *at, double x, double min, double ma
                            "%.12g is out of range (allowed: %.12g to %.12g)", x, min, max);
 }
 
+/* Has been told when the file was scanned. */
+static bool is_masked(const struct place *at) {
+    return at->conf->masked && config_setting_type(at->setting) == CONFIG_TYPE_FLOAT &&
+           config_setting_get_float(at->setting) == UW_CONF_MASK_VALUE;
+}
+
 static bool read_double(const struct place *at, double min, double max, double *value) {
     double x;
 
+    if (is_masked(at))
+        return false;
     switch (config_setting_type(at->setting)) {
     case CONFIG_TYPE_INT:
         x = config_setting_get_int(at->setting);
@@ -145,6 +153,8 @@ bool uw_conf_get_int(struct uw_conf *conf, const struct uw_conf_node *node, cons
         wrong_type(&at, "a whole number");
         return false;
     }
+    if (is_masked(&at))
+        return false;
     if (!integer_of(at.setting, &x)) {
         uw_conf_mistake_at(conf, at.setting->line, key, "%.12g is not a whole number",
                            config_setting_get_float(at.setting));

@@ -52,7 +52,8 @@ struct scan {
     enum kind array_kind; /* of the elements so far: arrays do not nest */
     bool after_string;    /* another string continues it */
     bool lost;            /* after a syntax error only literals are looked at */
-    unsigned n_mistakes;
+    unsigned n_mistakes, n_masked;
+    char *text; /* what p goes through */
     struct uw_diag *diag;
 };
 
@@ -205,6 +206,17 @@ static void check_integer(struct scan *s, const char *word, size_t len, bool is_
                 shown, word);
 }
 
+/* Refused, and the rest of the file can be looked at all the same. */
+static void mask(struct scan *s, const char *word, size_t len) {
+    char *at = s->text + (word - s->text);
+
+    if (len < UW_CONF_MASK_LEN)
+        return;
+    memcpy(at, UW_CONF_MASK, UW_CONF_MASK_LEN);
+    memset(at + UW_CONF_MASK_LEN, ' ', len - UW_CONF_MASK_LEN);
+    s->n_masked++;
+}
+
 /* [+-]digits[.digits][e[+-]digits], digits on one side of the point at least.
  * 0: no number; 1: integer; 2: float. */
 static int number_kind(const char *word, size_t len) {
@@ -248,6 +260,7 @@ static bool is_not_finite_word(const char *word, size_t len) {
 
 static enum kind check_number(struct scan *s, const char *word, size_t len) {
     int shown = len > 40 ? 40 : (int)len;
+    unsigned before = s->n_mistakes;
     size_t digits_len = len;
     bool is_long = take_long_suffix(word, &digits_len);
     bool is_hex = is_hex_word(word, digits_len);
@@ -255,6 +268,8 @@ static enum kind check_number(struct scan *s, const char *word, size_t len) {
 
     if (is_hex || kind == 1) {
         check_integer(s, word, digits_len, is_long, is_hex);
+        if (s->n_mistakes > before)
+            mask(s, word, len);
         return is_long ? INT64 : INT;
     }
     if (is_not_finite_word(word + 1, len - 1))
@@ -263,6 +278,8 @@ static enum kind check_number(struct scan *s, const char *word, size_t len) {
         mistake(s, "'%.*s' is not a number", shown, word);
     else if (!isfinite(strtod_l(word, NULL, uw_conf_c_locale())))
         mistake(s, "the number %.*s is too large", shown, word);
+    if (s->n_mistakes > before)
+        mask(s, word, len);
     return FLOAT;
 }
 
@@ -432,12 +449,15 @@ static void scan_one(struct scan *s) {
     }
 }
 
-unsigned uw_conf_scan(const char *name, const char *text, size_t len, struct uw_diag *diag) {
-    struct scan s = {.name = name, .p = text, .end = text + len, .line = 1, .diag = diag};
+unsigned uw_conf_scan(const char *name, char *text, size_t len, struct uw_diag *diag,
+                      bool *ret_masked) {
+    struct scan s = {
+        .name = name, .p = text, .end = text + len, .line = 1, .text = text, .diag = diag};
 
     s.open[0] = '{';
     while (s.p < s.end && s.n_mistakes < MISTAKES_MAX)
         scan_one(&s);
     check_end(&s);
+    *ret_masked = s.n_masked > 0 && s.n_masked == s.n_mistakes;
     return s.n_mistakes;
 }

@@ -4,6 +4,7 @@
  * all of it at once, each at its line, and without touching a device, a port or a pipe
  */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,7 +16,9 @@
 #include "uw/conf/conf.h"
 #include "uw/engine/plan.h"
 
-#define RUN_LEN 16 /* "r20261123T201500" */
+#define RUN_LEN      16    /* "r20261123T201500" */
+#define GOOD_RATE_HZ 2.4e6 /* to every device */
+#define GOOD_FREQ_HZ 915e6
 
 struct check {
     struct uw_conf *conf;
@@ -52,21 +55,28 @@ static void check_enabled(struct check *c, const struct uw_sigdb *db) {
 /* Mistakes inside the files carry their own names and lines. */
 static void check_signatures(struct check *c) {
     UW_CLEANUP(uw_sigdb_freep) struct uw_sigdb *db = NULL;
-    int before = c->diag->n;
-    int r = uw_sigdb_load(c->config->signature_dir, c->diag, &db);
+    const struct uw_conf_node *group = uw_conf_find(c->root, "signatures");
+    const char *dir = c->config->signature_dir;
+    int before = c->diag->n, r;
+
+    if (access(dir, R_OK | X_OK) < 0) {
+        uw_conf_mistake(c->conf, group ? place(group, "directory") : NULL, "%s: %s", dir,
+                        strerror(errno));
+        return;
+    }
+    r = uw_sigdb_load(dir, c->diag, &db);
 
     if (r == 0) {
         check_enabled(c, db);
         if (!uw_plan_knows_region(db, c->config->region))
             uw_conf_mistake(c->conf, place(c->root, "region"), UW_NO_REGION, c->config->region);
     } else if (c->diag->n == before) {
-        uw_conf_mistake(c->conf, place(c->root, "signatures"), "%s: %s", c->config->signature_dir,
+        uw_conf_mistake(c->conf, place(c->root, "signatures"), "%s: %s", dir,
                         strerror(r < 0 ? -r : EIO));
     }
 }
 
-/* A recording is opened as a start would; the device of a live receiver may be away for now, and a
- * pipe would be taken from who reads it. */
+/* A recording is opened as a start would; a pipe would be taken from who reads it. */
 static void check_source(struct check *c, const struct uw_conf_node *node,
                          const struct uw_engine_receiver *receiver) {
     struct uw_source_params params = receiver->source;
@@ -84,6 +94,36 @@ static void check_source(struct check *c, const struct uw_conf_node *node,
     pass_on(c, place(node, "path"), &found);
 }
 
+/* Devices know limits of their own: of their names, and of each place where they are to listen.
+ * What the reading of the file has found missing or out of range already is not told again. */
+static void check_device(struct check *c, const struct uw_conf_node *node,
+                         const struct uw_engine_receiver *receiver) {
+    const struct uw_conf_node *list = uw_conf_find(node, "centres_hz");
+    struct uw_source_params params = receiver->source;
+    struct uw_diag found = {0};
+
+    if (!receiver->device[0] && !uw_conf_find(node, "device") && params.type != UW_SOURCE_RTLSDR)
+        return;
+    params.device = receiver->device;
+    if (isnan(params.rate_hz) || uw_source_rate_fault(params.type, params.rate_hz))
+        params.rate_hz = GOOD_RATE_HZ;
+    params.freq_hz = GOOD_FREQ_HZ;
+    if (uw_source_check(&params, &found)) {
+        pass_on(c, place(node, "device"), &found);
+        return;
+    }
+    for (int i = 0; i < receiver->n_stops; i++) {
+        params.freq_hz = receiver->centre_hz[i];
+        found.n = found.n_dropped = 0;
+        if (uw_source_check(&params, &found))
+            pass_on(c, list ? uw_conf_list_at(list, (size_t)i) : node, &found);
+    }
+    params.freq_hz = receiver->source.freq_hz;
+    found.n = found.n_dropped = 0;
+    if (receiver->n_stops == 0 && !isnan(params.freq_hz) && uw_source_check(&params, &found))
+        pass_on(c, place(node, "freq_hz"), &found);
+}
+
 static bool is_live(const struct uw_engine_receiver *receiver) {
     return receiver->source.type != UW_SOURCE_FILE;
 }
@@ -98,7 +138,11 @@ static void check_receiver(struct check *c, const struct uw_conf_node *node,
         uw_conf_mistake(c->conf, place(node, "type"),
                         "recordings and live receivers cannot be in one configuration; \"loop\" "
                         "plays a recording as if it were live");
-    check_source(c, node, receiver);
+    if (receiver->source.type == UW_SOURCE_FILE || receiver->source.type == UW_SOURCE_LOOP ||
+        receiver->source.type == UW_SOURCE_PIPE)
+        check_source(c, node, receiver);
+    else
+        check_device(c, node, receiver);
 }
 
 static void check_receivers(struct check *c) {

@@ -364,7 +364,7 @@ static int load(const char *path, bool need_receivers, bool check, struct uw_dia
     struct reader reader = {.config = &read};
     int r;
 
-    r = uw_conf_load(path, diag, &conf);
+    r = uw_conf_load_all(path, diag, &conf);
     if (r)
         return r;
     reader.conf = conf;

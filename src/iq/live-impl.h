@@ -77,11 +77,13 @@ struct uw_live_config {
     double freq_hz_min, freq_hz_max;
 };
 
-/* Checks rate and frequency for being there, fills source->info, and starts the supervisor. The
- * driver checks what it knows of limits before. UW_E_INPUT with a text if the parameters are
- * wrong. */
+/* What all devices ask of their parameters, for struct uw_source_ops.check: 0, or UW_E_INPUT with a
+ * text for each. */
+int uw_live_check(const struct uw_source_params *params, const char *name, double freq_hz_min,
+                  double freq_hz_max, struct uw_diag *diag);
+/* Parameters that have been checked: fills source->info, and starts the supervisor. */
 int uw_live_open(struct uw_source *source, const struct uw_source_params *params,
-                 const struct uw_live_config *config, struct uw_diag *diag);
+                 const struct uw_live_config *config);
 /* These go into struct uw_source_ops as they are. */
 int uw_live_read(struct uw_source *source, void *buf, size_t n, struct uw_diag *diag,
                  struct uw_source_block *block);

@@ -167,21 +167,21 @@ static void describe(struct uw_source *source, const struct uw_live *live) {
              (int64_t)llround(info->freq_hz));
 }
 
-static int check(const struct uw_source_params *params, const struct uw_live_config *config,
-                 const char *device, struct uw_diag *diag) {
-    const char *name = config->driver->name;
+int uw_live_check(const struct uw_source_params *params, const char *name, double freq_hz_min,
+                  double freq_hz_max, struct uw_diag *diag) {
+    const char *device = params->device ? params->device : "";
+    int r = 0;
 
     if (!(params->rate_hz >= UW_RATE_MIN_HZ && params->rate_hz <= UW_RATE_MAX_HZ))
-        return uw_diag_add(diag, "%s \"%.80s\": rate_hz is needed, from 250e3 to 50e6", name,
-                           device);
-    if (!(params->freq_hz >= config->freq_hz_min && params->freq_hz <= config->freq_hz_max))
-        return uw_diag_add(diag, "%s \"%.80s\": freq_hz is needed, from %.0f to %.0f", name, device,
-                           config->freq_hz_min, config->freq_hz_max);
+        r = uw_diag_add(diag, "%s \"%.80s\": rate_hz is needed, from 250e3 to 50e6", name, device);
+    if (!(params->freq_hz >= freq_hz_min && params->freq_hz <= freq_hz_max))
+        r = uw_diag_add(diag, "%s \"%.80s\": freq_hz is needed, from %.0f to %.0f", name, device,
+                        freq_hz_min, freq_hz_max);
     if (!(fabs(params->ppm) <= 1000))
-        return uw_diag_add(diag, "%s \"%.80s\": ppm must be from -1000 to 1000", name, device);
+        r = uw_diag_add(diag, "%s \"%.80s\": ppm must be from -1000 to 1000", name, device);
     if (strlen(device) >= UW_LIVE_DEVICE_LEN)
-        return uw_diag_add(diag, "%s: the name of the device is too long", name);
-    return 0;
+        r = uw_diag_add(diag, "%s \"%.80s...\": the name of the device is too long", name, device);
+    return r;
 }
 
 static void fill(struct uw_live *live, struct uw_source *source,
@@ -221,15 +221,10 @@ static void fill(struct uw_live *live, struct uw_source *source,
 }
 
 int uw_live_open(struct uw_source *source, const struct uw_source_params *params,
-                 const struct uw_live_config *config, struct uw_diag *diag) {
-    struct uw_live *live;
-    int r = check(params, config, params->device ? params->device : "", diag);
+                 const struct uw_live_config *config) {
+    struct uw_live *live = calloc(1, sizeof(*live));
+    int r;
 
-    if (r) {
-        config->driver->free(config->device);
-        return r;
-    }
-    live = calloc(1, sizeof(*live));
     if (!live) {
         config->driver->free(config->device);
         return uw_err(-ENOMEM);

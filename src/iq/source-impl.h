@@ -112,6 +112,9 @@ bool uw_iq_name_has_suffix(const char *path, const char *suffix); /* whatever th
 
 struct uw_source_ops {
     const char *name;
+    /* What can be said of the parameters without touching device, network or file; open() says the
+     * same. NULL: nothing. */
+    int (*check)(const struct uw_source_params *params, struct uw_diag *diag);
     int (*open)(struct uw_source *source, const struct uw_source_params *params,
                 struct uw_diag *diag);
     /* The block comes with the centre of info, no gain, and otherwise empty. The descriptor need

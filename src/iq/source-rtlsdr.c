@@ -351,6 +351,22 @@ static const struct uw_live_driver driver = {
     .free = dongle_free,
 };
 
+static int source_check(const struct uw_source_params *params, struct uw_diag *diag) {
+    const char *device = params->device ? params->device : "";
+    int64_t index;
+    int r = uw_live_check(params, "dongle", FREQ_MIN_HZ, FREQ_MAX_HZ, diag);
+
+    if (uw_source_rate_fault(UW_SOURCE_RTLSDR, params->rate_hz))
+        r = uw_diag_add(diag, "dongle \"%.64s\": rate_hz: %s", device,
+                        uw_source_rate_fault(UW_SOURCE_RTLSDR, params->rate_hz));
+    if (device[0] == '#' && uw_str_to_int64(device + 1, 0, 255, &index))
+        r = uw_diag_add(diag,
+                        "dongle \"%.64s\": after # comes a number, from 0; without it, a serial "
+                        "number",
+                        device);
+    return r;
+}
+
 static int source_open(struct uw_source *source, const struct uw_source_params *params,
                        struct uw_diag *diag) {
     const char *device = params->device ? params->device : "";
@@ -358,11 +374,7 @@ static int source_open(struct uw_source *source, const struct uw_source_params *
         .format = UW_IQ_CU8, .freq_hz_min = FREQ_MIN_HZ, .freq_hz_max = FREQ_MAX_HZ};
     struct rtlsdr *d;
 
-    if (uw_source_rate_fault(UW_SOURCE_RTLSDR, params->rate_hz))
-        return uw_diag_add(diag, "dongle \"%.64s\": rate_hz: %s", device,
-                           uw_source_rate_fault(UW_SOURCE_RTLSDR, params->rate_hz));
-    if (strlen(device) >= TEXT_LEN)
-        return uw_diag_add(diag, "dongle \"%.64s...\": no serial number is as long", device);
+    (void)diag;
     d = calloc(1, sizeof(*d));
     if (!d)
         return uw_err(-ENOMEM);
@@ -374,11 +386,12 @@ static int source_open(struct uw_source *source, const struct uw_source_params *
     d->driver.buffer_s = d->buffer_bytes / 2 / params->rate_hz;
     config.driver = &d->driver;
     config.device = d;
-    return uw_live_open(source, params, &config, diag);
+    return uw_live_open(source, params, &config);
 }
 
 const struct uw_source_ops uw_source_rtlsdr = {
     .name = "rtlsdr",
+    .check = source_check,
     .open = source_open,
     .read = uw_live_read,
     .close = uw_live_close,

@@ -506,6 +506,19 @@ static int make_device(struct uw_source *source, const struct uw_source_params *
     return r;
 }
 
+static int source_check(const struct uw_source_params *params, struct uw_diag *diag) {
+    const char *device = params->device ? params->device : "";
+    char host[UW_RTLTCP_HOST_LEN], port[UW_RTLTCP_PORT_LEN];
+    int r = uw_live_check(params, "rtl_tcp", FREQ_MIN_HZ, FREQ_MAX_HZ, diag);
+
+    if (uw_rtltcp_parse_address(device, host, port))
+        r = uw_diag_add(diag,
+                        "\"%.80s\": the server must be given as HOST:PORT, such as "
+                        "\"192.0.2.7:1234\" or \"[2001:db8::7]:1234\"",
+                        device);
+    return r;
+}
+
 static int source_open(struct uw_source *source, const struct uw_source_params *params,
                        struct uw_diag *diag) {
     const char *device = params->device ? params->device : "";
@@ -515,13 +528,9 @@ static int source_open(struct uw_source *source, const struct uw_source_params *
     struct rtltcp *t = NULL;
     int r;
 
+    (void)diag;
     if (uw_rtltcp_parse_address(device, host, port))
-        return uw_diag_add(diag,
-                           "\"%s\": the server must be given as HOST:PORT, such as "
-                           "\"192.0.2.7:1234\" or \"[2001:db8::7]:1234\"",
-                           device);
-    if (!(params->rate_hz >= UW_RATE_MIN_HZ && params->rate_hz <= UW_RATE_MAX_HZ))
-        return uw_diag_add(diag, "%s: rate_hz is needed, from 250e3 to 50e6", device);
+        return uw_err(-EINVAL); /* has been checked */
     r = make_device(source, params, &t);
     if (r == 0)
         r = uw_resolver_new(host, port, &t->resolver);
@@ -534,11 +543,12 @@ static int source_open(struct uw_source *source, const struct uw_source_params *
     uw_str_copy(t->port, sizeof(t->port), port);
     config.driver = &t->driver;
     config.device = t;
-    return uw_live_open(source, params, &config, diag);
+    return uw_live_open(source, params, &config);
 }
 
 const struct uw_source_ops uw_source_rtltcp = {
     .name = "rtl_tcp",
+    .check = source_check,
     .open = source_open,
     .read = uw_live_read,
     .close = uw_live_close,

@@ -5,13 +5,17 @@
 #include "source-impl.h"
 #include "uw/base/err.h"
 
-static int source_open(struct uw_source *source, const struct uw_source_params *params,
-                       struct uw_diag *diag) {
-    (void)source;
+static int source_check(const struct uw_source_params *params, struct uw_diag *diag) {
     return uw_diag_add(diag,
                        "soapy \"%.80s\": this uaswatch was built without SoapySDR; install "
                        "libsoapysdr-dev and build it again",
                        params->device ? params->device : "");
+}
+
+static int source_open(struct uw_source *source, const struct uw_source_params *params,
+                       struct uw_diag *diag) {
+    (void)source, (void)params, (void)diag;
+    return uw_err(-EOPNOTSUPP); /* has been checked */
 }
 
 static int source_read(struct uw_source *source, void *buf, size_t n, struct uw_diag *diag,
@@ -26,6 +30,7 @@ static void source_close(struct uw_source *source) {
 
 const struct uw_source_ops uw_source_soapy = {
     .name = "soapy",
+    .check = source_check,
     .open = source_open,
     .read = source_read,
     .close = source_close,

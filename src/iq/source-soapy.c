@@ -352,14 +352,30 @@ static int parse_args(struct soapy *s, const char *text) {
     return 0;
 }
 
+static int source_check(const struct uw_source_params *params, struct uw_diag *diag) {
+    const char *device = params->device ? params->device : "";
+    struct soapy *s = calloc(1, sizeof(*s));
+    int r;
+
+    if (!s)
+        return uw_err(-ENOMEM);
+    r = uw_live_check(params, "soapy", FREQ_MIN_HZ, FREQ_MAX_HZ, diag);
+    if (parse_args(s, device))
+        r = uw_diag_add(diag,
+                        "soapy \"%.80s\": must be SoapySDR's arguments, \"driver=NAME\", with "
+                        "antenna=NAME, channel=0 to 63, format=CS16 or CF32 if need be",
+                        device);
+    free(s);
+    return r;
+}
+
 static int source_open(struct uw_source *source, const struct uw_source_params *params,
                        struct uw_diag *diag) {
     const char *device = params->device ? params->device : "";
     struct uw_live_config config = {.freq_hz_min = FREQ_MIN_HZ, .freq_hz_max = FREQ_MAX_HZ};
     struct soapy *s;
 
-    if (!(params->rate_hz >= UW_RATE_MIN_HZ && params->rate_hz <= UW_RATE_MAX_HZ))
-        return uw_diag_add(diag, "soapy \"%.80s\": rate_hz is needed, from 250e3 to 50e6", device);
+    (void)diag;
     s = calloc(1, sizeof(*s));
     if (!s)
         return uw_err(-ENOMEM);
@@ -367,10 +383,7 @@ static int source_open(struct uw_source *source, const struct uw_source_params *
     s->rate_hz = params->rate_hz;
     if (parse_args(s, device)) {
         free(s);
-        return uw_diag_add(diag,
-                           "soapy \"%.80s\": must be SoapySDR's arguments, \"driver=NAME\", with "
-                           "antenna=NAME, channel=0 to 63, format=CS16 or CF32 if need be",
-                           device);
+        return uw_err(-EINVAL); /* has been checked */
     }
     s->n_buf = (size_t)(BUFFER_S * s->rate_hz);
     s->buf = malloc(s->n_buf * uw_iq_format_size(s->format));
@@ -383,11 +396,12 @@ static int source_open(struct uw_source *source, const struct uw_source_params *
     config.driver = &s->driver;
     config.device = s;
     config.format = s->format;
-    return uw_live_open(source, params, &config, diag);
+    return uw_live_open(source, params, &config);
 }
 
 const struct uw_source_ops uw_source_soapy = {
     .name = "soapy",
+    .check = source_check,
     .open = source_open,
     .read = uw_live_read,
     .close = uw_live_close,

@@ -77,6 +77,15 @@ static void source_closep(struct uw_source **source) {
     uw_source_close(*source);
 }
 
+int uw_source_check(const struct uw_source_params *params, struct uw_diag *diag) {
+    const struct uw_source_ops *ops;
+
+    if ((unsigned)params->type >= UW_SOURCE_TYPE_N)
+        return uw_err(-EINVAL);
+    ops = source_table[params->type];
+    return ops->check ? ops->check(params, diag) : 0;
+}
+
 int uw_source_open_clock(const struct uw_source_params *params, const struct uw_iq_clock *clock,
                          struct uw_diag *diag, struct uw_source **ret_source) {
     UW_CLEANUP(source_closep) struct uw_source *source = NULL;
@@ -86,6 +95,9 @@ int uw_source_open_clock(const struct uw_source_params *params, const struct uw_
         return uw_err(-EINVAL);
     if (params->type <= UW_SOURCE_LOOP && (!params->path || !params->path[0]))
         return uw_diag_add(diag, "no file given");
+    r = uw_source_check(params, diag);
+    if (r)
+        return r;
     source = calloc(1, sizeof(*source));
     if (!source)
         return uw_err(-ENOMEM);

@@ -75,6 +75,44 @@ alerts = { coast_s = "long"; };
         assert words in text, (words, text)
 
 
+def test_check_config_of_devices(conf, tmp_path):
+    """What a start would refuse of a device, before there is one; a number that does not fit hides nothing."""
+    head = conf.read_text().split("receivers = (")[0].replace("site =", "lag_s = 4294967296;\nsite =")
+    line = head.count("\n") + 2
+    receivers = [  # what is wrong, where, and what is said
+        ('type = "rtl_tcp"; device = "host:99999"; rate_hz = 2.4e6; freq_hz = 915.0e6;', "device", "HOST:PORT"),
+        ('type = "rtl_tcp"; device = ""; rate_hz = 2400000000; freq_hz = 915.0e6;', "device", "HOST:PORT"),
+        ('type = "rtl_tcp"; device = "h"; rate_hz = 2.4e6; freq_hz = 5.8e9;', "freq_hz", "from 1000000 to"),
+        ('type = "rtlsdr"; device = "#x"; rate_hz = 2.4e6; freq_hz = 915.0e6;', "device", "a number"),
+        ('type = "rtlsdr"; device = "b"; rate_hz = 2.4e6; freq_hz = 5.8e9;', "freq_hz", "from 22000000 to"),
+        ('type = "rtlsdr"; device = "c"; rate_hz = 2.4e6; centres_hz = [ 915.0e6, 5.8e9 ];', "centres_hz[1]", "from"),
+        ('type = "rtlsdr"; device = "d"; rate_hz = 2.4e6; plan = "auto";', None, None),
+        ('type = "rtl_tcp"; rate_hz = 2.4e6; freq_hz = 915.0e6;', "device", "missing"),
+    ]
+    bad = tmp_path / "bad.conf"
+    bad.write_text(head + "receivers = (\n" + ",\n".join(
+        f'    {{ name = "r{i}"; {text} }}' for i, (text, _, _) in enumerate(receivers)) + "\n);\n" +
+        'signatures = { directory = "nowhere"; };\n')
+    done = subprocess.run([str(uw.UASWATCHD), "-c", str(bad), "--check-config"],
+                          capture_output=True, check=False, timeout=20)
+    assert done.returncode == 1 and done.stdout == b""
+    said = done.stderr.decode().splitlines()
+    expected = [f"bad.conf:{line + i}: {key}: " for i, (_, key, _) in enumerate(receivers) if key]
+    expected += ["the integer 4294967296 does not fit", f"bad.conf:{line + 1}: the integer 2400000000",
+                 f"bad.conf:{line + len(receivers) + 1}: directory: "]
+    for words in expected:
+        assert sum(words in s for s in said) == 1, (words, said)
+    for i, (_, key, words) in enumerate(receivers):
+        assert not key or any(f":{line + i}: {key}: " in s and words in s for s in said), (words, said)
+    assert len(said) == len(expected), said
+    for text, key, words in receivers[:6]:  # nor does a start go on with it
+        if "2400000000" in text or "centres_hz" in text:
+            continue
+        bad.write_text(head.replace("lag_s = 4294967296;\n", "") + "receivers = ( { name = \"r\"; %s } );" % text)
+        done = subprocess.run([str(uw.UASWATCHD), "-c", str(bad)], capture_output=True, check=False, timeout=20)
+        assert done.returncode == 1 and words in done.stderr.decode(), (text, done.stderr)
+
+
 def test_command_line():
     for args, status in (["--help"], 0), (["--version"], 0), (["--nonsense"], 2), (["x"], 2), \
             (["-c", "/nonexistent/uaswatch.conf"], 1):

@@ -31,7 +31,10 @@ struct uw_conf_node; /* a setting inside the file */
 
 /* 0, -ENOMEM, or UW_E_INPUT with the mistakes in diag. diag is kept for the readers. */
 int uw_conf_load(const char *path, struct uw_diag *diag, struct uw_conf **ret_conf);
-/* The same from memory; `name` stands for the path in messages. */
+/* Goes on after numbers that are out of range, so that all mistakes are found: 0 also then, and
+ * uw_conf_failed(). Such a number reads as if it were not there. */
+int uw_conf_load_all(const char *path, struct uw_diag *diag, struct uw_conf **ret_conf);
+/* The same from memory, not going on; `name` stands for the path in messages. */
 int uw_conf_parse(const char *name, const char *text, size_t len, struct uw_diag *diag,
                   struct uw_conf **ret_conf);
 struct uw_conf *uw_conf_free(struct uw_conf *conf);

@@ -124,6 +124,9 @@ struct uw_source_health {
 #define UW_RATE_MAX_HZ 50e6
 
 void uw_source_params_init(struct uw_source_params *params);
+/* What a device's parameters alone have wrong, before anything is touched: 0, or UW_E_INPUT with a
+ * text. uw_source_open() refuses the same. Recordings have to be opened to know. */
+int uw_source_check(const struct uw_source_params *params, struct uw_diag *diag);
 /* 0, -errno, or UW_E_INPUT with "PATH: what, and what to do" in diag. */
 int uw_source_open(const struct uw_source_params *params, struct uw_diag *diag,
                    struct uw_source **ret_source);

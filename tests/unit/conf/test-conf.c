@@ -7,8 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -345,6 +347,59 @@ static void test_files(void **state) {
     assert_null(conf);
 }
 
+/* A number that does not fit does not hide the other mistakes, and is told of once. */
+static void test_all_mistakes(void **state) {
+    static const char text[] = "rate = 2400000000; # Hz\n"
+                               "count = 99999999999999999999L;\n"
+                               "huge = 1e999;\n"
+                               "list = ( 1, 4294967296 );\n"
+                               "name = 5;\n";
+    static const char path[] = "uw-test-conf-all.conf";
+    struct uw_conf *conf = NULL;
+    const struct uw_conf_node *root;
+    FILE *f = fopen(path, "w");
+    const char *s = NULL;
+    double x = 42;
+    int64_t n = 42;
+
+    (void)state;
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+    memset(&diag, 0, sizeof(diag));
+    assert_int_equal(uw_conf_load(path, &diag, &conf), UW_E_INPUT);
+    assert_int_equal(diag.n, 4);
+    memset(&diag, 0, sizeof(diag));
+    assert_int_equal(uw_conf_load_all(path, &diag, &conf), 0);
+    assert_true(uw_conf_failed(conf));
+    root = uw_conf_root(conf);
+    assert_false(uw_conf_get_double(conf, root, "rate", true, 0, 1, &x));
+    assert_false(uw_conf_get_int(conf, root, "count", true, 0, 1, &n));
+    assert_false(uw_conf_get_double(conf, root, "huge", true, 0, 1, &x));
+    assert_false(uw_conf_list_double(conf, uw_conf_find(root, "list"), 1, 0, 1, &x));
+    assert_false(uw_conf_get_string(conf, root, "name", true, 9, &s));
+    assert_true(x == 42 && n == 42 && !s);
+    assert_said(0, "uw-test-conf-all.conf:1: ", "2400000000 does not fit");
+    assert_said(1, "uw-test-conf-all.conf:2: ", "64 bits");
+    assert_said(2, "uw-test-conf-all.conf:3: ", "too large");
+    assert_said(3, "uw-test-conf-all.conf:4: ", "4294967296 does not fit");
+    assert_said(4, "uw-test-conf-all.conf:5: name: ", "must be a string");
+    assert_int_equal(diag.n, 5);
+    conf = uw_conf_free(conf);
+
+    /* what reads like the mark is a number in a file without such mistakes */
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("rate = 7e307;", f);
+    fclose(f);
+    memset(&diag, 0, sizeof(diag));
+    assert_int_equal(uw_conf_load_all(path, &diag, &conf), 0);
+    assert_true(uw_conf_get_double(conf, uw_conf_root(conf), "rate", true, 0, 1e308, &x));
+    assert_true(x == 7e307);
+    uw_conf_free(conf);
+    unlink(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_what_is_there),
@@ -358,6 +413,7 @@ int main(void) {
         cmocka_unit_test(test_size_is_limited),
         cmocka_unit_test(test_locale_does_not_matter),
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_all_mistakes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

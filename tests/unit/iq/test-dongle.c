@@ -147,7 +147,6 @@ static void test_choice(void **state) {
         {"south", "dongle south is not there (others: 3)"},
         {"", "There are 3 dongles"},
         {"#7", "There is no dongle #7"},
-        {"#x", "There is no dongle #x"},
     };
 
     (void)state;
@@ -172,10 +171,12 @@ static void test_choice(void **state) {
 static void test_wrong_parameters(void **state) {
     static const struct {
         double rate_hz, freq_hz;
-        const char *words;
+        const char *words, *device;
     } bad[] = {
-        {2.4e6, NAN, "freq_hz"}, {NAN, 868e6, "rate_hz"},   {500e3, 868e6, "rate_hz"},
-        {4e6, 868e6, "3.2e6"},   {2.4e6, 5.8e9, "freq_hz"},
+        {2.4e6, NAN, "freq_hz", ""},     {NAN, 868e6, "rate_hz", ""},
+        {500e3, 868e6, "rate_hz", ""},   {4e6, 868e6, "3.2e6", ""},
+        {2.4e6, 5.8e9, "freq_hz", ""},   {2.4e6, 868e6, "a number", "#x"},
+        {2.4e6, 868e6, "a number", "#"}, {2.4e6, 868e6, "a number", "#-1"},
     };
 
     (void)state;
@@ -188,6 +189,10 @@ static void test_wrong_parameters(void **state) {
         params.type = UW_SOURCE_RTLSDR;
         params.rate_hz = bad[i].rate_hz;
         params.freq_hz = bad[i].freq_hz;
+        params.device = bad[i].device;
+        assert_int_equal(uw_source_check(&params, &diag), UW_E_INPUT);
+        assert_int_equal(diag.n, 1);
+        diag.n = 0;
         assert_int_equal(uw_source_open(&params, &diag, &source), UW_E_INPUT);
         assert_int_equal(diag.n, 1);
         assert_non_null(strstr(diag.text[0], bad[i].words));
