@@ -375,6 +375,7 @@ static bool is_old(int64_t pulse_ns, int64_t begin_ns, int64_t now, double limit
 }
 
 static const char *who_of(const struct uw_engine_rx *r, int64_t now, double limit_s) {
+    struct uw_source_health source;
     struct uw_rx_stats stats;
 
     uw_rx_stats(r->rx, &stats);
@@ -382,7 +383,13 @@ static const char *who_of(const struct uw_engine_rx *r, int64_t now, double limi
         return NULL;
     if (is_old(stats.capture_pulse_ns, r->begin_mono_ns, now, limit_s))
         return "capture";
-    return is_old(stats.producer_pulse_ns, r->begin_mono_ns, now, limit_s) ? "producer" : NULL;
+    if (is_old(stats.producer_pulse_ns, r->begin_mono_ns, now, limit_s))
+        return "producer";
+    uw_rx_source_health(r->rx, &source);
+    if (source.pulse_mono_ns &&
+        is_old(source.pulse_mono_ns, r->begin_mono_ns, now, UW_ENGINE_DEVICE_TIMES * limit_s))
+        return "device";
+    return NULL;
 }
 
 bool uw_engine_is_alive(const struct uw_engine *engine, double limit_s,

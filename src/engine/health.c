@@ -355,8 +355,9 @@ static void publish(struct uw_engine *engine, int64_t now, int64_t time_ns) {
     uw_str_copy(h.previous_run, sizeof(h.previous_run), engine->previous.run);
     memcpy(h.previous_seq, engine->previous.seq, sizeof(h.previous_seq));
     engine->health_mono_ns = now;
+    if (uw_feed_came_back(engine->publisher.feed)) /* an earlier one */
+        atomic_store_explicit(&engine->feed_pulse_ns, now, memory_order_relaxed);
     uw_publish_health(&engine->publisher, &h);
-    atomic_store_explicit(&engine->feed_pulse_ns, now, memory_order_relaxed);
 }
 
 void uw_engine_health(struct uw_engine *engine, int64_t now) {

@@ -90,6 +90,8 @@ struct uw_live {
     _Atomic int diagnosis;
     atomic_bool hears; /* at other frequencies */
 
+    _Atomic int64_t pulse_ns; /* the supervisor's sign of life */
+
     /* supervisor's */
     struct uw_live_setup setup; /* the reader copies the gains under the mutex */
     double freq_hz, gain_db;    /* as set */

@@ -134,6 +134,7 @@ static void judge(struct uw_live *live, struct uw_source_health *h) {
     h->discarded =
         atomic_load_explicit(&live->n_discarded, memory_order_relaxed) +
         atomic_load_explicit(&live->n_dropped_bytes, memory_order_relaxed) / live->sample_bytes;
+    h->pulse_mono_ns = atomic_load_explicit(&live->pulse_ns, memory_order_relaxed);
     h->late = atomic_load_explicit(&live->n_late, memory_order_relaxed);
     h->drift_ppm = atomic_load_explicit(&live->drift_ppm, memory_order_relaxed);
     h->gain_db = atomic_load_explicit(&live->now_gain_db, memory_order_relaxed);

@@ -11,7 +11,9 @@
  *   interrupt (again and again: librtlsdr forgets a cancellation that comes too early), join, close
  *
  * What nobody can help is a driver that does not come back from a call. Health does not depend on
- * the supervisor for that: live-health.c sees by the clock that nothing comes.
+ * the supervisor for that: live-health.c sees by the clock that nothing comes. The supervisor shows
+ * signs of life while it is in no such call and waits for no stream to end: without them for long,
+ * only a new process helps, and the daemon's watchdog sees to that.
  *
  * An order for the reader goes out twice: before the driver is told, without an end, so that
  * nothing taken from then on is believed, and when it has been done, with one.
@@ -44,6 +46,10 @@ static void wait_until(struct uw_live *live, int64_t until_ns) {
 
     clock->wait(clock->userdata, live->control_fd, until_ns);
     uw_live_calm(live->control_fd);
+}
+
+static void show_life(struct uw_live *live) {
+    atomic_store_explicit(&live->pulse_ns, uw_live_now(live), memory_order_relaxed);
 }
 
 static void stream_main(void *userdata) {
@@ -225,6 +231,7 @@ static void watch_stream(struct uw_live *live) {
     int64_t now;
 
     do {
+        show_life(live);
         wait_until(live, uw_live_now(live) + ns(TICK_S));
         now = uw_live_now(live);
     } while (!stopped(live) && !atomic_load_explicit(&live->stream_done, memory_order_acquire) &&
@@ -262,7 +269,9 @@ void uw_live_supervise(void *userdata) {
         if (live->back_off_ns > ns(BACK_OFF_MAX))
             live->back_off_ns = ns(BACK_OFF_MAX);
         for (int64_t until = uw_live_now(live) + live->back_off_ns;
-             !stopped(live) && uw_live_now(live) < until;)
+             !stopped(live) && uw_live_now(live) < until;) {
+            show_life(live);
             wait_until(live, until);
+        }
     }
 }

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """uaswatchd on dongles that are not there: heard, pulled out, back on another port."""
+import ctypes
 import json
 import os
+import pathlib
 import re
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -144,6 +148,78 @@ def test_wrong_rate_is_refused(place):
                           timeout=20, env={**os.environ, "LD_LIBRARY_PATH": STANDIN})
     assert done.returncode == 1
     assert b"uaswatch.conf:7: rate_hz: a dongle makes rates" in done.stderr
+
+
+class Stopped:
+    """One thread of a program that stands still."""
+    ATTACH, DETACH, WALL = 16, 17, 0x40000000
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def __init__(self, pid, name):
+        tasks = sorted(pathlib.Path(f"/proc/{pid}/task").iterdir(), key=lambda t: int(t.name))
+        self.tid = next(int(t.name) for t in tasks if (t / "comm").read_text().strip() == name)
+        if self.libc.ptrace(self.ATTACH, self.tid, None, None) != 0:
+            pytest.skip("not allowed to stop a thread")
+        os.waitpid(self.tid, self.WALL)
+
+    def go_on(self):
+        assert self.libc.ptrace(self.DETACH, self.tid, None, None) == 0
+
+
+class Manager(threading.Thread):
+    """The service manager: when it was last told that all is well."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.fed = 0.0
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        self.start()
+
+    def run(self):
+        while True:
+            if self.socket.recv(4096) == b"WATCHDOG=1":
+                self.fed = time.monotonic()
+
+
+def test_watchdog_knows_every_thread(tmp_path, air):
+    """A daemon for each thread: it is stopped, and no longer said to be well. Then all is well again."""
+    names = ["uw-capture", "uw-producer", "uw-fusion", "uw-device", "uw-stream", "ZMQbg/IO/0"]
+    daemons, managers, stopped = [], [], []
+    try:
+        for i, name in enumerate(names):
+            place = tmp_path / str(i)
+            place.mkdir()
+            conf = place / "uaswatch.conf"
+            conf.write_text(CONF.format(endpoint="ipc://%s" % (place / "feed"), more="", signatures=uw.SOURCE /
+                                        "config" / "signatures").replace("2.4e6", "250.0e3"))
+            managers.append(Manager(place / "notify"))
+            env = {**os.environ, "LD_LIBRARY_PATH": STANDIN, "UW_STANDIN_DEVICES": "north",
+                   "NOTIFY_SOCKET": str(place / "notify"), "WATCHDOG_USEC": "2000000"}
+            daemons.append(uw.Process([uw.UASWATCHD, "-c", conf], place / "out.txt", env))
+        for daemon in daemons:
+            daemon.wait_for("listening", 15)
+        time.sleep(2)  # until samples flow
+        for name, daemon in zip(names, daemons):
+            stopped.append(Stopped(daemon.process.pid, name))
+        for name, daemon in zip(names, daemons):
+            daemon.wait_for("a thread shows no sign of life", 30)
+        time.sleep(2)
+        for name, manager in zip(names, managers):
+            assert time.monotonic() - manager.fed > 1.5, name
+        for thread in stopped:
+            thread.go_on()
+        stopped.clear()
+        time.sleep(5)
+        for name, daemon, manager in zip(names, daemons, managers):
+            assert time.monotonic() - manager.fed < 1.5, (name, daemon.text())
+        for daemon in daemons:
+            assert daemon.stop()[0] == 0, daemon.text()
+    finally:
+        for thread in stopped:
+            thread.go_on()
+        for daemon in daemons:
+            daemon.kill()
 
 
 def devices(*args, soapy=False, **more):

@@ -92,5 +92,8 @@ int uw_feed_publish(struct uw_feed *feed, const char *topic, const char *json, c
 typedef void (*uw_feed_subscribed_fn)(void *userdata, const char *prefix, size_t len);
 int uw_feed_serve(struct uw_feed *feed, uw_feed_subscribed_fn cached, void *userdata);
 uint64_t uw_feed_dropped(const struct uw_feed *feed);
+/* The feed hears itself: whether a health message has come back by the way that subscribers take
+ * since this was last asked. */
+bool uw_feed_came_back(struct uw_feed *feed);
 
 #endif

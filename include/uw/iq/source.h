@@ -118,6 +118,9 @@ struct uw_source_health {
     uint64_t late;    /* callbacks (reads of a socket) that came too late for the device's buffer */
     double gain_db;   /* NAN: unknown */
     double drift_ppm; /* of the device's sample clock against the host's; NAN: not known yet */
+    /* Last sign of life of the thread that opens, sets and closes the device, and waits for the one
+     * that reads it; 0: there is none. A call of the device's library may take seconds. */
+    int64_t pulse_mono_ns;
 };
 
 #define UW_RATE_MIN_HZ 250e3

@@ -177,9 +177,36 @@ static void slow_subscriber_holds_up_nobody(void **state) {
     assert_true(longest < UW_NS_PER_S); /* it never waited; the machine may have */
 }
 
+/* True as soon as a message of that topic has been round; within two seconds. */
+static bool comes_back(struct fixture *f, const char *topic) {
+    int64_t end = uw_clock_mono_ns() + 2 * UW_NS_PER_S;
+
+    while (uw_clock_mono_ns() < end) {
+        assert_int_equal(uw_feed_serve(f->feed, repeat_last, f), 0);
+        assert_int_equal(uw_feed_publish(f->feed, topic, "{}", NULL, 0), 0);
+        if (uw_feed_came_back(f->feed))
+            return true;
+    }
+    return false;
+}
+
+static void hears_itself(void **state) {
+    struct fixture *f = *state;
+
+    assert_false(uw_feed_came_back(f->feed));
+    assert_true(comes_back(f, "v1.health.s.n."));
+    assert_int_equal(f->n_subscribed, 0); /* that was nobody */
+    (void)subscriber(f, "v1.health.", 100);
+    serve_until(f, 1);
+    while (uw_feed_came_back(f->feed)) /* what is still under way */
+        zmq_poll(NULL, 0, 50);
+    assert_false(comes_back(f, "v1.alert.s.n.a1."));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(late_joiner_gets_the_last, setup, teardown),
+        cmocka_unit_test_setup_teardown(hears_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(third_frame_is_binary, setup, teardown),
         cmocka_unit_test_setup_teardown(oversize_subscription_is_cut_off, setup, teardown),
         cmocka_unit_test_setup_teardown(slow_subscriber_holds_up_nobody, setup, teardown),
