@@ -123,6 +123,12 @@ def test_command_line():
     assert b"/nonexistent/uaswatch.conf" in done.stderr
 
 
+def messages_of(feed):
+    """Without what it says on standard error when nothing comes for a while, as between two runs."""
+    return uw.parse("\n".join(line for line in feed.text().splitlines()
+                              if not line.startswith("warning: nothing from ")))
+
+
 def test_everybody_at_once(conf, endpoint, start):
     daemon = start(uw.UASWATCHD, "-c", conf)
     watch = start(uw.UASWATCH, "watch", "--plain", "--endpoint", endpoint)
@@ -154,16 +160,14 @@ def test_everybody_at_once(conf, endpoint, start):
         status, _ = process.stop(signal.SIGINT)
         assert status == 0
     seq = {}
-    lines = feed.text().splitlines()  # with what it says when nothing comes, between the two runs
-    messages = uw.parse("\n".join(line for line in lines if not line.startswith("warning: nothing from ")))
-    for m in messages:
+    for m in messages_of(feed):
         assert not list(uw.validator(m["type"]).iter_errors(m)), m
         key = m["type"], m["run"]
         assert m["seq"] <= seq.get(key, m["seq"] - 1) + 1, "a gap"
         seq[key] = max(m["seq"], seq.get(key, 0))
     assert {"detection", "track", "alert", "health"} <= {k for k, _ in seq}
     assert len({run for _, run in seq}) == 2  # before and after the restart
-    assert {m["type"] for m in uw.parse(late.text())} == {"alert"}
+    assert {m["type"] for m in messages_of(late)} == {"alert"}
 
 
 def test_health_says_what_is_heard(conf, endpoint, start):
