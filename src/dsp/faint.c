@@ -205,42 +205,42 @@ void uw_faint_make_reference(struct uw_faint *faint, int sf, double line) {
     make_turned(faint, sf, 1, (size_t)2 << sf, true, -UW_PI * line / (double)((size_t)1 << sf));
 }
 
+/* Four samples side by side, real and imaginary parts in turn. */
+typedef float vec __attribute__((vector_size(32), may_alias));
+typedef float any_vec __attribute__((vector_size(32), aligned(4), may_alias)); /* anywhere */
+
+#define TWICE(x, i) ((vec){x[i], x[i], x[i + 1], x[i + 1], x[i + 2], x[i + 2], x[i + 3], x[i + 3]})
+
 /* Sums of x times the reference over its even and its odd samples, and the energy of x. sign: -1
- * for inverted chirps. */
+ * for inverted chirps. Four samples by both parts of the reference, as they lie: what belongs
+ * together is put together at the end. */
 UW_CLONES
 static float correlate(const float *restrict x, const float *restrict re, const float *restrict im,
                        size_t n, float sign, float ret_sums[restrict 4]) {
-    float even_re[8] = {0};
-    float even_im[8] = {0};
-    float odd_re[8] = {0};
-    float odd_im[8] = {0};
-    float part[8] = {0};
+    vec by_re[2] = {0}, by_im[2] = {0}, square[2] = {0};
     float energy = 0.0f;
 
-    for (size_t i = 0; i < n; i += 16) {
-        for (size_t k = 0; k < 8; ++k) {
-            const float *p = x + 2 * (i + 2 * k);
-            size_t e = i + 2 * k;
-            float a = p[0];
-            float b = sign * p[1];
-            float c = p[2];
-            float d = sign * p[3];
+    for (size_t i = 0; i < n; i += 8) {
+        for (size_t k = 0; k < 2; ++k) {
+            vec v = *(const any_vec *)(x + 2 * i + 8 * k);
 
-            even_re[k] += a * re[e] - b * im[e];
-            even_im[k] += a * im[e] + b * re[e];
-            odd_re[k] += c * re[e + 1] - d * im[e + 1];
-            odd_im[k] += c * im[e + 1] + d * re[e + 1];
-            part[k] += a * a + b * b + c * c + d * d;
+            by_re[k] += v * TWICE(re, i + 4 * k);
+            by_im[k] += v * TWICE(im, i + 4 * k);
+            square[k] += v * v;
         }
     }
-    memset(ret_sums, 0, 4 * sizeof(float));
-    for (size_t k = 0; k < 8; ++k) {
-        ret_sums[0] += even_re[k];
-        ret_sums[1] += even_im[k];
-        ret_sums[2] += odd_re[k];
-        ret_sums[3] += odd_im[k];
-        energy += part[k];
+    by_re[0] += by_re[1];
+    by_im[0] += by_im[1];
+    square[0] += square[1];
+    for (size_t k = 0; k < 4; k += 2) { /* even, odd ones */
+        vec p = by_re[0];
+        vec q = by_im[0];
+
+        ret_sums[k] = (p[k] + p[k + 4]) - sign * (q[k + 1] + q[k + 5]);
+        ret_sums[k + 1] = (q[k] + q[k + 4]) + sign * (p[k + 1] + p[k + 5]);
     }
+    for (size_t k = 0; k < 8; ++k)
+        energy += square[0][k];
     return energy;
 }
 

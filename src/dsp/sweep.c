@@ -356,10 +356,21 @@ static void scale_windows(const struct block *x, int sf, float *scale) {
     }
 }
 
+UW_CLONES
+static bool passes(const float *sum, size_t n, float threshold) {
+    mask any = {0};
+
+    for (size_t b = 0; b < n; b += UW_LINES_LANES)
+        any |= *(const vec *)(sum + b) > threshold - (vec){0};
+    return is_any(any);
+}
+
 static void note_all(struct stage *s, int sf, int lane) {
     size_t n = (size_t)1 << sf;
     const float *sum = s->sum + (size_t)lane * n;
 
+    if (!passes(sum, n, s->threshold))
+        return;
     for (size_t b = 0; b < n; ++b) {
         if (sum[uw_lines_place(sf, b)] > s->threshold)
             note(s, sf, lane, b);

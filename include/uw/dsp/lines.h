@@ -32,9 +32,9 @@ static inline size_t uw_lines_unit(int sf) {
 
 /* Where line 0 .. 2^sf - 1 stands among its window's powers and amplitudes. */
 static inline size_t uw_lines_place(int sf, size_t line) {
-    size_t squares = (size_t)1 << (sf > 6 ? sf - 6 : 0);
+    int shift = sf > 6 ? sf - 6 : 0; /* squares: 1 << shift */
 
-    return line % squares * UW_LINES_SQUARE + line / squares;
+    return (line & (((size_t)1 << shift) - 1)) * UW_LINES_SQUARE + (line >> shift);
 }
 
 /* From the amplitudes of a window to the next one's. */
