@@ -316,16 +316,39 @@ static float most_in_phase(const struct uw_faint *faint, size_t n) {
     return most / (float)n;
 }
 
-/* Turns window w by `square` * w^2 cycles. */
-static void bend(struct uw_faint *faint, size_t n, double square) {
-    for (size_t w = 0; w < n; ++w) {
+/* Turns for window w by `square` * w^2 cycles from the middle, the same on both sides of it. */
+static void make_bend(size_t n, double square, float complex ret_turns[RUN_MAX]) {
+    for (size_t w = 0; w < (n + 1) / 2; ++w) {
         double t = (double)w - 0.5 * (double)(n - 1);
         double phase = -2.0 * UW_PI * square * t * t;
-        float complex turn = (float)cos(phase) + I * (float)sin(phase);
 
-        faint->a[w] *= turn;
-        faint->b[w] *= turn;
+        ret_turns[w] = (float)cos(phase) + I * (float)sin(phase);
+        ret_turns[n - 1 - w] = ret_turns[w];
     }
+}
+
+static void bend(struct uw_faint *faint, size_t n, const float complex turns[RUN_MAX]) {
+    for (size_t w = 0; w < n; ++w) {
+        faint->a[w] *= turns[w];
+        faint->b[w] *= turns[w];
+    }
+}
+
+/* The most of all bends to either side, `worst` at most. */
+static float most_bent(struct uw_faint *faint, size_t n, double worst, int bends) {
+    float complex turns[RUN_MAX];
+    float most = 0.0f;
+
+    make_bend(n, -worst, turns);
+    bend(faint, n, turns);
+    make_bend(n, worst / bends, turns);
+    for (int k = -bends; k <= bends; ++k) {
+        float sum = k != 0 ? most_in_phase(faint, n) : 0.0f;
+
+        most = sum > most ? sum : most;
+        bend(faint, n, turns);
+    }
+    return most;
 }
 
 double uw_faint_run(struct uw_faint *faint, const float complex *x,
@@ -340,13 +363,10 @@ double uw_faint_run(struct uw_faint *faint, const float complex *x,
     for (size_t w = 0; w < n; ++w)
         tones(faint, s, x + s->at + w * symbol, &faint->a[w], &faint->b[w]);
     best = most_in_phase(faint, n);
-    if (bends > 0)
-        bend(faint, n, -worst);
-    for (int k = -bends; k <= bends && bends > 0; ++k) {
-        float sum = k != 0 ? most_in_phase(faint, n) : 0.0f;
+    if (bends > 0) {
+        float bent = most_bent(faint, n, worst, bends);
 
-        best = sum > best ? sum : best;
-        bend(faint, n, worst / bends);
+        best = bent > best ? bent : best;
     }
     return (double)best;
 }
