@@ -254,6 +254,7 @@ struct uw_engine {
     struct uw_engine_system system;
 
     /* between the threads */
+    atomic_bool stopping;
     _Atomic int64_t fusion_pulse_ns, feed_pulse_ns; /* monotonic: signs of life */
     _Atomic bool changing;                          /* receivers that end now are not the end */
     _Atomic int64_t disk_free_bytes;                /* -1: not known */
@@ -320,6 +321,9 @@ void uw_engine_replan(struct uw_engine *engine);
 void uw_engine_keep_plan(struct uw_engine *engine);
 
 /* From the fusion thread, as often as it likes. */
+/* Why a live receiver that hears hears less than it should: pure. `drops`, `loses`: of late. */
+enum uw_rx_problem uw_engine_lessened_by(const struct uw_source_health *s, bool drops, bool loses,
+                                         double clip_ratio);
 void uw_engine_health(struct uw_engine *engine, int64_t now_mono_ns);
 /* Real time as it was when the engine started and has gone on evenly since: the time of live
  * receivers. */

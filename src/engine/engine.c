@@ -250,6 +250,7 @@ bool uw_engine_wait(struct uw_engine *engine, int timeout_ms) {
 }
 
 void uw_engine_stop(struct uw_engine *engine) {
+    atomic_store_explicit(&engine->stopping, true, memory_order_relaxed);
     for (int i = 0; i < engine->n_receivers; i++)
         uw_rx_stop(engine->receivers[i]->rx);
 }

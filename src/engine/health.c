@@ -57,9 +57,23 @@ static void note_losses(struct uw_engine_rx *r, const struct uw_rx_stats *stats,
     r->lost_before = by_source;
 }
 
+/* A computer that drops samples may be why a device loses some, too: no cable mends that. */
+enum uw_rx_problem uw_engine_lessened_by(const struct uw_source_health *s, bool drops, bool loses,
+                                         double clip_ratio) {
+    if (drops && (s->state == UW_SOURCE_OK || s->problem == UW_SOURCE_PROBLEM_LOSING))
+        return UW_RX_PROBLEM_OVERLOADED;
+    if (s->state == UW_SOURCE_DEGRADED)
+        return (enum uw_rx_problem)s->problem;
+    if (loses)
+        return UW_RX_PROBLEM_LOSING;
+    return clip_ratio > CLIP_MANY ? UW_RX_PROBLEM_CLIPPING : UW_RX_PROBLEM_NONE;
+}
+
 static struct judgement judge(const struct uw_engine *engine, const struct uw_engine_rx *r,
                               const struct uw_rx_stats *stats, const struct uw_source_health *s,
                               double age, int64_t now) {
+    struct judgement j;
+
     if (stats->failed || r->failed)
         return (struct judgement){UW_RX_LOST, UW_RX_PROBLEM_FAILED};
     if (stats->ended || !r->info.live)
@@ -69,15 +83,10 @@ static struct judgement judge(const struct uw_engine *engine, const struct uw_en
     if (age > engine->config.health.silent_s) /* or just back, and still without samples */
         return (struct judgement){
             UW_RX_LOST, r->health.state == UW_RX_LOST ? r->health.problem : UW_RX_PROBLEM_STALLED};
-    if (s->state == UW_SOURCE_DEGRADED)
-        return (struct judgement){UW_RX_DEGRADED, (enum uw_rx_problem)s->problem};
-    if (is_recent(r->dropped_mono_ns, now))
-        return (struct judgement){UW_RX_DEGRADED, UW_RX_PROBLEM_OVERLOADED};
-    if (is_recent(r->lost_mono_ns, now))
-        return (struct judgement){UW_RX_DEGRADED, UW_RX_PROBLEM_LOSING};
-    if (stats->clip_ratio > CLIP_MANY)
-        return (struct judgement){UW_RX_DEGRADED, UW_RX_PROBLEM_CLIPPING};
-    return (struct judgement){UW_RX_OK, UW_RX_PROBLEM_NONE};
+    j.problem = uw_engine_lessened_by(s, is_recent(r->dropped_mono_ns, now),
+                                      is_recent(r->lost_mono_ns, now), stats->clip_ratio);
+    j.state = j.problem == UW_RX_PROBLEM_NONE ? UW_RX_OK : UW_RX_DEGRADED;
+    return j;
 }
 
 static double age_s(const struct uw_engine_rx *r, const struct uw_rx_stats *stats, int64_t now) {
@@ -332,7 +341,7 @@ static void tell_load(struct uw_engine *engine, int64_t now, int64_t time_ns) {
     };
 
     for (int i = 0; i < engine->n_receivers; i++)
-        bad |= engine->receivers[i]->health.problem == UW_RX_PROBLEM_OVERLOADED;
+        bad |= is_recent(engine->receivers[i]->dropped_mono_ns, now);
     uw_engine_tell(engine, uw_condition_step(c, bad, now, LOAD_RAISE_NS, 0), &condition,
                    "This computer keeps up again", "No samples are dropped any more.", time_ns);
 }
@@ -364,6 +373,12 @@ void uw_engine_health(struct uw_engine *engine, int64_t now) {
     int64_t time_ns = time_of_health(engine, now);
     bool changed = false;
 
+    /* what is queued is drained: that no more comes is no fault */
+    if (atomic_load_explicit(&engine->stopping, memory_order_relaxed)) {
+        if (engine->publisher.feed && now - engine->health_mono_ns >= PERIOD_NS)
+            publish(engine, now, time_ns);
+        return;
+    }
     for (int i = 0; i < engine->n_receivers; i++)
         changed |= look_at(engine, engine->receivers[i], now, time_ns);
     if (engine->any_live) {

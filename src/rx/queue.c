@@ -68,11 +68,9 @@ static struct uw_rx_block *unlink_first(struct uw_rx_queue *queue) {
 }
 
 /* What the oldest block held is now missing before the one that follows it. */
-static struct uw_rx_block *steal_oldest(struct uw_rx_queue *queue) {
+static struct uw_rx_block *drop_oldest(struct uw_rx_queue *queue) {
     struct uw_rx_block *block = unlink_first(queue);
 
-    if (!block)
-        return NULL;
     queue->dropped += block->n;
     if (queue->first)
         queue->first->lost += block->lost + block->n;
@@ -81,7 +79,22 @@ static struct uw_rx_block *steal_oldest(struct uw_rx_queue *queue) {
     return block;
 }
 
-struct uw_rx_block *uw_rx_queue_free_take(struct uw_rx_queue *queue, bool steal) {
+/* Half of the queue goes at once. Block by block, what is left of an overload would have a hole
+ * every few blocks, and no packet longer than these would ever be whole. */
+static struct uw_rx_block *steal(struct uw_rx_queue *queue) {
+    size_t n = (queue->n_queued + 1) / 2;
+    struct uw_rx_block *block = n > 0 ? drop_oldest(queue) : NULL;
+
+    for (size_t i = 1; i < n; i++) {
+        struct uw_rx_block *more = drop_oldest(queue);
+
+        more->next = queue->free;
+        queue->free = more;
+    }
+    return block;
+}
+
+struct uw_rx_block *uw_rx_queue_free_take(struct uw_rx_queue *queue, bool may_steal) {
     struct uw_rx_block *block = NULL;
 
     pthread_mutex_lock(&queue->mutex);
@@ -91,8 +104,8 @@ struct uw_rx_block *uw_rx_queue_free_take(struct uw_rx_queue *queue, bool steal)
             queue->free = block->next;
             break;
         }
-        if (steal)
-            block = steal_oldest(queue);
+        if (may_steal)
+            block = steal(queue);
         if (block)
             break;
         pthread_cond_wait(&queue->cond, &queue->mutex);

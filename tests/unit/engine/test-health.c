@@ -144,6 +144,24 @@ static void test_blindness(void **state) {
     free(c);
 }
 
+/* What is dropped by this computer is not blamed on cables, and what is wrong besides is told. */
+static void test_whose_fault_losses_are(void **state) {
+    struct uw_source_health s = {.state = UW_SOURCE_OK};
+
+    (void)state;
+    assert_int_equal(uw_engine_lessened_by(&s, false, false, 0), UW_RX_PROBLEM_NONE);
+    assert_int_equal(uw_engine_lessened_by(&s, false, false, NAN), UW_RX_PROBLEM_NONE);
+    assert_int_equal(uw_engine_lessened_by(&s, true, false, 0.5), UW_RX_PROBLEM_OVERLOADED);
+    assert_int_equal(uw_engine_lessened_by(&s, false, true, 0.5), UW_RX_PROBLEM_LOSING);
+    assert_int_equal(uw_engine_lessened_by(&s, false, false, 0.5), UW_RX_PROBLEM_CLIPPING);
+    s.state = UW_SOURCE_DEGRADED;
+    s.problem = UW_SOURCE_PROBLEM_LOSING;
+    assert_int_equal(uw_engine_lessened_by(&s, false, false, 0), UW_RX_PROBLEM_LOSING);
+    assert_int_equal(uw_engine_lessened_by(&s, true, false, 0), UW_RX_PROBLEM_OVERLOADED);
+    s.problem = UW_SOURCE_PROBLEM_UNLOCKED;
+    assert_int_equal(uw_engine_lessened_by(&s, true, true, 0), UW_RX_PROBLEM_UNLOCKED);
+}
+
 static void test_words(void **state) {
     (void)state;
     for (int state_of = UW_RX_OK; state_of < UW_RX_STATE_N; state_of++)
@@ -251,10 +269,15 @@ static void test_previous_run(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hysteresis),   cmocka_unit_test(test_bands_of_signatures),
-        cmocka_unit_test(test_blindness),    cmocka_unit_test(test_bands_of_a_region),
-        cmocka_unit_test(test_words),        cmocka_unit_test(test_self_test_can_fail),
-        cmocka_unit_test(test_previous_run), cmocka_unit_test(test_blind_time_is_counted),
+        cmocka_unit_test(test_hysteresis),
+        cmocka_unit_test(test_bands_of_signatures),
+        cmocka_unit_test(test_blindness),
+        cmocka_unit_test(test_bands_of_a_region),
+        cmocka_unit_test(test_whose_fault_losses_are),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_self_test_can_fail),
+        cmocka_unit_test(test_previous_run),
+        cmocka_unit_test(test_blind_time_is_counted),
     };
 
     if (argc != 2)

@@ -306,6 +306,7 @@ static void test_overload(void **state) {
     configure(&config);
     set_receiver(&config, "gate", UW_SOURCE_LOOP, recording, 868e6);
     set_receiver(&config, "roof", UW_SOURCE_LOOP, recording, 868e6);
+    config.health.silent_s = 0.5;
     fake_slow_ns = 70000000; /* for each 20 ms of signal */
     begin(&w, &config);
     expect(&w, 0, 5, WORDS("v1.alert.", "\"kind\":\"system\"", "\"part\":\"load\"", "\"raised\""));
@@ -314,6 +315,11 @@ static void test_overload(void **state) {
     at = mark(&w);
     expect(&w, at, 3, WORDS("v1.track.", "\"state\":\"confirmed\""));
     expect(&w, 0, 1, WORDS("v1.alert.", "\"kind\":\"uas\"", "\"raised\""));
+    /* the end: it takes seconds to drain the queues, and nobody is deaf */
+    uw_engine_stop(w.engine);
+    assert_true(uw_engine_wait(w.engine, 10000));
+    assert_false(has_line(&w, 0, WORDS("\"kind\":\"receiver\"")));
+    assert_false(has_line(&w, 0, WORDS("v1.health.", "\"state\":\"lost\"")));
     fake_slow_ns = 0;
     end(&w);
 }

@@ -11,6 +11,7 @@
 
 _Atomic long fake_slow_ns;
 _Atomic unsigned long fake_gaps;
+_Atomic unsigned long fake_n_gaps;
 
 struct uw_detector {
     struct uw_detector_ops ops;
@@ -132,6 +133,7 @@ void uw_detector_push(struct uw_detector *d, const void *samples, size_t n) {
 
 void uw_detector_gap(struct uw_detector *d, uint64_t n_lost) {
     fake_gaps += n_lost;
+    fake_n_gaps++;
     uw_front_gap(d->front, n_lost);
     d->position += n_lost;
     if (d->position / (10 * FAKE_PERIOD) != (d->position - n_lost) / (10 * FAKE_PERIOD))

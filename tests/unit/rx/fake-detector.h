@@ -15,6 +15,7 @@
 #define FAKE_PERIOD 5000 /* samples: 20 ms at 250 kHz */
 
 extern _Atomic long fake_slow_ns;
-extern _Atomic unsigned long fake_gaps; /* samples given to uw_detector_gap() */
+extern _Atomic unsigned long fake_gaps;   /* samples given to uw_detector_gap() */
+extern _Atomic unsigned long fake_n_gaps; /* calls of it */
 
 #endif

@@ -170,13 +170,15 @@ static void test_live_drops_and_counts(void **state) {
     struct run run;
 
     (void)state;
-    fake_gaps = 0;
+    fake_gaps = fake_n_gaps = 0;
     fake_slow_ns = 16000000; /* 16 ms for each 4 ms of signal */
     run_rx(UW_SOURCE_LOOP, 1000, 0, 2, &run);
     fake_slow_ns = 0;
     assert_true(run.stats.lost > 0);
     assert_int_equal(run.stats.lost, fake_gaps);
     assert_int_equal(run.stats.lost, run.lost);
+    /* few holes, half a queue of 32 blocks long, and between them signal without */
+    assert_true(fake_n_gaps > 0 && fake_gaps >= fake_n_gaps * 12 * 1000);
     assert_false(run.failed);
     free(run.text);
 }
