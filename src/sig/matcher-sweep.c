@@ -126,6 +126,13 @@ static const float complex *samples_at(const struct uw_stream *s, uint64_t sampl
     return uw_ring_get(s->ring, sample, n, s->matcher->stretch);
 }
 
+/* What there must be of a suspect: no more of it may have to be copied. */
+static const float complex *samples_around(const struct uw_stream *s, const struct uw_suspect *x) {
+    int sf = x->at.sf;
+
+    return samples_at(s, x->from, uw_faint_before(sf) + uw_faint_behind(sf, s->preamble_max[sf]));
+}
+
 /* Signal over noise in its band from the power of a symbol's line. */
 static double snr_of(const struct uw_faint_suspect *at, double power) {
     double share = fmin(power * at->density / (double)(2UL << at->sf), 0.99);
@@ -191,7 +198,7 @@ static bool look(struct uw_sweeper *m, const struct uw_stream *s, struct uw_susp
         return false;
     x->from = x->begin - before;
     x->at.at = before;
-    x->run = uw_faint_run(m->faint, samples_at(s, x->from, (size_t)(s->ring->n - x->from)), &x->at);
+    x->run = uw_faint_run(m->faint, samples_around(s, x), &x->at);
     x->snr = snr_of(&x->at, x->run / x->at.run);
     if (x->snr >= STRONG)
         remember_strong(m, s, x, start);
@@ -235,8 +242,7 @@ static double find_places(struct uw_sweeper *m, const struct uw_stream *s, struc
     struct uw_faint_packet places[UW_FAINT_PLACES];
     int sf = x->at.sf;
     uint64_t longest = (uint64_t)(s->preamble_max[sf] + 2) << (sf + 1);
-    int n = uw_faint_follow(m->faint, samples_at(s, x->from, (size_t)(s->ring->n - x->from)),
-                            &x->at, places);
+    int n = uw_faint_follow(m->faint, samples_around(s, x), &x->at, places);
     double best = -INFINITY;
     double nats = -INFINITY;
 
