@@ -149,8 +149,8 @@ def test_standard_input():
     ('site = "x"\nnode = "y', "bad.conf:"),
     ("{{{{", "bad.conf:"),
     ("fuse = 5;", "bad.conf:1"),
-    ('x = 99999999999;', "bad.conf:1"),
-    ('x = 1e999;', "bad.conf:1"),
+    ('alerts = { clear_s = 99999999999; };', "bad.conf:1"),
+    ('alerts = { clear_s = 1e999; };', "bad.conf:1"),
     ('@include "/etc/passwd"', "bad.conf:1"),
 ], ids=range(9))
 def test_configuration(tmp_path, text, words):

@@ -15,6 +15,8 @@ node = "roof";
 region = "EU868";
 feed = {{ enabled = true; endpoint = "{endpoint}"; }};
 signatures = {{ directory = "{signatures}"; enabled = [ "expresslrs-900" ]; }};
+# Where receivers go is asked here, not how weak a link may be: a fifth of the load, and fewer losses.
+below_noise = false;
 receivers = ( {receivers} );
 """
 DONGLE = '{{ name = "{name}"; type = "rtlsdr"; device = "{name}"; rate_hz = 2.4e6; {more} }}'
