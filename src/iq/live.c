@@ -197,7 +197,8 @@ static void fill(struct uw_live *live, struct uw_source *source,
     live->sample_bytes = uw_iq_format_size(config->format);
     live->buffer_bytes =
         (size_t)ceil(config->driver->buffer_s * params->rate_hz) * live->sample_bytes;
-    live->base_ns = live->pulse_ns = uw_live_now(live);
+    live->base_ns = uw_live_now(live);
+    atomic_init(&live->pulse_ns, live->base_ns);
     live->trouble = UW_SOURCE_PROBLEM_STALLED;
     uw_str_copy(live->advice, sizeof(live->advice), "The device is being opened.");
     live->last_state = UW_SOURCE_DEGRADED;
