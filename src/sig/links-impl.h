@@ -271,6 +271,7 @@ struct uw_links {
     void (*orphan)(void *userdata, const struct uw_packet *packet);
     void *orphan_userdata;
     uint64_t next_number;
+    double torn; /* sample before which some were lost at last; -INFINITY: none were */
     struct emitter emitters[LINK_EMITTERS_MAX];
 };
 
@@ -292,6 +293,9 @@ void uw_link_remember(struct uw_links *links, const struct uw_packet *p);
 bool uw_link_is_outshone(const struct uw_links *links, const struct uw_packet *p);
 /* Whether the emitter is the mirrored image of packets that are much stronger. */
 bool uw_link_is_image(const struct uw_links *links, const struct emitter *e);
+/* Whether it was heard below the noise, beside much stronger packets of its waveform, while samples
+ * were being lost. */
+bool uw_link_is_cast(const struct uw_links *links, const struct emitter *e);
 
 /* Speaks of an emitter (links-report.c): now, or if it is time to. */
 void uw_link_report(struct uw_links *links, struct emitter *e);

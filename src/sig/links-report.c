@@ -112,7 +112,8 @@ void uw_link_maybe_report(struct uw_links *links, struct emitter *e) {
 
     e->is_image |= uw_link_is_image(links, e);
     if (e->n_dwells < 2 || e->never_hops || e->is_image ||
-        (e->llr < known_llr(e) && (e->number == 0 || e->first_packet.weak)))
+        (e->llr < known_llr(e) && (e->number == 0 || e->first_packet.weak)) ||
+        uw_link_is_cast(links, e))
         return;
     if (since >= REPORT_S || is_alertable(links, e) != e->was_alertable)
         uw_link_report(links, e);

@@ -12,6 +12,10 @@
  * the band and its image, so the image is heard when the link is not; but it keeps the link's
  * slots. An emitter whose lattice is that of mirrored packets IMAGE_DB stronger is such an image.
  * By chance another link lies so in one of fifty.
+ *
+ * After samples were lost, lattices say nothing: the clock tells of a loss some time behind it, and
+ * of how much to a millisecond at best. What is heard below the noise then, IMAGE_DB under whole
+ * packets of its waveform, is theirs, until for TORN_S nothing was lost.
  */
 
 #include <math.h>
@@ -22,6 +26,7 @@
 #define IMAGE_DB     20.0 /* the worst tuners reject so much */
 #define IMAGE_AGE_S  2.0  /* behind that the lattice is not known well enough */
 #define IMAGES_MIN   2    /* mirrored packets on the lattice: the first may be another's */
+#define TORN_S       2.0
 #define IMAGE_SYMBOL 0.35 /* the image's carrier, read wrong, shifts its begin by chips */
 #define LATTICE_SDS  4.0  /* what lattice.c allows */
 
@@ -73,13 +78,12 @@ bool uw_link_is_outshone(const struct uw_links *links, const struct uw_packet *p
     return false;
 }
 
-/* Whether the stronger packet is of the emitter's waveform, but the other way round. */
-static bool is_mirrored(const struct emitter *e, const struct uw_packet *p) {
+/* Whether the packet is of the emitter's waveform, either way round, and so much stronger. */
+static bool is_stronger(const struct emitter *e, const struct uw_packet *p) {
     const struct uw_packet *first = &e->first_packet;
 
     return p->modulation == UW_SIG_LORA && first->modulation == UW_SIG_LORA && p->sf == first->sf &&
-           p->down != first->down && fabs(p->bandwidth_hz - first->bandwidth_hz) < 1.0 &&
-           p->snr_db > e->snr_db + IMAGE_DB;
+           fabs(p->bandwidth_hz - first->bandwidth_hz) < 1.0 && p->snr_db > e->snr_db + IMAGE_DB;
 }
 
 bool uw_link_is_image(const struct uw_links *links, const struct emitter *e) {
@@ -92,7 +96,8 @@ bool uw_link_is_image(const struct uw_links *links, const struct emitter *e) {
         struct uw_packet p = links->stretches[i].packet;
         double symbol_s = (double)(1 << p.sf) / p.bandwidth_hz;
 
-        if (!is_mirrored(e, &p) || fabs(p.start - e->last_start) > IMAGE_AGE_S * rate)
+        if (!is_stronger(e, &p) || p.down == e->first_packet.down ||
+            fabs(p.start - e->last_start) > IMAGE_AGE_S * rate)
             continue;
         /* a weak packet's begin is reckoned from its sync word */
         if (p.preamble > 0)
@@ -104,4 +109,19 @@ bool uw_link_is_image(const struct uw_links *links, const struct emitter *e) {
             ++off;
     }
     return on >= IMAGES_MIN && on > off;
+}
+
+bool uw_link_is_cast(const struct uw_links *links, const struct emitter *e) {
+    double rate = links->env.config->rate_hz;
+    int n = 0;
+
+    if (e->alerted || 2 * e->n_weak <= e->n_packets ||
+        !(e->last_start - links->torn < TORN_S * rate))
+        return false;
+    for (size_t i = 0; i < LINK_STRETCHES; ++i) {
+        const struct uw_packet *p = &links->stretches[i].packet;
+
+        n += is_stronger(e, p) && fabs(p->start - e->last_start) <= IMAGE_AGE_S * rate;
+    }
+    return n >= IMAGES_MIN;
 }

@@ -29,6 +29,7 @@ int uw_links_new(const struct uw_matcher_env *env, struct uw_links **ret_links) 
     if (!links)
         return uw_err(-ENOMEM);
     links->env = *env;
+    links->torn = -INFINITY;
     *ret_links = links;
     return 0;
 }
@@ -291,6 +292,9 @@ void uw_links_progress(struct uw_links *links, uint64_t sample) {
 }
 
 void uw_links_gap(struct uw_links *links, uint64_t sample, uint64_t n, double shift_hz) {
+    /* what a retune takes is known to the sample */
+    if (n > 0 && shift_hz == 0.0)
+        links->torn = (double)sample;
     for (size_t i = 0; i < LINK_STRETCHES; ++i)
         links->stretches[i].packet.offset_hz -= shift_hz;
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {

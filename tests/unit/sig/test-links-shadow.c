@@ -163,6 +163,52 @@ static void test_delimiter(void **state) {
     assert_true(others >= 18);
 }
 
+/* What a tuner makes of a link's channels outside the band, in slots of its own: the link's, before
+ * samples were lost that the clock has not told of. */
+static int alerts_of_cast(bool losing, double below_db, uint64_t seed) {
+    struct room *room = enter(915.0e6);
+    struct link l = make_link("200Hz", "FCC915", seed);
+    const struct heard *h;
+    int n;
+
+    while (l.next < 2400) {
+        struct uw_packet p;
+
+        if (next_packet(&l, room, &p)) {
+            p.snr_db = 14.0;
+            (void)uw_links_packet(room->links, &p);
+        } else {
+            const double offset = p.offset_hz + 12.0 * 600e3;
+            struct uw_packet q = weak(&p, offset, 14.0 - below_db);
+
+            q.start += 2.1e-3 * RATE;
+            q.places[0].start = q.start;
+            if (in_band(offset))
+                (void)uw_links_packet(room->links, &q);
+        }
+        if (losing && l.next % 100 == 1)
+            uw_links_gap(room->links, (uint64_t)p.stop, 1, 0.0);
+        uw_links_progress(room->links, (uint64_t)p.stop);
+    }
+    n = n_alerts(room, &h);
+    leave(room);
+    return n;
+}
+
+static void test_cast_while_losing(void **state) {
+    int others = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+        assert_int_equal(alerts_of_cast(true, 30.0, seed), 1);
+        /* nothing lost, or not so much weaker: a link of its own */
+        others += alerts_of_cast(false, 30.0, seed) == 2;
+        others += alerts_of_cast(true, 17.0, seed) == 2;
+    }
+    print_message("others: %d\n", others);
+    assert_true(others >= 18);
+}
+
 /* Weak hits of noise on a lattice of their own, before a strong link on the same slots comes: they
  * must not lead it by the nose. */
 static void test_noise_first(void **state) {
@@ -309,10 +355,10 @@ static void test_sunken(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_overtaken), cmocka_unit_test(test_outshone),
-        cmocka_unit_test(test_image),     cmocka_unit_test(test_noise_first),
-        cmocka_unit_test(test_gemini),    cmocka_unit_test(test_delimiter),
-        cmocka_unit_test(test_sunken),
+        cmocka_unit_test(test_overtaken),   cmocka_unit_test(test_outshone),
+        cmocka_unit_test(test_image),       cmocka_unit_test(test_cast_while_losing),
+        cmocka_unit_test(test_noise_first), cmocka_unit_test(test_gemini),
+        cmocka_unit_test(test_delimiter),   cmocka_unit_test(test_sunken),
     };
 
     return cmocka_run_group_tests_name("links-shadow", tests, load, unload);
