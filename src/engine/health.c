@@ -375,7 +375,8 @@ void uw_engine_health(struct uw_engine *engine, int64_t now) {
 
     /* what is queued is drained: that no more comes is no fault */
     if (atomic_load_explicit(&engine->stopping, memory_order_relaxed)) {
-        if (engine->publisher.feed && now - engine->health_mono_ns >= PERIOD_NS)
+        if (engine->publisher.feed && engine->health_mono_ns &&
+            now - engine->health_mono_ns >= PERIOD_NS)
             publish(engine, now, time_ns);
         return;
     }

@@ -13,11 +13,6 @@
  * at 2.4 GHz with room for the measurement. Links that stay on one carrier (video, background) can
  * be told apart by it at any receiver that knows where it is tuned.
  *
- * Where a receiver loses samples, and the clock tells only later how many, a link has another
- * timing grid behind each loss and its emitters take turns. The crystal stays: emitters of one
- * receiver that agree in it closely, and in level, are one link there. Of two links whose crystals
- * are good to 20 ppm one pair in fifty does.
- *
  * Where several tracks would do, the one that has appeared closest in time to the new emitter is
  * taken (every receiver hears a link begin at the same moment), then the older one.
  */
@@ -33,9 +28,6 @@
 #define LEVEL_TOLERANCE_DB  25.0 /* fading, and an aircraft that has moved during coast_s */
 #define LEVEL_SAME_DB       12.0 /* ... that has not moved: fading alone */
 #define CARRIER_TOLERANCE   60e-6
-#define OFFSET_TORN_HZ      400.0 /* what two dwells measure above the noise, three sigmas */
-#define LEVEL_TORN_DB       6.0
-#define LOSSY_NS            INT64_C(5000000000) /* for so long lost samples are counted on */
 
 struct uw_fuse_member *uw_fuse_find_member(struct uw_fuse_track *track,
                                            const struct uw_detection *d) {
@@ -75,34 +67,12 @@ static bool is_continued(const struct uw_fuse_track *track, const struct uw_fuse
            !apart(m->snr_db, d->snr_db, LEVEL_SAME_DB);
 }
 
-/* Whether the receiver has lost samples of late, by what it has said of this track. */
-static bool is_lossy(const struct uw_fuse_track *track, const struct uw_detection *d) {
-    for (int i = 0; i < track->n_members; i++) {
-        const struct uw_fuse_member *m = &track->members[i];
-
-        if (strcmp(m->receiver, d->receiver) != 0 || m->lost_samples < 0)
-            continue;
-        if (d->quality.lost_samples > m->lost_samples ||
-            (m->lost_ns != UW_TIME_NONE && d->t_end_ns - m->lost_ns < LOSSY_NS))
-            return true;
-    }
-    return false;
-}
-
-/* The same link beside what its receiver heard of it before samples were lost? */
-static bool is_torn(const struct uw_fuse_track *track, const struct uw_fuse_member *m,
-                    const struct uw_detection *d) {
-    return fabs(m->evidence.offset_hz - d->evidence.offset_hz) <= OFFSET_TORN_HZ &&
-           fabs(m->snr_db - d->snr_db) <= LEVEL_TORN_DB && is_lossy(track, d);
-}
-
 /* The same receiver's earlier emitter: silent long enough, and like the new one? */
 static bool could_resume(const struct uw_fuse *fuse, const struct uw_fuse_track *track,
                          const struct uw_fuse_member *m, const struct uw_detection *d) {
     int64_t start = d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
 
-    if (m->last_end_ns > start - fuse->coast_ns && !is_continued(track, m, d) &&
-        !is_torn(track, m, d))
+    if (m->last_end_ns > start - fuse->coast_ns && !is_continued(track, m, d))
         return false;
     return !apart(m->evidence.offset_hz, d->evidence.offset_hz, OFFSET_TOLERANCE_HZ) &&
            !apart(m->power_dbfs, d->power_dbfs, LEVEL_TOLERANCE_DB);

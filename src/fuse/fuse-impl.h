@@ -36,8 +36,6 @@ struct uw_fuse_member {
     double freq_hz, power_dbfs, snr_db;
     bool centre_known;
     int64_t last_end_ns;
-    int64_t lost_samples; /* of its receiver, at the latest detection; -1: not known */
-    int64_t lost_ns;      /* the latest detection that knew of more; UW_TIME_NONE: none did */
     struct uw_evidence evidence;
 };
 

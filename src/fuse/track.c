@@ -104,8 +104,6 @@ static struct uw_fuse_member *add_member(struct uw_fuse_track *track,
     uw_str_copy(m->receiver, sizeof(m->receiver), d->receiver);
     uw_str_copy(m->emitter, sizeof(m->emitter), d->emitter);
     m->last_end_ns = d->t_end_ns;
-    m->lost_samples = d->quality.lost_samples;
-    m->lost_ns = UW_TIME_NONE;
     m->confidence = NAN;
     return m;
 }
@@ -189,9 +187,6 @@ static void update_member(struct uw_fuse_member *m, const struct uw_detection *d
         m->confidence = d->confidence;
     m->centre_known = !isnan(d->tuning.centre_hz);
     m->evidence = d->evidence;
-    if (d->quality.lost_samples > m->lost_samples)
-        m->lost_ns = d->t_end_ns;
-    m->lost_samples = d->quality.lost_samples;
     if (d->t_end_ns > m->last_end_ns)
         m->last_end_ns = d->t_end_ns;
 }

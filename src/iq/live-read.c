@@ -158,17 +158,20 @@ static void window(struct uw_live *live, const struct uw_judge_window *w, bool p
 
 /* What is missing in the middle of a stream: not what a retune takes, nor time given to a slow
  * clock. */
-static void count_losses(struct uw_live *live, const struct uw_source_block *block) {
+static void count_losses(struct uw_live *live, struct uw_source_block *block) {
     struct uw_stream_counts c;
     uint64_t missing;
     double lost;
 
     uw_stream_counts(live->r.stream, &c);
     missing = c.lost - c.stale - c.slipped;
-    if (atomic_load_explicit(&live->flowing, memory_order_relaxed) != live->r.number)
+    bool begins = atomic_load_explicit(&live->flowing, memory_order_relaxed) != live->r.number;
+    if (begins)
         live->r.missing = missing;
     lost = (double)(missing - live->r.missing);
     live->r.missing = missing;
+    /* of its first second the clock knows least */
+    block->torn = lost > 0 || begins;
     live->r.window_n += (double)block->n + lost;
     live->r.window_lost += lost;
     if (lost > 0)

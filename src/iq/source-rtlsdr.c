@@ -359,6 +359,8 @@ static int source_check(const struct uw_source_params *params, struct uw_diag *d
     if (uw_source_rate_fault(UW_SOURCE_RTLSDR, params->rate_hz))
         r = uw_diag_add(diag, "dongle \"%.64s\": rate_hz: %s", device,
                         uw_source_rate_fault(UW_SOURCE_RTLSDR, params->rate_hz));
+    if (strlen(device) >= TEXT_LEN)
+        r = uw_diag_add(diag, "dongle \"%.64s...\": no serial number is as long", device);
     if (device[0] == '#' && uw_str_to_int64(device + 1, 0, 255, &index))
         r = uw_diag_add(diag,
                         "dongle \"%.64s\": after # comes a number, from 0; without it, a serial "

@@ -12,6 +12,7 @@ struct uw_rx_queue {
     pthread_cond_t cond;
     bool closed, aborted;
     uint64_t carried; /* lost samples that belong before the next block pushed */
+    bool torn;        /* ... and what it is to say */
     uint64_t dropped;
     size_t n_queued;
     struct uw_rx_block *free;
@@ -72,10 +73,13 @@ static struct uw_rx_block *drop_oldest(struct uw_rx_queue *queue) {
     struct uw_rx_block *block = unlink_first(queue);
 
     queue->dropped += block->n;
-    if (queue->first)
+    if (queue->first) {
         queue->first->lost += block->lost + block->n;
-    else
+        queue->first->torn |= block->torn;
+    } else {
         queue->carried += block->lost + block->n;
+        queue->torn |= block->torn;
+    }
     return block;
 }
 
@@ -118,7 +122,9 @@ void uw_rx_queue_push(struct uw_rx_queue *queue, struct uw_rx_block *block) {
     pthread_mutex_lock(&queue->mutex);
     block->next = NULL;
     block->lost += queue->carried;
+    block->torn |= queue->torn;
     queue->carried = 0;
+    queue->torn = false;
     if (queue->last)
         queue->last->next = block;
     else

@@ -20,7 +20,7 @@ struct uw_rx_block {
     uint64_t lost;  /* samples missing before this block */
     double freq_hz; /* struct uw_source_block */
     double gain_db;
-    bool fresh;
+    bool fresh, torn;
     struct uw_rx_block *next;
 };
 

@@ -120,6 +120,7 @@ static void capture_main(void *userdata) {
         block->freq_hz = got.freq_hz;
         block->gain_db = got.gain_db;
         block->fresh = got.fresh;
+        block->torn = got.torn;
         now = uw_clock_mono_ns();
         atomic_store_explicit(&rx->capture_pulse_ns, now, memory_order_relaxed);
         if (got.n > 0)
@@ -226,6 +227,8 @@ static void process(struct uw_rx *rx, const struct uw_rx_block *block) {
     bool moved = rx->info->tunable && block->freq_hz != rx->report.tuning.centre_hz;
 
     rx->lost += block->lost;
+    if (block->torn)
+        uw_detector_torn(rx->detector);
     atomic_store_explicit(&rx->n_lost, rx->lost, memory_order_relaxed);
     if (moved && uw_detector_retune(rx->detector, block->freq_hz, block->lost) == 0) {
         rx->report.tuning.centre_hz = block->freq_hz;
@@ -265,6 +268,7 @@ static void producer_main(void *userdata) {
     struct uw_rx *rx = userdata;
     unsigned delay = rx->delay_seed ? rx->delay_seed ^ 0x5bd1e995u : 0;
     struct uw_rx_block *block;
+    uint64_t owed = 0; /* lost before a block without samples */
     int r;
 
     r = uw_bus_sender_new(rx->bus, rx->endpoint, &rx->producer_diag, &rx->sender);
@@ -276,6 +280,8 @@ static void producer_main(void *userdata) {
     while ((block = uw_rx_queue_pop(rx->queue))) {
         random_delay(&delay);
         between_blocks(rx);
+        block->lost += owed;
+        owed = block->n > 0 ? 0 : block->lost;
         if (block->n > 0)
             process(rx, block);
         uw_rx_queue_free_give(rx->queue, block);

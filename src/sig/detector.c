@@ -219,6 +219,10 @@ void uw_detector_gap(struct uw_detector *detector, uint64_t n_lost) {
     uw_links_gap(detector->links, uw_front_samples(detector->front), n_lost, 0.0);
 }
 
+void uw_detector_torn(struct uw_detector *detector) {
+    uw_links_torn(detector->links, uw_front_samples(detector->front));
+}
+
 int uw_detector_retune(struct uw_detector *detector, double freq_hz, uint64_t n_lost) {
     double shift = freq_hz - detector->config.freq_hz;
 

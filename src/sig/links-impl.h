@@ -64,6 +64,7 @@ struct uw_packet {
 #define LINK_NONE         (-1)
 #define LINK_CHANNEL_HZ   60e3 /* of one channel: both ends of a link, each with its own crystal */
 #define LINK_DWELLS_MIN   3    /* before an alert */
+#define LINK_TORN_S       5.0  /* lattices are not relied upon behind a loss */
 #define LINK_PLACE_RIGHT  0.7  /* share of weak packets of which the likeliest place is right */
 
 /* What is kept of a hypothesis about the air rate. */
@@ -229,10 +230,6 @@ const struct uw_sig_domain *uw_link_domain(const struct emitter *e,
                                            const struct uw_detector_config *config);
 /* A train of packets, not single ones that happen to fit. */
 bool uw_link_is_train(const struct emitter *e);
-/* Numbers an emitter that is to be spoken of (links-name.c); emitters: LINK_EMITTERS_MAX. False: it
- * is too soon to tell which it is. */
-bool uw_link_give_number(struct emitter *emitters, struct emitter *e, double rate_hz,
-                         uint64_t *next);
 /* Whether it has the slots of a link that is spoken of, and is therefore that link. */
 bool uw_link_is_beside(const struct emitter *emitters, const struct emitter *e, double rate_hz);
 /* Whether `e`, about which little is known, could be what is known of `old`: air rate, plan and the
@@ -271,7 +268,7 @@ struct uw_links {
     void (*orphan)(void *userdata, const struct uw_packet *packet);
     void *orphan_userdata;
     uint64_t next_number;
-    double torn; /* sample before which some were lost at last; -INFINITY: none were */
+    double torn; /* sample at which some were last found missing; -INFINITY: never */
     struct emitter emitters[LINK_EMITTERS_MAX];
 };
 
@@ -297,6 +294,14 @@ bool uw_link_is_image(const struct uw_links *links, const struct emitter *e);
  * were being lost. */
 bool uw_link_is_cast(const struct uw_links *links, const struct emitter *e);
 
+/* Numbers an emitter that is to be spoken of (links-name.c). False: it is too soon to tell which it
+ * is. */
+bool uw_link_give_number(struct uw_links *links, struct emitter *e);
+/* Of one that has its number, but no alert: whether it is another's lattice is seen by now. */
+void uw_link_settle_number(const struct uw_links *links, struct emitter *e);
+/* Whether samples were found missing within LINK_TORN_S before the emitter's latest packet. */
+bool uw_link_is_torn(const struct uw_links *links, const struct emitter *e);
+
 /* Speaks of an emitter (links-report.c): now, or if it is time to. */
 void uw_link_report(struct uw_links *links, struct emitter *e);
 void uw_link_maybe_report(struct uw_links *links, struct emitter *e);
@@ -320,6 +325,8 @@ void uw_links_progress(struct uw_links *links, uint64_t sample);
 /* n samples are missing before `sample`, and from there on the receiver listens shift_hz further up
  * (the configuration has the new centre by now); 0: where it was. */
 void uw_links_gap(struct uw_links *links, uint64_t sample, uint64_t n, double shift_hz);
+/* Samples before this one were found missing, nobody knows just where. */
+void uw_links_torn(struct uw_links *links, uint64_t sample);
 /* End of the stream: what is known is given, what belongs to nothing is orphaned. */
 void uw_links_flush(struct uw_links *links);
 /* Called for a packet that was followed but turned out to belong to no link. */

@@ -8,6 +8,12 @@
  * carrier are the same, and not one packet of the old one has come since the new one's begin
  * (strays apart): two links whose crystals agree by chance would have to take turns.
  *
+ * Where a receiver finds by its clock that it loses, again and again, a link's lattices take turns
+ * within tenths of a second, and the old one comes back. Then an emitter that has rate, plan,
+ * carrier and level of another goes by the other's number beside it: they are one link. Of two
+ * links whose crystals are good to 20 ppm one pair in eighteen is so taken for one, for as long as
+ * that lasts.
+ *
  * A packet that lost samples to a hole is measured badly: it falls off its lattice and begins an
  * emitter of its own. Such strays must neither take the link's number nor be another link, so
  * beside a link of the same rate, plan and carrier an emitter is not spoken of before it is a train
@@ -27,6 +33,7 @@
 #define DELIMITER_SYMBOLS 1.5
 #define ALERTED_S         2.0 /* behind that the lattice is not known well enough */
 #define MOST              0.6
+#define LEVEL_DB          6.0
 #define SYMBOL_LATE       0.1 /* ... about one whole symbol */
 
 bool uw_link_is_train(const struct emitter *e) {
@@ -37,13 +44,17 @@ bool uw_link_is_train(const struct emitter *e) {
                  e->n_packets >= e->n_dwells + (v->packets_per_hop > 2 ? TRAIN : TRAIN - 1));
 }
 
+static bool is_alike(const struct emitter *old, const struct emitter *e) {
+    return old->used && old->number != 0 && old->signature == e->signature &&
+           old->first_packet.down == e->first_packet.down && uw_link_agrees(old, e);
+}
+
 static struct emitter *find_alike(struct emitter *emitters, const struct emitter *e, bool silent) {
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
         struct emitter *old = &emitters[i];
 
-        if (old->used && old->number != 0 && old->signature == e->signature &&
-            (!silent || old->last_stop <= e->run_start) && old->n_dwells >= OLD_DWELLS &&
-            old->first_packet.down == e->first_packet.down && uw_link_agrees(old, e))
+        if (is_alike(old, e) && old->n_dwells >= OLD_DWELLS &&
+            (!silent || old->last_stop <= e->run_start))
             return old;
     }
     return NULL;
@@ -119,21 +130,48 @@ bool uw_link_is_beside(const struct emitter *emitters, const struct emitter *e, 
     return false;
 }
 
-bool uw_link_give_number(struct emitter *emitters, struct emitter *e, double rate_hz,
-                         uint64_t *next) {
-    struct emitter *old = find_alike(emitters, e, true);
+bool uw_link_is_torn(const struct uw_links *links, const struct emitter *e) {
+    return e->last_start - links->torn < LINK_TORN_S * links->env.config->rate_hz;
+}
 
-    if (uw_link_is_beside(emitters, e, rate_hz))
+/* What the emitter is another lattice of; one that has been alerted at any time first. */
+static const struct emitter *find_mate(const struct uw_links *links, const struct emitter *e) {
+    const struct emitter *found = NULL;
+
+    for (size_t i = 0; i < LINK_EMITTERS_MAX && uw_link_is_torn(links, e); ++i) {
+        const struct emitter *mate = &links->emitters[i];
+
+        if (mate != e && is_alike(mate, e) && fabs(mate->snr_db - e->snr_db) <= LEVEL_DB &&
+            (!found || mate->alerted))
+            found = mate;
+    }
+    return found;
+}
+
+bool uw_link_give_number(struct uw_links *links, struct emitter *e) {
+    struct emitter *old = find_alike(links->emitters, e, true);
+
+    if (uw_link_is_beside(links->emitters, e, links->env.config->rate_hz))
         return false;
     if ((old && e->run_packets < RUN_PACKETS) ||
-        (!uw_link_is_train(e) && find_alike(emitters, e, false)))
+        (!uw_link_is_train(e) && find_alike(links->emitters, e, false)))
         return false;
     if (!old) {
-        e->number = 2 * ++*next; /* odd numbers are background */
+        const struct emitter *mate = find_mate(links, e);
+
+        /* odd numbers are background */
+        e->number = mate ? mate->number : 2 * ++links->next_number;
         return true;
     }
     e->number = old->number;
     e->reported = fmax(e->reported, old->last_stop);
     old->used = false;
     return true;
+}
+
+void uw_link_settle_number(const struct uw_links *links, struct emitter *e) {
+    const struct emitter *mate = e->alerted ? NULL : find_mate(links, e);
+
+    if (mate && mate->alerted)
+        e->number = mate->number;
 }

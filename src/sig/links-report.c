@@ -40,8 +40,8 @@ static bool is_alertable(const struct uw_links *links, const struct emitter *e) 
     const struct uw_sig_variant *v = uw_link_variant(e, true);
     int visible = uw_link_visible(e, links->env.config);
 
-    if (!e->signature->drone || e->never_hops || e->is_image || !v || e->llr < MIN_LLR ||
-        e->n_dwells < LINK_DWELLS_MIN)
+    if (!e->signature->drone || e->never_hops || e->is_image || uw_link_is_cast(links, e) || !v ||
+        e->llr < MIN_LLR || e->n_dwells < LINK_DWELLS_MIN)
         return false;
     /* it may have had its number before its lattice, or the other's, was known well enough */
     if (!e->was_alertable && uw_link_is_beside(links->emitters, e, links->env.config->rate_hz))
@@ -62,9 +62,9 @@ void uw_link_report(struct uw_links *links, struct emitter *e) {
     const struct uw_sig_variant *variant = uw_link_variant(e, false);
     const struct uw_sig_domain *domain = uw_link_domain(e, links->env.config);
 
-    if (e->number == 0 &&
-        !uw_link_give_number(links->emitters, e, links->env.config->rate_hz, &links->next_number))
+    if (e->number == 0 && !uw_link_give_number(links, e))
         return;
+    uw_link_settle_number(links, e);
     bool alertable = is_alertable(links, e);
     struct uw_finding f = {
         .signature = e->signature,

@@ -15,7 +15,7 @@
  *
  * After samples were lost, lattices say nothing: the clock tells of a loss some time behind it, and
  * of how much to a millisecond at best. What is heard below the noise then, IMAGE_DB under whole
- * packets of its waveform, is theirs, until for TORN_S nothing was lost.
+ * packets of its waveform, is theirs, until for LINK_TORN_S nothing was lost.
  */
 
 #include <math.h>
@@ -26,7 +26,6 @@
 #define IMAGE_DB     20.0 /* the worst tuners reject so much */
 #define IMAGE_AGE_S  2.0  /* behind that the lattice is not known well enough */
 #define IMAGES_MIN   2    /* mirrored packets on the lattice: the first may be another's */
-#define TORN_S       2.0
 #define IMAGE_SYMBOL 0.35 /* the image's carrier, read wrong, shifts its begin by chips */
 #define LATTICE_SDS  4.0  /* what lattice.c allows */
 
@@ -115,8 +114,7 @@ bool uw_link_is_cast(const struct uw_links *links, const struct emitter *e) {
     double rate = links->env.config->rate_hz;
     int n = 0;
 
-    if (e->alerted || 2 * e->n_weak <= e->n_packets ||
-        !(e->last_start - links->torn < TORN_S * rate))
+    if (e->alerted || 2 * e->n_weak <= e->n_packets || !uw_link_is_torn(links, e))
         return false;
     for (size_t i = 0; i < LINK_STRETCHES; ++i) {
         const struct uw_packet *p = &links->stretches[i].packet;

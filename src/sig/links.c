@@ -292,15 +292,16 @@ void uw_links_progress(struct uw_links *links, uint64_t sample) {
 }
 
 void uw_links_gap(struct uw_links *links, uint64_t sample, uint64_t n, double shift_hz) {
-    /* what a retune takes is known to the sample */
-    if (n > 0 && shift_hz == 0.0)
-        links->torn = (double)sample;
     for (size_t i = 0; i < LINK_STRETCHES; ++i)
         links->stretches[i].packet.offset_hz -= shift_hz;
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
         if (links->emitters[i].used)
             uw_link_move(&links->emitters[i], links->env.config, sample, n, shift_hz);
     }
+}
+
+void uw_links_torn(struct uw_links *links, uint64_t sample) {
+    links->torn = (double)sample;
 }
 
 void uw_links_flush(struct uw_links *links) {

@@ -112,9 +112,11 @@ class Place:
                              f"\n{self.daemon.text()[-2000:]}")
 
     def keeps_up(self):
-        """Whether this computer did: if not, samples were dropped, and a link may fall apart."""
-        last = [m for m in self.messages() if m["type"] == "health"][-1]
-        return sum(r.get("dropped_samples", 0) for r in last["receivers"]) == 0
+        """Whether this computer did: if not, samples were dropped, or the stand-in had no time to give
+        them, and a link may fall apart."""
+        health = [m for m in self.messages() if m["type"] == "health"]
+        return not any(r.get("problem") == "losing" for m in health for r in m["receivers"]) and \
+            sum(r.get("dropped_samples", 0) for r in health[-1]["receivers"]) == 0
 
     def stop(self):
         self.daemon.stop()

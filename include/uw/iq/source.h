@@ -80,6 +80,8 @@ struct uw_source_block {
     double gain_db; /* the tuner's; NAN: unknown. Constant within a block */
     bool fresh;     /* the oscillator, its gain or the stream started anew before this block: phase,
                        amplitude and (with `lost`) time do not continue from the last one */
+    bool torn;      /* the clock has found samples missing in the stream: by how much is known to
+                       a millisecond or so, since when to a fraction of a second */
     bool end;       /* no more will come: the end of a file, or stopped */
 };
 

@@ -65,6 +65,9 @@ int uw_detector_new(const struct uw_detector_config *config, const struct uw_det
 struct uw_detector *uw_detector_free(struct uw_detector *detector);
 void uw_detector_push(struct uw_detector *detector, const void *samples, size_t n);
 void uw_detector_gap(struct uw_detector *detector, uint64_t n_lost);
+/* The clock has found samples missing of late, somewhere: for a few seconds lattices are not relied
+ * upon, and crystals tell links apart. What is known to be missing uw_detector_gap() says. */
+void uw_detector_torn(struct uw_detector *detector);
 /*
  * The receiver listens at another centre from here on; n_lost samples are missing before that. The
  * links that are followed keep their lattice, phase and carrier offset: a link that is heard again

@@ -366,51 +366,6 @@ static void test_link_found_again_at_once(void **state) {
     world_free(w);
 }
 
-/* Samples are lost again and again, and the link's emitters take turns: one track. Without a loss,
- * with another crystal or level, and once none has been lost for long, they are two. */
-static void test_link_torn_by_losses(void **state) {
-    static const struct {
-        int64_t lost; /* a round */
-        double offset_hz, snr_db;
-        int first; /* round of the second emitter */
-        size_t tracks;
-    } cases[] = {
-        {5000, 1200, 12, 2, 1}, {0, 1200, 12, 2, 2},  {5000, 1600, 12, 2, 2},
-        {5000, 1200, 20, 2, 2}, {-1, 1200, 12, 2, 2}, {0, 1200, 12, 40, 2},
-    };
-
-    (void)state;
-    for (size_t c = 0; c < UW_ARRAY_SIZE(cases); c++) {
-        struct uw_fuse_config config;
-        struct world *w;
-
-        uw_fuse_config_init(&config);
-        w = world_new(&config);
-        for (int i = 0; i < 50; i++) {
-            struct uw_detection a = hopper("rx0", "rx0-e1", 1 + 0.2 * i, 3);
-            struct uw_detection b = hopper("rx0", "rx0-e2", 1.1 + 0.2 * i, 3);
-            int64_t lost = cases[c].lost;
-
-            /* the last case: one loss, 7 s before the other emitter */
-            lost = lost < 0 ? -1 : cases[c].first > 30 ? (i > 1 ? 5000 : 0) : lost * i;
-            a.snr_db = 10;
-            b.snr_db = cases[c].snr_db;
-            b.evidence.offset_hz = cases[c].offset_hz;
-            a.quality.lost_samples = b.quality.lost_samples = lost;
-            feed(w, a);
-            if (i >= cases[c].first)
-                feed(w, b);
-            /* a third, which nothing has been lost beside */
-            strcpy(b.emitter, "rx0-e3");
-            if (cases[c].tracks == 1 && i == 10)
-                feed(w, b);
-        }
-        assert_int_equal(uw_fuse_n_tracks(w->fuse), cases[c].tracks);
-        assert_int_equal(n_events(w, UW_ALERT_RAISED), cases[c].tracks);
-        world_free(w);
-    }
-}
-
 /* Two crystals that agree by chance: another link, 20 dB weaker, is found where one just was. */
 static void test_another_link_beside(void **state) {
     (void)state;
@@ -916,7 +871,6 @@ int main(void) {
         cmocka_unit_test(test_contradicting_names_are_two_links),
         cmocka_unit_test(test_same_link_again),
         cmocka_unit_test(test_link_found_again_at_once),
-        cmocka_unit_test(test_link_torn_by_losses),
         cmocka_unit_test(test_another_link_beside),
         cmocka_unit_test(test_name_does_not_flicker),
         cmocka_unit_test(test_evidence_counts_once_and_has_floor),

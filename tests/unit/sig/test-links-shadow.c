@@ -187,7 +187,7 @@ static int alerts_of_cast(bool losing, double below_db, uint64_t seed) {
                 (void)uw_links_packet(room->links, &q);
         }
         if (losing && l.next % 100 == 1)
-            uw_links_gap(room->links, (uint64_t)p.stop, 1, 0.0);
+            uw_links_torn(room->links, (uint64_t)p.stop);
         uw_links_progress(room->links, (uint64_t)p.stop);
     }
     n = n_alerts(room, &h);
