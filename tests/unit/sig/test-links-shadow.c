@@ -122,7 +122,7 @@ static void test_image(void **state) {
 
 /* An image shows a link's own packets mirrored: their delimiter looks like up-chirps, ten symbols
  * behind the begin. Elsewhere in the slot such hits would be a link. */
-static int alerts_of_delimiters(double apart_s, double below_db, uint64_t seed) {
+static int alerts_of_weak(bool losing, double apart_s, double below_db, uint64_t seed) {
     struct room *room = enter(915.0e6);
     struct link l = make_link("200Hz", "FCC915", seed);
     const struct heard *h;
@@ -143,6 +143,8 @@ static int alerts_of_delimiters(double apart_s, double below_db, uint64_t seed) 
             if (in_band(offset) && l.next > 400)
                 (void)uw_links_packet(room->links, &q);
         }
+        if (losing && l.next % 100 == 1)
+            uw_links_torn(room->links, (uint64_t)p.stop);
         uw_links_progress(room->links, (uint64_t)p.stop);
     }
     n = n_alerts(room, &h);
@@ -155,9 +157,9 @@ static void test_delimiter(void **state) {
 
     (void)state;
     for (uint64_t seed = 1; seed <= 10; ++seed) {
-        assert_int_equal(alerts_of_delimiters(10.0 * SYMBOL_S, 48.0, seed), 1);
-        others += alerts_of_delimiters(16.0 * SYMBOL_S, 48.0, seed) == 2;
-        others += alerts_of_delimiters(10.0 * SYMBOL_S, 15.0, seed) == 2;
+        assert_int_equal(alerts_of_weak(false, 10.0 * SYMBOL_S, 48.0, seed), 1);
+        others += alerts_of_weak(false, 16.0 * SYMBOL_S, 48.0, seed) == 2;
+        others += alerts_of_weak(false, 10.0 * SYMBOL_S, 15.0, seed) == 2;
     }
     print_message("others: %d\n", others);
     assert_true(others >= 18);
@@ -165,45 +167,15 @@ static void test_delimiter(void **state) {
 
 /* What a tuner makes of a link's channels outside the band, in slots of its own: the link's, before
  * samples were lost that the clock has not told of. */
-static int alerts_of_cast(bool losing, double below_db, uint64_t seed) {
-    struct room *room = enter(915.0e6);
-    struct link l = make_link("200Hz", "FCC915", seed);
-    const struct heard *h;
-    int n;
-
-    while (l.next < 2400) {
-        struct uw_packet p;
-
-        if (next_packet(&l, room, &p)) {
-            p.snr_db = 14.0;
-            (void)uw_links_packet(room->links, &p);
-        } else {
-            const double offset = p.offset_hz + 12.0 * 600e3;
-            struct uw_packet q = weak(&p, offset, 14.0 - below_db);
-
-            q.start += 2.1e-3 * RATE;
-            q.places[0].start = q.start;
-            if (in_band(offset))
-                (void)uw_links_packet(room->links, &q);
-        }
-        if (losing && l.next % 100 == 1)
-            uw_links_torn(room->links, (uint64_t)p.stop);
-        uw_links_progress(room->links, (uint64_t)p.stop);
-    }
-    n = n_alerts(room, &h);
-    leave(room);
-    return n;
-}
-
 static void test_cast_while_losing(void **state) {
     int others = 0;
 
     (void)state;
     for (uint64_t seed = 1; seed <= 10; ++seed) {
-        assert_int_equal(alerts_of_cast(true, 30.0, seed), 1);
+        assert_int_equal(alerts_of_weak(true, 2.1e-3, 30.0, seed), 1);
         /* nothing lost, or not so much weaker: a link of its own */
-        others += alerts_of_cast(false, 30.0, seed) == 2;
-        others += alerts_of_cast(true, 17.0, seed) == 2;
+        others += alerts_of_weak(false, 2.1e-3, 30.0, seed) == 2;
+        others += alerts_of_weak(true, 2.1e-3, 17.0, seed) == 2;
     }
     print_message("others: %d\n", others);
     assert_true(others >= 18);
