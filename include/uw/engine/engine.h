@@ -135,11 +135,15 @@ struct uw_engine *uw_engine_free(struct uw_engine *engine);
 
 /* Each second or so: measures the disk. */
 void uw_engine_tick(struct uw_engine *engine);
-#define UW_ENGINE_WHO_LEN      64
-#define UW_ENGINE_DEVICE_TIMES 3 /* that long may a call of a device's library take */
+#define UW_ENGINE_WHO_LEN 64
+/* That many times limit_s may a call of a device's library take: only a new process ends one that
+ * does not come back, but a restart makes the other receivers deaf for seconds. While any of them
+ * gives samples it is therefore a last resort. */
+#define UW_ENGINE_DEVICE_TIMES         3
+#define UW_ENGINE_DEVICE_TIMES_HEARING 120
 /* Whether capture and producer of every live receiver, fusion and the feed have each shown a sign
  * of life within limit_s (the feed: a second more; its messages must have come back through
- * libzmq's thread), and the threads of its device within three times that. If not, `who` has not.
+ * libzmq's thread), and the threads of its device within the times above. If not, `who` has not.
  * True of recordings without a feed, which may take their time. */
 bool uw_engine_is_alive(const struct uw_engine *engine, double limit_s,
                         char who[UW_ENGINE_WHO_LEN]);

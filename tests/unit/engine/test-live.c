@@ -295,6 +295,67 @@ static void test_node_itself(void **state) {
     end(&w);
 }
 
+/* Laid over the receiver's own: whose device's last sign of life was how long ago (0: not told). */
+static _Atomic(const struct uw_rx *) hung_rx;
+static _Atomic int64_t hung_ns;
+
+void __real_uw_rx_source_health(const struct uw_rx *rx, struct uw_source_health *health);
+void __wrap_uw_rx_source_health(const struct uw_rx *rx, struct uw_source_health *health);
+
+void __wrap_uw_rx_source_health(const struct uw_rx *rx, struct uw_source_health *health) {
+    __real_uw_rx_source_health(rx, health);
+    if (hung_ns && rx == hung_rx)
+        health->pulse_mono_ns = uw_clock_mono_ns() - hung_ns;
+}
+
+static void begin_long_ago(struct uw_engine *engine, void *nothing) {
+    (void)nothing;
+    for (int i = 0; i < engine->n_receivers; i++)
+        engine->receivers[i]->begin_mono_ns -= 3600 * UW_NS_PER_S;
+}
+
+/* A call of a device's library that does not come back is a reason for a restart, but for a good
+ * while only if no other receiver would be deaf meanwhile. */
+static void test_hung_device(void **state) {
+    static struct uw_engine_config config;
+    char who[UW_ENGINE_WHO_LEN];
+    struct writer writer;
+    struct world w;
+
+    (void)state;
+    configure(&config);
+    set_receiver(&config, "mast", UW_SOURCE_PIPE, fifo, 915e6);
+    set_receiver(&config, "gate", UW_SOURCE_PIPE, "uw-test-live-none.fifo", 868e6);
+    unlink("uw-test-live-none.fifo");
+    assert_int_equal(mkfifo("uw-test-live-none.fifo", 0600), 0); /* nobody writes */
+    start_writer(&writer);
+    begin(&w, &config);
+    expect(&w, 0, 3, WORDS("v1.detection.", "\"receiver\":\"mast\""));
+    expect(&w, 0, 5, WORDS("v1.health.", "\"gate\",\"state\":\"lost\""));
+    hung_rx = w.engine->receivers[1]->rx;
+    assert_int_equal(uw_engine_call(w.engine, begin_long_ago, NULL), 0);
+
+    hung_ns = 14 * UW_NS_PER_S;
+    assert_true(uw_engine_is_alive(w.engine, 5, who));
+    hung_ns = 595 * UW_NS_PER_S;
+    assert_true(uw_engine_is_alive(w.engine, 5, who));
+    hung_ns = 601 * UW_NS_PER_S;
+    assert_false(uw_engine_is_alive(w.engine, 5, who));
+    assert_string_equal(who, "device of gate");
+
+    atomic_store(&writer.pause, true); /* nobody hears now */
+    hung_ns = 16 * UW_NS_PER_S;
+    for (int i = 0; i < 800 && uw_engine_is_alive(w.engine, 5, who); i++)
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = 10000000}, NULL);
+    assert_string_equal(who, "device of gate");
+    hung_ns = 14 * UW_NS_PER_S;
+    assert_true(uw_engine_is_alive(w.engine, 5, who));
+    hung_ns = 0;
+    end(&w);
+    stop_writer(&writer);
+    unlink("uw-test-live-none.fifo");
+}
+
 /* More than the detector can do: what is shed is counted and said once for all receivers, and links
  * are still alerted. */
 static void test_overload(void **state) {
@@ -400,6 +461,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_receiver_lost_and_back),
         cmocka_unit_test(test_node_itself),
+        cmocka_unit_test(test_hung_device),
         cmocka_unit_test(test_overload),
         cmocka_unit_test(test_no_file_runs_away),
         cmocka_unit_test(test_more_than_can_be_held),
