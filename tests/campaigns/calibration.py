@@ -252,8 +252,12 @@ def train_score(some):
 
 
 def today(rounds):
-    version = subprocess.run(["git", "-C", str(SOURCE), "describe", "--always", "--dirty"],
-                             capture_output=True, text=True, check=False).stdout.strip()
+    try:
+        version = subprocess.run(["git", "-C", str(SOURCE), "describe", "--always", "--dirty"],
+                                 capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:  # no git on this machine
+        version = ""
+    version = version or "version not known"
     return f" * {datetime.date.today()}, {version}, rounds {rounds}:\n"
 
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <math.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -445,6 +446,7 @@ static void test_addresses(void **state) {
 
 static void test_resolver(void **state) {
     struct uw_resolver *resolver = NULL;
+    struct addrinfo *list = NULL;
     struct uw_resolved found;
     int wake = eventfd(0, 0);
 
@@ -453,9 +455,16 @@ static void test_resolver(void **state) {
     assert_int_equal(uw_resolver_run(resolver, wake, 0, &found), 0);
     assert_int_equal(found.n, 1);
     resolver = uw_resolver_free(resolver);
+    /* A name as the system knows it: a bare one has no file of hosts, and not even this. */
     assert_int_equal(uw_resolver_new("localhost", "1234", &resolver), 0);
-    assert_int_equal(uw_resolver_run(resolver, wake, 2000, &found), 0);
-    assert_true(found.n >= 1);
+    if (getaddrinfo("localhost", "1234", &(struct addrinfo){.ai_socktype = SOCK_STREAM}, &list) ==
+        0) {
+        freeaddrinfo(list);
+        assert_int_equal(uw_resolver_run(resolver, wake, 2000, &found), 0);
+        assert_true(found.n >= 1);
+    } else {
+        assert_int_not_equal(uw_resolver_run(resolver, wake, 2000, &found), 0);
+    }
     resolver = uw_resolver_free(resolver);
     /* RFC 2606: there is never a host of that name. Freed while the thread may still look. */
     assert_int_equal(uw_resolver_new("nobody.invalid", "1234", &resolver), 0);
