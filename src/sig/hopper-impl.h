@@ -41,6 +41,15 @@ struct hop_lattice {
  */
 bool uw_hop_lattice(const double *t_s, size_t n, double error_s, struct hop_lattice *ret);
 
+/*
+ * The same for a part of the times, the rest being other links' of the same period, or anything:
+ * the lattice that explains them best, looked for in the last HOP_EVENTS_MAX and followed back
+ * through all n. The window is 0.3 ms, or twice error_s. False: fewer than HOP_EVENTS_MAX times,
+ * nothing there, or more than four of five lie on one lattice, which leaves no other part.
+ */
+bool uw_hop_part(const double *t_s, size_t n, double error_s, double period_min_s,
+                 double period_max_s, struct hop_lattice *ret);
+
 struct hop_raster {
     double step_hz, first_hz; /* first_hz: of a channel near the lowest */
     double error_hz;          /* root mean square */
@@ -60,7 +69,8 @@ struct hop_burst {
 
 struct hop_train {
     bool used;
-    bool lora; /* packets that were measured whole; else bursts as they were found */
+    bool parted; /* it takes the bursts on its lattice only */
+    bool lora;   /* packets that were measured whole; else bursts as they were found */
     bool down;
     int sf;
     double bandwidth_hz; /* nominal of LoRa, else running mean of the occupied width */
@@ -73,9 +83,9 @@ struct hop_train {
     double judged_s;
 
     /* what is said of it */
-    uint64_t number; /* 0: nothing yet */
-    int agreed;      /* judgements in a row with the same period */
-    double agreed_s, reported_s;
+    uint64_t number;                     /* 0: nothing yet */
+    int agreed;                          /* judgements in a row with the same period */
+    double agreed_s, good_s, reported_s; /* first and last of these; the last finding */
     double llr, given_llr;
     int64_t n_bursts, n_dwells;
     struct hop_lattice lattice;
@@ -105,6 +115,15 @@ struct hop_verdict {
     double llr;         /* nats, bounded, for a finding */
     const char *reason; /* why it is no control link, or NULL */
 };
+
+/* What may be one of several links of one make in a train that is no link's: bursts on a lattice of
+ * their own. *ret_part is a train of them alone, with its lattice; it has yet to be judged. False:
+ * there is none. */
+bool uw_hop_take_part(const struct hop_train *t, double now_s, struct hop_train *ret_part);
+/* Takes the bursts on the lattice out of the train. */
+void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *lattice);
+/* Whether a time is within the lattice's window of a slot. *ret_slot: its number. */
+bool uw_hop_is_inside(const struct hop_lattice *l, double t_s, long *ret_slot);
 
 /* Weighs the bursts of the last seconds before now_s. usable_hz: half the width in which a carrier
  * is heard. */

@@ -46,6 +46,7 @@
 /* Times at random reach so many nats about once in exp(30) judgements: with four trains judged a
  * second, once in 80,000 years; the margin is for traffic that is regular in ways of its own. */
 #define LATTICE_NATS      30.0
+#define PART_SHARE        0.2 /* of a train's bursts: up to four links */
 #define RASTER_NATS       1.0
 #define RASTER_ERROR      0.12 /* of the step */
 #define LEVEL_SIGMA_DB    0.5
@@ -298,7 +299,7 @@ static bool is_evenly_used(const struct work *w) {
     return most / n < share + 0.1 + 3.0 * sqrt(share * (1.0 - share) / n);
 }
 
-static bool is_inside(const struct hop_lattice *l, double t_s, long *ret_slot) {
+bool uw_hop_is_inside(const struct hop_lattice *l, double t_s, long *ret_slot) {
     *ret_slot = lround((t_s - l->begin_s) / l->period_s);
     return fabs(remainder(t_s - l->begin_s, l->period_s)) <= l->window_s;
 }
@@ -313,7 +314,7 @@ static size_t find_returns(const struct work *w, const struct hop_lattice *l, lo
         long slot;
         int c = w->where[i];
 
-        if (!is_inside(l, w->begin_s[i], &slot))
+        if (!uw_hop_is_inside(l, w->begin_s[i], &slot))
             continue;
         if (known[c] && slot > last[c])
             ret[n++] = slot - last[c];
@@ -351,8 +352,8 @@ static bool sweeps(const struct work *w, const struct hop_lattice *l, const stru
     for (size_t i = 1; i < w->n_dwells; ++i) {
         long before, here;
 
-        if (!is_inside(l, w->begin_s[i - 1], &before) || !is_inside(l, w->begin_s[i], &here) ||
-            here != before + 1)
+        if (!uw_hop_is_inside(l, w->begin_s[i - 1], &before) ||
+            !uw_hop_is_inside(l, w->begin_s[i], &here) || here != before + 1)
             continue;
         double by = (w->carrier_hz[w->where[i]] - w->carrier_hz[w->where[i - 1]]) / r->step_hz;
         ++steps;
@@ -487,4 +488,42 @@ void uw_hop_judge(const struct hop_train *t, double now_s, double usable_hz,
     ret->n_visible = floor((usable_hz - ret->raster.first_hz) / ret->raster.step_hz) -
                      ceil((-usable_hz - ret->raster.first_hz) / ret->raster.step_hz) + 1.0;
     ret->llr = sum_up(ret);
+}
+
+bool uw_hop_take_part(const struct hop_train *t, double now_s, struct hop_train *ret_part) {
+    double t_s[HOP_BURSTS_MAX];
+    struct hop_lattice l;
+    struct work w;
+    long slot;
+
+    collect(t, now_s, &w);
+    for (size_t i = 0; i < w.n; ++i)
+        t_s[i] = w.burst[i]->start_s;
+    if (!uw_hop_part(t_s, w.n, t->time_error_s, PERIOD_MIN_S, PERIOD_MAX_S, &l) ||
+        l.nats < LATTICE_NATS || (double)l.inside < PART_SHARE * (double)l.n)
+        return false;
+    *ret_part = *t;
+    ret_part->lattice = l;
+    ret_part->n = 0;
+    for (size_t i = 0; i < w.n; ++i) {
+        if (uw_hop_is_inside(&l, t_s[i], &slot))
+            ret_part->bursts[ret_part->n++] = *w.burst[i];
+    }
+    ret_part->next = ret_part->n;
+    return true;
+}
+
+void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *lattice) {
+    size_t first = (t->next + HOP_BURSTS_MAX - t->n) % HOP_BURSTS_MAX;
+    size_t kept = 0;
+    long slot;
+
+    for (size_t i = 0; i < t->n; ++i) {
+        struct hop_burst b = t->bursts[(first + i) % HOP_BURSTS_MAX];
+
+        if (!uw_hop_is_inside(lattice, b.start_s, &slot))
+            t->bursts[(first + kept++) % HOP_BURSTS_MAX] = b;
+    }
+    t->n = kept;
+    t->next = (first + kept) % HOP_BURSTS_MAX;
 }

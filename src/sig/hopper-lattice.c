@@ -26,6 +26,15 @@
 #define REFINEMENT 3
 #define N_WINDOWS  4
 
+#define PART_WINDOW_S  300e-6
+#define PART_LINES     2.0 /* the second harmonic of the fastest, as the first of two may cancel */
+#define PART_COHERENCE 0.08
+#define PART_PEAKS     16 /* highest maxima that are looked at ... */
+#define PART_MULTIPLE  4  /* ... each as one of a slower lattice's first lines */
+#define PART_MOST      0.8
+#define PART_COARSE    1.5
+#define PART_FINE      0.5
+
 #define RASTER_MIN_HZ 25e3
 #define RASTER_MAX_HZ 1.2e6
 #define RASTER_STEP   0.25
@@ -104,10 +113,10 @@ static void peaks_add(struct peaks *p, double at, double power) {
 /* The highest maxima of the periodogram of x between two frequencies. Returns the number of
  * frequencies that were tried. */
 static size_t find_peaks(const double *x, size_t n, double first, double last, double step,
-                         struct peaks *ret) {
+                         double coherence, struct peaks *ret) {
     size_t n_steps = (size_t)((last - first) / step) + 2;
     size_t n_padded = (n + LANES - 1) / LANES * LANES;
-    double least = COHERENCE * (double)n * (double)n;
+    double least = coherence * (double)n * (double)n;
     double before = 0.0;
     double here = 0.0;
     struct wheel w;
@@ -225,10 +234,127 @@ bool uw_hop_lattice(const double *t_s, size_t n, double error_s, struct hop_latt
     double span = n > 0 ? t_s[n - 1] - t_s[0] : 0.0;
     if (n < TIMES_MIN || span < 2.0 / FREQ_MAX)
         return false;
-    double tried = (double)find_peaks(t_s, n, FREQ_MIN, FREQ_MAX, STEP / span, &peaks);
+    double tried = (double)find_peaks(t_s, n, FREQ_MIN, FREQ_MAX, STEP / span, COHERENCE, &peaks);
     for (size_t i = 0; i < peaks.n; ++i)
         weigh(t_s, n, peaks.at[i], error_s, tried, ret);
     return ret->nats > 0.0;
+}
+
+/* The begin of the slots of a period that most times lie within a window of. */
+static size_t densest(const double *t, size_t n, double period, double window, double *ret_begin) {
+    double phase[2 * HOP_EVENTS_MAX];
+    size_t most = 0;
+    size_t from = 0;
+
+    for (size_t i = 0; i < n; ++i) {
+        double x = fmod(t[i] - t[0], period);
+        size_t at = i;
+
+        for (; at > 0 && phase[at - 1] > x; --at)
+            phase[at] = phase[at - 1];
+        phase[at] = x;
+    }
+    for (size_t i = 0; i < n; ++i)
+        phase[n + i] = phase[i] + period;
+    for (size_t i = 0; i < 2 * n; ++i) {
+        while (phase[i] - phase[from] > 2.0 * window)
+            ++from;
+        if (i - from + 1 > most && i - from < n) {
+            most = i - from + 1;
+            *ret_begin = t[0] + 0.5 * (phase[i] + phase[from]);
+        }
+    }
+    return most;
+}
+
+/* The lattice near the multiple of a line's period that says most of a part of the times. */
+static void look_near(const double *t, size_t n, double f, int multiple, struct hop_lattice *ret) {
+    double span = t[n - 1] - t[0];
+    double fine = PART_FINE * ret->window_s * f / span; /* what smears the times by so much of it */
+    double begin = 0.0;
+
+    ret->inside = 0;
+    for (double x = f - 0.5 * STEP / span; x < f + 0.5 * STEP / span; x += fine) {
+        double period = (double)multiple / x;
+        size_t inside = densest(t, n, period, ret->window_s, &begin);
+
+        if (inside > ret->inside) {
+            ret->period_s = period;
+            ret->begin_s = begin;
+            ret->inside = inside;
+        }
+    }
+}
+
+/* From the last m times to all n, as the period gets known. */
+static bool follow_back(const double *t, size_t n, size_t m, struct hop_lattice *l) {
+    for (size_t all = m;; all = 2 * all < n ? 2 * all : n) {
+        for (int i = 0; i < REFINEMENT; ++i) {
+            if (!refine(t + (n - all), all, l->window_s, &l->period_s, &l->begin_s))
+                return false;
+        }
+        if (all == n)
+            break;
+    }
+    l->n = n;
+    l->inside = count_inside(t, n, l->period_s, l->begin_s, l->window_s);
+    return true;
+}
+
+/* How many lie on a lattice k times as fine. */
+static double inside_finer(const double *t, size_t n, const struct hop_lattice *l, int k) {
+    double finer = l->period_s / k;
+
+    return (double)count_inside(t, n, finer, l->begin_s, fmin(l->window_s, 0.1 * finer));
+}
+
+/* Whether it is only each second, third or fourth slot of what explains more. */
+static bool is_coarse(const double *t, size_t n, const struct hop_lattice *l, double period_min_s) {
+    bool coarse = false;
+
+    for (int k = 2; k <= PART_MULTIPLE && l->period_s >= k * period_min_s; ++k)
+        coarse |= inside_finer(t, n, l, k) > PART_COARSE * (double)l->inside;
+    return coarse;
+}
+
+bool uw_hop_part(const double *t_s, size_t n, double error_s, double period_min_s,
+                 double period_max_s, struct hop_lattice *ret) {
+    const size_t m = HOP_EVENTS_MAX;
+    const double *last = t_s + (n - m);
+    double window = fmax(PART_WINDOW_S, 2.0 * error_s);
+    struct peaks peaks;
+    double most = PART_MOST * (double)n;
+    bool common = false;
+
+    *ret = (struct hop_lattice){0};
+    if (n < m || last[m - 1] - last[0] < 4.0 * period_min_s || window > 0.2 * period_min_s)
+        return false;
+    double step = STEP / (last[m - 1] - last[0]);
+    double tried = (double)find_peaks(last, m, 1.0 / period_max_s, PART_LINES / period_min_s, step,
+                                      PART_COHERENCE, &peaks);
+    for (size_t i = 0; i < peaks.n && i < PART_PEAKS && !common; ++i) {
+        for (int k = 1; k <= PART_MULTIPLE; ++k) {
+            double period = (double)k / peaks.at[i];
+            struct hop_lattice l = {.window_s = 0.5 * window};
+
+            if (period < period_min_s || period > period_max_s)
+                continue;
+            /* narrow at first: phases that lie near each other are not taken for one that drifts */
+            look_near(last, m, peaks.at[i], k, &l);
+            l.window_s = window;
+            if (l.inside < TIMES_MIN || !follow_back(t_s, n, m, &l) || l.period_s < period_min_s)
+                continue;
+            double q = 2.0 * window / l.period_s;
+            common |= (double)l.inside > most;
+            l.nats =
+                binomial_nats(l.inside, n, q) - log(tried * PART_MULTIPLE / (PART_FINE * q * q));
+            if (l.nats > ret->nats && !is_coarse(t_s, n, &l, period_min_s))
+                *ret = l;
+        }
+    }
+    /* a single sender, or many in common slots: no mixture of links that know nothing of each
+     * other */
+    return ret->nats > 0.0 && !common && inside_finer(t_s, n, ret, 2) <= most;
 }
 
 bool uw_hop_raster(const double *f_hz, size_t n, double error_hz, struct hop_raster *ret) {
@@ -240,7 +366,7 @@ bool uw_hop_raster(const double *f_hz, size_t n, double error_hz, struct hop_ras
     if (n < 3 || n > HOP_CHANNELS_MAX || span < 2.0 * narrowest)
         return false;
     double tried = (double)find_peaks(f_hz, n, 1.0 / RASTER_MAX_HZ, 1.0 / narrowest,
-                                      RASTER_STEP / span, &peaks);
+                                      RASTER_STEP / span, COHERENCE, &peaks);
     for (size_t i = 0; i < peaks.n; ++i) {
         double step = 1.0 / peaks.at[i];
         double first = begin_of(f_hz, n, peaks.at[i]);

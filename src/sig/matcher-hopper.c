@@ -41,6 +41,7 @@
 #define NEW_MIN        4 /* bursts that a new judgement is worth */
 #define OLD_S          3.0
 #define GONE_S         10.0
+#define PARTS_MAX      3 /* lattices tried to take a train apart */
 #define AGREED         2
 #define PERIOD_ERROR   400e-6
 #define MULTIPLES      8
@@ -80,6 +81,7 @@ struct uw_hopper {
     double allowance;                    /* pieces that may be measured */
     double now_s;                        /* of the latest progress */
     struct hop_train trains[TRAINS_MAX];
+    struct hop_train part, rest; /* of the one that is judged */
 };
 
 int uw_hopper_new(const struct uw_matcher_env *env, struct uw_hopper **ret_hopper) {
@@ -143,13 +145,18 @@ static struct hop_train *free_place(struct uw_hopper *h, double now_s) {
 static void add(struct uw_hopper *h, const struct hop_train *like, const struct hop_burst *b) {
     struct hop_train *best = NULL;
     double best_misfit = 1.0;
+    long slot;
 
     for (size_t i = 0; i < TRAINS_MAX; ++i) {
-        double m = h->trains[i].used ? misfit(&h->trains[i], like) : INFINITY;
+        struct hop_train *t = &h->trains[i];
+        double m = t->used ? misfit(t, like) : INFINITY;
 
+        /* what a train has parted with is offered to the part first, in its slots */
+        if (t->parted && m < 1.0)
+            m = uw_hop_is_inside(&t->lattice, b->start_s, &slot) ? m - 1.0 : INFINITY;
         if (m < best_misfit) {
             best_misfit = m;
-            best = &h->trains[i];
+            best = t;
         }
     }
     if (!best) {
@@ -367,8 +374,10 @@ static bool is_another(const struct uw_hopper *h, const struct hop_train *t, dou
             !is_multiple(l->period_s, t->lattice.period_s))
             continue;
         double shorter = fmin(l->period_s, t->lattice.period_s);
+        /* one sender's two ends or images are of two kinds, or they were one train */
+        double phase_s = t->parted || o->parted ? l->window_s : SAME_PHASE_S;
         if (fabs(remainder(l->begin_s - t->lattice.begin_s, shorter)) <
-            SAME_PHASE_S + PERIOD_ERROR * fabs(l->begin_s - t->lattice.begin_s))
+            phase_s + PERIOD_ERROR * fabs(l->begin_s - t->lattice.begin_s))
             return true;
     }
     return false;
@@ -423,6 +432,59 @@ static void report(struct uw_hopper *h, struct hop_train *t, const struct hop_ve
     h->env.emit(h->env.userdata, &f);
 }
 
+/* A train that is not spoken of. */
+static void begin_anew(struct hop_train *t, double now_s) {
+    t->number = 0;
+    t->agreed = 0;
+    t->good_s = now_s;
+    t->llr = t->given_llr = 0.0;
+    t->n_bursts = (int64_t)t->n;
+    t->n_dwells = t->n_bursts;
+    t->n_new = NEW_MIN;
+}
+
+/* Finds a link among the bursts of a train that is none: those of one lattice, or what is left
+ * without them. h->part is a train of it alone, with its lattice. */
+static bool find_part(struct uw_hopper *h, const struct hop_train *t, double now_s,
+                      double usable_hz) {
+    struct hop_verdict v;
+
+    h->rest = *t;
+    for (int i = 0; i < PARTS_MAX; ++i) {
+        if (!uw_hop_take_part(&h->rest, now_s, &h->part))
+            return false;
+        uw_hop_judge(&h->part, now_s, usable_hz, &v);
+        if (!v.reason)
+            return true;
+        uw_hop_leave_out(&h->rest, &h->part.lattice);
+        uw_hop_judge(&h->rest, now_s, usable_hz, &v);
+        if (!v.reason) {
+            h->part = h->rest;
+            h->part.lattice = v.lattice;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Several links of one make, as strong as each other, are one train at first: each has its lattice.
+ * One is parted with, the others stay, and the next may be at the next judgement. */
+static void take_apart(struct uw_hopper *h, struct hop_train *t, double now_s, double usable_hz) {
+    struct hop_train *part = free_place(h, now_s);
+    long slot;
+
+    if (part == t || part->number || !find_part(h, t, now_s, usable_hz))
+        return;
+    *part = h->part;
+    part->parted = true;
+    uw_hop_leave_out(t, &part->lattice);
+    if (t->number && is_multiple(t->lattice.period_s, part->lattice.period_s) &&
+        uw_hop_is_inside(&part->lattice, t->lattice.begin_s, &slot))
+        begin_anew(t, now_s); /* the part is what was spoken of */
+    else
+        begin_anew(part, now_s);
+}
+
 static void judge(struct uw_hopper *h, struct hop_train *t, double now_s) {
     double usable_hz = 0.42 * h->env.config->rate_hz;
     double before_s = t->lattice.period_s;
@@ -433,9 +495,14 @@ static void judge(struct uw_hopper *h, struct hop_train *t, double now_s) {
     uw_hop_judge(t, now_s, usable_hz, &v);
     if (v.reason) {
         t->agreed = 0;
+        if (!t->parted)
+            take_apart(h, t, now_s, usable_hz);
+        else if (now_s - t->good_s > (t->number ? GONE_S : OLD_S))
+            t->used = false;
         return;
     }
     t->lattice = v.lattice;
+    t->good_s = now_s;
     t->agreed = t->agreed > 0 && is_multiple(before_s, v.lattice.period_s) ? t->agreed + 1 : 1;
     if (t->agreed == 1)
         t->agreed_s = now_s;

@@ -112,6 +112,61 @@ static void test_chance(void **unused) {
     assert_true(over[0] < 177 && over[1] < 33 && over[2] < 8);
 }
 
+static int by_time(const void *a, const void *b) {
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Times of two links of one period are taken apart, whatever their phases. */
+static void test_part(void **unused) {
+    static const double phases_s[] = {0.8e-3, 2.2e-3, 4.0e-3, 5.9e-3};
+    double t[240];
+    struct hop_lattice l;
+
+    (void)unused;
+    for (size_t i = 0; i < 4; ++i) {
+        state = 41 + i;
+        (void)make_times(t, 100, 6.6667e-3, 0.25, 60e-6);
+        (void)make_times(t + 100, 100, 6.6667e-3, 0.25, 60e-6);
+        for (size_t k = 100; k < 200; ++k)
+            t[k] += phases_s[i];
+        qsort(t, 200, sizeof(t[0]), by_time);
+        assert_true(uw_hop_part(t, 200, 60e-6, 4e-3, 0.15, &l));
+        assert_true(fabs(l.period_s / 6.6667e-3 - 1.0) < 2e-4);
+        assert_true(l.nats > 60.0 && l.inside >= 90 && l.inside <= 120);
+        double phase = remainder(l.begin_s - 0.0123, 6.6667e-3);
+        assert_true(fabs(phase) < 0.3e-3 ||
+                    fabs(remainder(phase - phases_s[i], 6.6667e-3)) < 0.3e-3);
+    }
+    assert_false(uw_hop_part(t, 30, 60e-6, 4e-3, 0.15, &l));
+}
+
+/* Parts of times at random reach x nats in a share of exp(-x), or less. */
+static void test_chance_of_a_part(void **unused) {
+    int over[2] = {0};
+    const int trials = 300;
+
+    (void)unused;
+    state = 5;
+    for (int i = 0; i < trials; ++i) {
+        double t[96];
+        struct hop_lattice l;
+        double at = 0.0;
+
+        for (size_t k = 0; k < 96; ++k)
+            t[k] = at -= 0.02 * log(uniform() + 1e-12);
+        (void)uw_hop_part(t, 96, 60e-6, 4e-3, 0.15, &l);
+        over[0] += l.nats > 1.0;
+        over[1] += l.nats > 5.0;
+    }
+    print_message("parts by chance: over 1 nat %d of %d, over 5 nats %d\n", over[0], trials,
+                  over[1]);
+    /* 0.37, 0.0067 of them, and three sigma */
+    assert_true(over[0] < 136 && over[1] < 7);
+}
+
 static void test_raster(void **unused) {
     static const double regular[] = {-866e3, -433e3, 0.0, 433e3, 866e3};
     static const double gaps[] = {-700e3, -500e3, 100e3, 300e3, 900e3};
@@ -217,7 +272,7 @@ static void test_judge(void **unused) {
 static struct uw_scenario *scenario(const char *emitter, double seconds, uint64_t seed) {
     struct uw_scenario *s = NULL;
     struct uw_diag diag = {0};
-    char text[1024];
+    char text[2048];
 
     (void)snprintf(
         text, sizeof(text),
@@ -270,6 +325,40 @@ static void test_detector(void **unused) {
     /* the same packets at random times */
     assert_true(isnan(
         time_to_alert(db, GFSK "interval_s = 6.6667e-3; poisson = true;", 20.0, 6.0, 9, NULL)));
+    uw_sigdb_free(db);
+}
+
+/* Links of one make, about as strong as each other, are each alerted, and one alone once; but for
+ * pairs half a period apart, which could be one network's. */
+static void test_several_of_one_make(void **unused) {
+    static const double levels_db[] = {14.0, 12.0, 13.0};
+    static const double ppm[] = {3.0, -4.0, 8.0};
+    struct uw_sigdb *db = trial_db(UW_SIGNATURES);
+
+    (void)unused;
+    for (int n = 1; n <= 3; ++n) {
+        int heard = 0;
+
+        for (uint64_t seed = 1; seed <= 3; ++seed) {
+            char text[1024];
+            struct trial t;
+            int at = 0;
+
+            for (int i = 0; i < n; ++i)
+                at += snprintf(text + at, sizeof(text) - (size_t)at,
+                               "%s" GFSK "interval_s = 6.6667e-3; ppm = %.1f;",
+                               i > 0 ? "}, { " : "", ppm[i]);
+            struct uw_scenario *s = scenario(text, 7.0, seed);
+            for (int i = 0; i < n; ++i)
+                s->emitters[i].level_db = levels_db[i];
+            trial_run(s, db, ALERT_LLR, false, &t);
+            uw_scenario_free(s);
+            assert_true(trial_n_alerts(&t) <= n);
+            heard += trial_n_alerts(&t);
+        }
+        print_message("%d of one make: %d of %d alerts\n", n, heard, 3 * n);
+        assert_true(heard >= n + 2); /* of fixed seeds */
+    }
     uw_sigdb_free(db);
 }
 
@@ -423,12 +512,21 @@ static void test_yields(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lattice),       cmocka_unit_test(test_slow_lattice),
-        cmocka_unit_test(test_strays),        cmocka_unit_test(test_chance),
-        cmocka_unit_test(test_raster),        cmocka_unit_test(test_judge),
-        cmocka_unit_test(test_detector),      cmocka_unit_test(test_yields),
-        cmocka_unit_test(test_beside_a_name), cmocka_unit_test(test_walk),
-        cmocka_unit_test(test_several_names), cmocka_unit_test(test_impulse),
+        cmocka_unit_test(test_lattice),
+        cmocka_unit_test(test_slow_lattice),
+        cmocka_unit_test(test_strays),
+        cmocka_unit_test(test_chance),
+        cmocka_unit_test(test_part),
+        cmocka_unit_test(test_chance_of_a_part),
+        cmocka_unit_test(test_several_of_one_make),
+        cmocka_unit_test(test_raster),
+        cmocka_unit_test(test_judge),
+        cmocka_unit_test(test_detector),
+        cmocka_unit_test(test_yields),
+        cmocka_unit_test(test_beside_a_name),
+        cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_several_names),
+        cmocka_unit_test(test_impulse),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
