@@ -320,14 +320,17 @@ static bool is_coarse(const double *t, size_t n, const struct hop_lattice *l, do
 bool uw_hop_part(const double *t_s, size_t n, double error_s, double period_min_s,
                  double period_max_s, struct hop_lattice *ret) {
     const size_t m = HOP_EVENTS_MAX;
-    const double *last = t_s + (n - m);
     double window = fmax(PART_WINDOW_S, 2.0 * error_s);
+    const double *last;
     struct peaks peaks;
     double most = PART_MOST * (double)n;
     bool common = false;
 
     *ret = (struct hop_lattice){0};
-    if (n < m || last[m - 1] - last[0] < 4.0 * period_min_s || window > 0.2 * period_min_s)
+    if (n < m || window > 0.2 * period_min_s)
+        return false;
+    last = t_s + (n - m);
+    if (last[m - 1] - last[0] < 4.0 * period_min_s)
         return false;
     double step = STEP / (last[m - 1] - last[0]);
     double tried = (double)find_peaks(last, m, 1.0 / period_max_s, PART_LINES / period_min_s, step,
