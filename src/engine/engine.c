@@ -375,8 +375,8 @@ static bool is_old(int64_t pulse_ns, int64_t begin_ns, int64_t now, double limit
     return (double)(now - since) > limit_s * (double)UW_NS_PER_S;
 }
 
-/* Does any receiver give samples? Then a restart would cost them. */
-static bool is_hearing(const struct uw_engine *engine, int64_t now, double limit_s) {
+/* Does another receiver give samples? Then a restart would cost them. */
+static bool others_hear(const struct uw_engine *engine, int except, int64_t now, double limit_s) {
     bool hearing = false;
 
     for (int i = 0; i < engine->n_receivers && !hearing; i++) {
@@ -384,7 +384,7 @@ static bool is_hearing(const struct uw_engine *engine, int64_t now, double limit
         struct uw_rx_stats stats;
 
         uw_rx_stats(r->rx, &stats);
-        hearing = r->info.live && stats.last_sample_mono_ns &&
+        hearing = i != except && r->info.live && stats.last_sample_mono_ns &&
                   !is_old(stats.last_sample_mono_ns, 0, now, limit_s);
     }
     return hearing;
@@ -413,7 +413,6 @@ bool uw_engine_is_alive(const struct uw_engine *engine, double limit_s,
     int64_t fusion = atomic_load_explicit(&engine->fusion_pulse_ns, memory_order_relaxed);
     int64_t feed = atomic_load_explicit(&engine->feed_pulse_ns, memory_order_relaxed);
     int64_t now = uw_clock_mono_ns();
-    double device_limit_s;
 
     if (!engine->any_live && !engine->config.feed)
         return true; /* recordings may take as long as they like */
@@ -424,10 +423,10 @@ bool uw_engine_is_alive(const struct uw_engine *engine, double limit_s,
     /* which speaks once a second */
     if (engine->config.feed && is_old(feed, engine->start_mono_ns, now, limit_s + 1))
         return false;
-    device_limit_s = limit_s * (is_hearing(engine, now, limit_s) ? UW_ENGINE_DEVICE_TIMES_HEARING
-                                                                 : UW_ENGINE_DEVICE_TIMES);
     for (int i = 0; i < engine->n_receivers; i++) {
-        const char *what = who_of(engine->receivers[i], now, limit_s, device_limit_s);
+        double times = others_hear(engine, i, now, limit_s) ? UW_ENGINE_DEVICE_TIMES_HEARING
+                                                            : UW_ENGINE_DEVICE_TIMES;
+        const char *what = who_of(engine->receivers[i], now, limit_s, times * limit_s);
 
         snprintf(who, UW_ENGINE_WHO_LEN, "%s of %s", what ? what : "", engine->receivers[i]->name);
         if (what)

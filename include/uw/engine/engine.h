@@ -137,7 +137,7 @@ struct uw_engine *uw_engine_free(struct uw_engine *engine);
 void uw_engine_tick(struct uw_engine *engine);
 #define UW_ENGINE_WHO_LEN 64
 /* That many times limit_s may a call of a device's library take: only a new process ends one that
- * does not come back, but a restart makes the other receivers deaf for seconds. While any of them
+ * does not come back, but a restart makes the other receivers deaf for seconds. While one of them
  * gives samples it is therefore a last resort. */
 #define UW_ENGINE_DEVICE_TIMES         3
 #define UW_ENGINE_DEVICE_TIMES_HEARING 120
