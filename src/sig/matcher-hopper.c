@@ -41,7 +41,8 @@
 #define NEW_MIN        4 /* bursts that a new judgement is worth */
 #define OLD_S          3.0
 #define GONE_S         10.0
-#define PARTS_MAX      3 /* lattices tried to take a train apart */
+#define PARTS_MAX      3   /* lattices tried to take a train apart */
+#define APART_S        0.1 /* it is costly: not more often, whatever is on the air */
 #define AGREED         2
 #define PERIOD_ERROR   400e-6
 #define MULTIPLES      8
@@ -82,6 +83,7 @@ struct uw_hopper {
     double now_s;                        /* of the latest progress */
     struct hop_train trains[TRAINS_MAX];
     struct hop_train part, rest; /* of the one that is judged */
+    double apart_s;              /* when one was last looked at so */
 };
 
 int uw_hopper_new(const struct uw_matcher_env *env, struct uw_hopper **ret_hopper) {
@@ -473,7 +475,10 @@ static void take_apart(struct uw_hopper *h, struct hop_train *t, double now_s, d
     struct hop_train *part = free_place(h, now_s);
     long slot;
 
-    if (part == t || part->number || !find_part(h, t, now_s, usable_hz))
+    if (part == t || part->number || t->n < HOP_EVENTS_MAX || now_s - h->apart_s < APART_S)
+        return;
+    h->apart_s = now_s;
+    if (!find_part(h, t, now_s, usable_hz))
         return;
     *part = h->part;
     part->parted = true;
