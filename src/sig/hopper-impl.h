@@ -44,11 +44,15 @@ bool uw_hop_lattice(const double *t_s, size_t n, double error_s, struct hop_latt
 /*
  * The same for a part of the times, the rest being other links' of the same period, or anything:
  * the lattice that explains them best, looked for in the last HOP_EVENTS_MAX and followed back
- * through all n. The window is 0.3 ms, or twice error_s. False: fewer than HOP_EVENTS_MAX times,
- * nothing there, or more than four of five lie on one lattice, which leaves no other part.
+ * through all n. The window is 0.3 ms, or twice error_s. False: fewer than HOP_EVENTS_MAX times, or
+ * these within four of the shortest periods; a window of more than a fifth of that; nothing there;
+ * or more than four of five on one lattice, or on one twice as fine, which leaves no other part.
  */
 bool uw_hop_part(const double *t_s, size_t n, double error_s, double period_min_s,
                  double period_max_s, struct hop_lattice *ret);
+
+/* Whether a time is within the lattice's window of a slot. */
+bool uw_hop_is_inside(const struct hop_lattice *l, double t_s);
 
 struct hop_raster {
     double step_hz, first_hz; /* first_hz: of a channel near the lowest */
@@ -122,8 +126,6 @@ struct hop_verdict {
 bool uw_hop_take_part(const struct hop_train *t, double now_s, struct hop_train *ret_part);
 /* Takes the bursts on the lattice out of the train. */
 void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *lattice);
-/* Whether a time is within the lattice's window of a slot. *ret_slot: its number. */
-bool uw_hop_is_inside(const struct hop_lattice *l, double t_s, long *ret_slot);
 
 /* Weighs the bursts of the last seconds before now_s. usable_hz: half the width in which a carrier
  * is heard. */

@@ -104,11 +104,15 @@ static double density(double x, double sigma) {
     return exp(-0.5 * x * x / (sigma * sigma)) / (sigma * sqrt(2.0 * UW_PI));
 }
 
+/* Where the i-th of the n latest bursts lies in the ring. */
+static size_t place_of(const struct hop_train *t, size_t n, size_t i) {
+    return (t->next + HOP_BURSTS_MAX - n + i) % HOP_BURSTS_MAX;
+}
+
 static void collect(const struct hop_train *t, double now_s, struct work *w) {
     w->n = 0;
     for (size_t i = 0; i < t->n; ++i) {
-        const struct hop_burst *b =
-            &t->bursts[(t->next + HOP_BURSTS_MAX - t->n + i) % HOP_BURSTS_MAX];
+        const struct hop_burst *b = &t->bursts[place_of(t, t->n, i)];
         size_t at = w->n;
 
         if (b->start_s < now_s - WINDOW_S)
@@ -299,9 +303,8 @@ static bool is_evenly_used(const struct work *w) {
     return most / n < share + 0.1 + 3.0 * sqrt(share * (1.0 - share) / n);
 }
 
-bool uw_hop_is_inside(const struct hop_lattice *l, double t_s, long *ret_slot) {
-    *ret_slot = lround((t_s - l->begin_s) / l->period_s);
-    return fabs(remainder(t_s - l->begin_s, l->period_s)) <= l->window_s;
+static long slot_of(const struct hop_lattice *l, double t_s) {
+    return lround((t_s - l->begin_s) / l->period_s);
 }
 
 /* Slots between visits of the same channel. */
@@ -311,10 +314,10 @@ static size_t find_returns(const struct work *w, const struct hop_lattice *l, lo
     size_t n = 0;
 
     for (size_t i = 0; i < w->n_dwells; ++i) {
-        long slot;
+        long slot = slot_of(l, w->begin_s[i]);
         int c = w->where[i];
 
-        if (!uw_hop_is_inside(l, w->begin_s[i], &slot))
+        if (!uw_hop_is_inside(l, w->begin_s[i]))
             continue;
         if (known[c] && slot > last[c])
             ret[n++] = slot - last[c];
@@ -350,10 +353,11 @@ static bool sweeps(const struct work *w, const struct hop_lattice *l, const stru
     size_t down = 0;
 
     for (size_t i = 1; i < w->n_dwells; ++i) {
-        long before, here;
+        double before = w->begin_s[i - 1];
+        double here = w->begin_s[i];
 
-        if (!uw_hop_is_inside(l, w->begin_s[i - 1], &before) ||
-            !uw_hop_is_inside(l, w->begin_s[i], &here) || here != before + 1)
+        if (!uw_hop_is_inside(l, before) || !uw_hop_is_inside(l, here) ||
+            slot_of(l, here) != slot_of(l, before) + 1)
             continue;
         double by = (w->carrier_hz[w->where[i]] - w->carrier_hz[w->where[i - 1]]) / r->step_hz;
         ++steps;
@@ -494,7 +498,6 @@ bool uw_hop_take_part(const struct hop_train *t, double now_s, struct hop_train 
     double t_s[HOP_BURSTS_MAX];
     struct hop_lattice l;
     struct work w;
-    long slot;
 
     collect(t, now_s, &w);
     for (size_t i = 0; i < w.n; ++i)
@@ -506,7 +509,7 @@ bool uw_hop_take_part(const struct hop_train *t, double now_s, struct hop_train 
     ret_part->lattice = l;
     ret_part->n = 0;
     for (size_t i = 0; i < w.n; ++i) {
-        if (uw_hop_is_inside(&l, t_s[i], &slot))
+        if (uw_hop_is_inside(&l, t_s[i]))
             ret_part->bursts[ret_part->n++] = *w.burst[i];
     }
     ret_part->next = ret_part->n;
@@ -514,16 +517,14 @@ bool uw_hop_take_part(const struct hop_train *t, double now_s, struct hop_train 
 }
 
 void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *lattice) {
-    size_t first = (t->next + HOP_BURSTS_MAX - t->n) % HOP_BURSTS_MAX;
-    size_t kept = 0;
-    long slot;
+    size_t n = t->n;
 
-    for (size_t i = 0; i < t->n; ++i) {
-        struct hop_burst b = t->bursts[(first + i) % HOP_BURSTS_MAX];
+    t->n = 0;
+    for (size_t i = 0; i < n; ++i) {
+        struct hop_burst b = t->bursts[place_of(t, n, i)];
 
-        if (!uw_hop_is_inside(lattice, b.start_s, &slot))
-            t->bursts[(first + kept++) % HOP_BURSTS_MAX] = b;
+        if (!uw_hop_is_inside(lattice, b.start_s))
+            t->bursts[place_of(t, n, t->n++)] = b;
     }
-    t->n = kept;
-    t->next = (first + kept) % HOP_BURSTS_MAX;
+    t->next = place_of(t, n, t->n);
 }

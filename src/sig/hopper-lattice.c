@@ -174,11 +174,15 @@ static double begin_of(const double *x, size_t n, double f) {
     return x[0] + atan2(im, re) / (2.0 * UW_PI * f);
 }
 
-static size_t count_inside(const double *x, size_t n, double period, double begin, double window) {
+bool uw_hop_is_inside(const struct hop_lattice *l, double t_s) {
+    return fabs(remainder(t_s - l->begin_s, l->period_s)) <= l->window_s;
+}
+
+static size_t count_inside(const double *t, size_t n, const struct hop_lattice *l) {
     size_t inside = 0;
 
     for (size_t i = 0; i < n; ++i)
-        inside += fabs(remainder(x[i] - begin, period)) <= window;
+        inside += uw_hop_is_inside(l, t[i]);
     return inside;
 }
 
@@ -209,17 +213,11 @@ static void weigh(const double *t, size_t n, double f, double error_s, double tr
         if (!good || window >= 0.2 * period)
             continue;
         double q = 2.0 * window / period;
-        size_t inside = count_inside(t, n, period, begin, window);
-        double nats = binomial_nats(inside, n, q) - log(tried * N_WINDOWS / q);
-        if (nats > best->nats)
-            *best = (struct hop_lattice){
-                .period_s = period,
-                .begin_s = begin,
-                .window_s = window,
-                .n = n,
-                .inside = inside,
-                .nats = nats,
-            };
+        struct hop_lattice l = {.period_s = period, .begin_s = begin, .window_s = window, .n = n};
+        l.inside = count_inside(t, n, &l);
+        l.nats = binomial_nats(l.inside, n, q) - log(tried * N_WINDOWS / q);
+        if (l.nats > best->nats)
+            *best = l;
     }
 }
 
@@ -297,15 +295,17 @@ static bool follow_back(const double *t, size_t n, size_t m, struct hop_lattice 
             break;
     }
     l->n = n;
-    l->inside = count_inside(t, n, l->period_s, l->begin_s, l->window_s);
+    l->inside = count_inside(t, n, l);
     return true;
 }
 
 /* How many lie on a lattice k times as fine. */
 static double inside_finer(const double *t, size_t n, const struct hop_lattice *l, int k) {
-    double finer = l->period_s / k;
+    struct hop_lattice finer = *l;
 
-    return (double)count_inside(t, n, finer, l->begin_s, fmin(l->window_s, 0.1 * finer));
+    finer.period_s = l->period_s / k;
+    finer.window_s = fmin(l->window_s, 0.1 * finer.period_s);
+    return (double)count_inside(t, n, &finer);
 }
 
 /* Whether it is only each second, third or fourth slot of what explains more. */

@@ -147,7 +147,6 @@ static struct hop_train *free_place(struct uw_hopper *h, double now_s) {
 static void add(struct uw_hopper *h, const struct hop_train *like, const struct hop_burst *b) {
     struct hop_train *best = NULL;
     double best_misfit = 1.0;
-    long slot;
 
     for (size_t i = 0; i < TRAINS_MAX; ++i) {
         struct hop_train *t = &h->trains[i];
@@ -155,7 +154,7 @@ static void add(struct uw_hopper *h, const struct hop_train *like, const struct 
 
         /* what a train has parted with is offered to the part first, in its slots */
         if (t->parted && m < 1.0)
-            m = uw_hop_is_inside(&t->lattice, b->start_s, &slot) ? m - 1.0 : INFINITY;
+            m = uw_hop_is_inside(&t->lattice, b->start_s) ? m - 1.0 : INFINITY;
         if (m < best_misfit) {
             best_misfit = m;
             best = t;
@@ -473,7 +472,6 @@ static bool find_part(struct uw_hopper *h, const struct hop_train *t, double now
  * One is parted with, the others stay, and the next may be at the next judgement. */
 static void take_apart(struct uw_hopper *h, struct hop_train *t, double now_s, double usable_hz) {
     struct hop_train *part = free_place(h, now_s);
-    long slot;
 
     if (part == t || part->number || t->n < HOP_EVENTS_MAX || now_s - h->apart_s < APART_S)
         return;
@@ -484,7 +482,7 @@ static void take_apart(struct uw_hopper *h, struct hop_train *t, double now_s, d
     part->parted = true;
     uw_hop_leave_out(t, &part->lattice);
     if (t->number && is_multiple(t->lattice.period_s, part->lattice.period_s) &&
-        uw_hop_is_inside(&part->lattice, t->lattice.begin_s, &slot))
+        uw_hop_is_inside(&part->lattice, t->lattice.begin_s))
         begin_anew(t, now_s); /* the part is what was spoken of */
     else
         begin_anew(part, now_s);
