@@ -44,12 +44,18 @@ bool uw_hop_lattice(const double *t_s, size_t n, double error_s, struct hop_latt
 /*
  * The same for a part of the times, the rest being other links' of the same period, or anything:
  * the lattice that explains them best, looked for in the last HOP_EVENTS_MAX and followed back
- * through all n. The window is 0.3 ms, or twice error_s. False: fewer than HOP_EVENTS_MAX times, or
- * these within four of the shortest periods; a window of more than a fifth of that; nothing there;
- * or more than four of five on one lattice, or on one twice as fine, which leaves no other part.
+ * through all n; of lines that are equally good the strongest ones only, as the work is bounded
+ * (some 10 ms of a processor). The window is 0.3 ms, or twice error_s. False: fewer than
+ * HOP_EVENTS_MAX times, or these within four of the shortest periods; a window of more than a fifth
+ * of that; nothing there; or more than four of five on one lattice, or on one twice as fine, which
+ * leaves no other part.
  */
 bool uw_hop_part(const double *t_s, size_t n, double error_s, double period_min_s,
                  double period_max_s, struct hop_lattice *ret);
+
+/* A lattice that is about known, fitted to the times in uw_hop_part()'s window of its slots: to the
+ * last HOP_EVENTS_MAX, then back to all n. False: too few are there. */
+bool uw_hop_follow(const double *t_s, size_t n, double error_s, struct hop_lattice *lattice);
 
 /* Whether a time is within the lattice's window of a slot. */
 bool uw_hop_is_inside(const struct hop_lattice *l, double t_s);
@@ -73,7 +79,7 @@ struct hop_burst {
 
 struct hop_train {
     bool used;
-    bool parted; /* it takes the bursts on its lattice only */
+    bool parted; /* it takes the bursts in its slots only */
     bool lora;   /* packets that were measured whole; else bursts as they were found */
     bool down;
     int sf;
@@ -92,7 +98,9 @@ struct hop_train {
     double agreed_s, good_s, reported_s; /* first and last of these; the last finding */
     double llr, given_llr;
     int64_t n_bursts, n_dwells;
-    struct hop_lattice lattice;
+    struct hop_lattice lattice; /* of its hops */
+    struct hop_lattice slots;   /* of its packets, one or several a hop; of a parted train */
+    double waits_s;             /* since when it would be taken apart; 0: it would not */
 };
 
 /* A burst that is about as strong as the noise, or what was heard of it. */
@@ -109,23 +117,27 @@ bool uw_hop_edges(struct uw_front *front, double rate_hz, struct hop_piece *piec
 struct hop_verdict {
     struct hop_lattice lattice; /* of the hops */
     struct hop_raster raster;
-    double packet_s;    /* packet to packet on a channel; NAN: one packet a hop */
-    double begin_s;     /* of the first burst in it */
-    size_t n_bursts;    /* in it */
-    size_t n_dwells;    /* that keep the lattice */
-    size_t n_channels;  /* heard */
-    double n_visible;   /* places of the raster in the band */
-    double level_nats;  /* for one sender against many */
-    double llr;         /* nats, bounded, for a finding */
-    const char *reason; /* why it is no control link, or NULL */
+    double packet_s;     /* packet to packet on a channel; NAN: one packet a hop */
+    double begin_s;      /* of the first burst in it */
+    size_t n_bursts;     /* looked at */
+    size_t n_dwells;     /* that keep the lattice */
+    size_t n_channels;   /* heard */
+    double n_visible;    /* places of the raster in the band */
+    double level_nats;   /* for one sender against many */
+    double llr;          /* nats, bounded, for a finding */
+    const char *reason;  /* why it is no control link, or NULL */
+    bool may_be_several; /* which may be as it is more than one */
 };
 
 /* What may be one of several links of one make in a train that is no link's: bursts on a lattice of
- * their own. *ret_part is a train of them alone, with its lattice; it has yet to be judged. False:
+ * their own. *ret_part is a train of them alone, with its slots; it has yet to be judged. False:
  * there is none. */
 bool uw_hop_take_part(const struct hop_train *t, double now_s, struct hop_train *ret_part);
-/* Takes the bursts on the lattice out of the train. */
-void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *lattice);
+/* The slots of the packets of a train that was judged to be a link. False: most are in none. */
+bool uw_hop_slots(const struct hop_train *t, double now_s, const struct hop_verdict *verdict,
+                  struct hop_lattice *ret);
+/* Takes the bursts in the slots out of the train. */
+void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *slots);
 
 /* Weighs the bursts of the last seconds before now_s. usable_hz: half the width in which a carrier
  * is heard. */

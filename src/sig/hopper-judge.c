@@ -43,8 +43,9 @@
 #define CHANNELS_MIN 3
 #define TAKING_TURNS 5 /* channels in a fixed order that are believed to be one sender's */
 #define INSIDE_SHARE 0.55
-/* Times at random reach so many nats about once in exp(30) judgements: with four trains judged a
- * second, once in 80,000 years; the margin is for traffic that is regular in ways of its own. */
+/* Times at random reach so many nats about once in exp(30) judgements: with 24 trains, each judged
+ * 1.7 times a second, once in 8,000 years; the margin is for traffic that is regular in ways of its
+ * own. */
 #define LATTICE_NATS      30.0
 #define PART_SHARE        0.2 /* of a train's bursts: up to four links */
 #define RASTER_NATS       1.0
@@ -407,18 +408,22 @@ static bool keeps_channels(const struct work *w) {
     return (double)kept > LEFT_SHARE * (double)w->n_dwells;
 }
 
+static const char too_short[] = "too short";
+static const char few_channels[] = "few channels";
+static const char telephones[] = "telephones";
+
 /* What speaks against a control link before the times are looked at: it is cheap. */
 static const char *judge_channels(const struct hop_train *t, struct work *w,
                                   struct hop_verdict *v) {
     if (w->n < BURSTS_MIN || !is_heard_throughout(w))
-        return "too short";
+        return too_short;
     if (!find_channels(t, w))
         return "no channels";
     if (has_several_senders(t, w))
         return "several senders";
     leave_strays(w);
     if (w->n_channels < CHANNELS_MIN)
-        return "few channels";
+        return few_channels;
     if (!find_raster(t, w, &v->raster))
         return "no raster";
     assign(w);
@@ -451,7 +456,7 @@ static const char *judge_times(const struct hop_train *t, struct work *w, double
         return "another period than a link's";
     double frames = l->period_s / GSM_FRAME_S;
     if (frames < 27.0 && fabs(frames - round(frames)) < GSM_ERROR * frames)
-        return "telephones";
+        return telephones;
     if (t->length_s > DUTY_MAX * least || t->length_s < DUTY_MIN * least)
         return "another duty than a link's";
     if (takes_turns(w, l, &known) && w->n_channels < TAKING_TURNS)
@@ -482,9 +487,13 @@ void uw_hop_judge(const struct hop_train *t, double now_s, double usable_hz,
     ret->reason = judge_channels(t, &w, ret);
     if (!ret->reason)
         ret->reason = judge_times(t, &w, usable_hz, ret);
+    ret->n_bursts = w.n;
+    /* several links have no fewer channels than one, and do not make one that is slower or regular
+     */
+    ret->may_be_several = ret->reason && ret->reason != too_short && ret->reason != few_channels &&
+                          ret->reason != telephones;
     if (ret->reason)
         return;
-    ret->n_bursts = w.n;
     ret->n_dwells = ret->lattice.inside;
     ret->begin_s = w.burst[0]->start_s;
     if (w.n_gaps > w.n / 3)
@@ -494,36 +503,57 @@ void uw_hop_judge(const struct hop_train *t, double now_s, double usable_hz,
     ret->llr = sum_up(ret);
 }
 
+static void begins_of(const struct work *w, double *ret_s) {
+    for (size_t i = 0; i < w->n; ++i)
+        ret_s[i] = w->burst[i]->start_s;
+}
+
 bool uw_hop_take_part(const struct hop_train *t, double now_s, struct hop_train *ret_part) {
     double t_s[HOP_BURSTS_MAX];
     struct hop_lattice l;
     struct work w;
 
     collect(t, now_s, &w);
-    for (size_t i = 0; i < w.n; ++i)
-        t_s[i] = w.burst[i]->start_s;
+    begins_of(&w, t_s);
     if (!uw_hop_part(t_s, w.n, t->time_error_s, PERIOD_MIN_S, PERIOD_MAX_S, &l) ||
         l.nats < LATTICE_NATS || (double)l.inside < PART_SHARE * (double)l.n)
         return false;
     *ret_part = *t;
-    ret_part->lattice = l;
+    ret_part->slots = l;
     ret_part->n = 0;
     for (size_t i = 0; i < w.n; ++i) {
         if (uw_hop_is_inside(&l, t_s[i]))
             ret_part->bursts[ret_part->n++] = *w.burst[i];
     }
-    ret_part->next = ret_part->n;
+    ret_part->next = ret_part->n % HOP_BURSTS_MAX;
     return true;
 }
 
-void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *lattice) {
+bool uw_hop_slots(const struct hop_train *t, double now_s, const struct hop_verdict *verdict,
+                  struct hop_lattice *ret) {
+    struct hop_lattice l = verdict->lattice;
+    double t_s[HOP_BURSTS_MAX];
+    struct work w;
+
+    collect(t, now_s, &w);
+    begins_of(&w, t_s);
+    if (isfinite(verdict->packet_s))
+        l.period_s /= fmax(round(l.period_s / verdict->packet_s), 1.0);
+    if (!uw_hop_follow(t_s, w.n, t->time_error_s, &l) ||
+        (double)l.inside < INSIDE_SHARE * (double)l.n)
+        return false;
+    *ret = l;
+    return true;
+}
+
+void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *slots) {
     size_t n = t->n;
 
     t->n = 0;
     for (size_t i = 0; i < n; ++i) {
         struct hop_burst b = t->bursts[place_of(t, n, i)];
 
-        if (!uw_hop_is_inside(lattice, b.start_s))
+        if (!uw_hop_is_inside(slots, b.start_s))
             t->bursts[place_of(t, n, t->n++)] = b;
     }
     t->next = place_of(t, n, t->n);

@@ -31,9 +31,11 @@
 #define PART_COHERENCE 0.08
 #define PART_PEAKS     16 /* highest maxima that are looked at ... */
 #define PART_MULTIPLE  4  /* ... each as one of a slower lattice's first lines */
-#define PART_MOST      0.8
-#define PART_COARSE    1.5
-#define PART_FINE      0.5
+#define PART_TRIALS                                                                                \
+    3000 /* periods at most, of the strongest maxima: on hostile times too it ends */
+#define PART_MOST   0.8
+#define PART_COARSE 1.5
+#define PART_FINE   0.5
 
 #define RASTER_MIN_HZ 25e3
 #define RASTER_MAX_HZ 1.2e6
@@ -266,13 +268,15 @@ static size_t densest(const double *t, size_t n, double period, double window, d
 }
 
 /* The lattice near the multiple of a line's period that says most of a part of the times. */
-static void look_near(const double *t, size_t n, double f, int multiple, struct hop_lattice *ret) {
+static void look_near(const double *t, size_t n, double f, int multiple, size_t *trials_left,
+                      struct hop_lattice *ret) {
     double span = t[n - 1] - t[0];
     double fine = PART_FINE * ret->window_s * f / span; /* what smears the times by so much of it */
     double begin = 0.0;
 
     ret->inside = 0;
-    for (double x = f - 0.5 * STEP / span; x < f + 0.5 * STEP / span; x += fine) {
+    for (double x = fmax(f - 0.5 * STEP / span, 0.5 * f);
+         x<f + 0.5 * STEP / span && * trials_left> 0; x += fine, --*trials_left) {
         double period = (double)multiple / x;
         size_t inside = densest(t, n, period, ret->window_s, &begin);
 
@@ -284,9 +288,14 @@ static void look_near(const double *t, size_t n, double f, int multiple, struct 
     }
 }
 
-/* From the last m times to all n, as the period gets known. */
-static bool follow_back(const double *t, size_t n, size_t m, struct hop_lattice *l) {
-    for (size_t all = m;; all = 2 * all < n ? 2 * all : n) {
+static double part_window_s(double error_s) {
+    return fmax(PART_WINDOW_S, 2.0 * error_s);
+}
+
+bool uw_hop_follow(const double *t, size_t n, double error_s, struct hop_lattice *l) {
+    l->window_s = part_window_s(error_s);
+    /* from the last ones to all, as the period gets known */
+    for (size_t all = n < HOP_EVENTS_MAX ? n : HOP_EVENTS_MAX;; all = 2 * all < n ? 2 * all : n) {
         for (int i = 0; i < REFINEMENT; ++i) {
             if (!refine(t + (n - all), all, l->window_s, &l->period_s, &l->begin_s))
                 return false;
@@ -320,10 +329,11 @@ static bool is_coarse(const double *t, size_t n, const struct hop_lattice *l, do
 bool uw_hop_part(const double *t_s, size_t n, double error_s, double period_min_s,
                  double period_max_s, struct hop_lattice *ret) {
     const size_t m = HOP_EVENTS_MAX;
-    double window = fmax(PART_WINDOW_S, 2.0 * error_s);
+    double window = part_window_s(error_s);
     const double *last;
     struct peaks peaks;
     double most = PART_MOST * (double)n;
+    size_t trials_left = PART_TRIALS;
     bool common = false;
 
     *ret = (struct hop_lattice){0};
@@ -343,9 +353,9 @@ bool uw_hop_part(const double *t_s, size_t n, double error_s, double period_min_
             if (period < period_min_s || period > period_max_s)
                 continue;
             /* narrow at first: phases that lie near each other are not taken for one that drifts */
-            look_near(last, m, peaks.at[i], k, &l);
-            l.window_s = window;
-            if (l.inside < TIMES_MIN || !follow_back(t_s, n, m, &l) || l.period_s < period_min_s)
+            look_near(last, m, peaks.at[i], k, &trials_left, &l);
+            if (l.inside < TIMES_MIN || !uw_hop_follow(t_s, n, error_s, &l) ||
+                l.period_s < period_min_s)
                 continue;
             double q = 2.0 * window / l.period_s;
             common |= (double)l.inside > most;

@@ -4,8 +4,13 @@
  * Hopping control links that fit no signature
  *
  * Bursts of one length, width and level make a train; LoRa packets that were measured whole, which
- * are timed much better, make trains of their own. A train is judged about once a second
+ * are timed much better, make trains of their own. A train is judged about twice a second
  * (hopper-judge.c), and spoken of when two judgements in a row agree about its period.
+ *
+ * Several links of one make, about as strong as each other, are one train at first, which is
+ * none's. Such a train is taken apart: a part has slots, and takes the bursts in them. Links whose
+ * slots cross as their crystals drift are one for that while, and the part may be given up and
+ * found again, with another number.
  *
  * It yields to links that have a name: to any whose packets or hops have its period or a small
  * multiple of it, and it waits for those that its waveform, length and period would fit. What keeps
@@ -42,7 +47,7 @@
 #define OLD_S          3.0
 #define GONE_S         10.0
 #define PARTS_MAX      3   /* lattices tried to take a train apart */
-#define APART_S        0.1 /* it is costly: not more often, whatever is on the air */
+#define APART_S        0.1 /* for each of them: it is costly, whatever is on the air */
 #define AGREED         2
 #define PERIOD_ERROR   400e-6
 #define MULTIPLES      8
@@ -82,8 +87,8 @@ struct uw_hopper {
     double allowance;                    /* pieces that may be measured */
     double now_s;                        /* of the latest progress */
     struct hop_train trains[TRAINS_MAX];
-    struct hop_train part, rest; /* of the one that is judged */
-    double apart_s;              /* when one was last looked at so */
+    struct hop_train part, rest; /* of the one that is taken apart */
+    double apart_s;              /* not before is another */
 };
 
 int uw_hopper_new(const struct uw_matcher_env *env, struct uw_hopper **ret_hopper) {
@@ -154,7 +159,7 @@ static void add(struct uw_hopper *h, const struct hop_train *like, const struct 
 
         /* what a train has parted with is offered to the part first, in its slots */
         if (t->parted && m < 1.0)
-            m = uw_hop_is_inside(&t->lattice, b->start_s) ? m - 1.0 : INFINITY;
+            m = uw_hop_is_inside(&t->slots, b->start_s) ? m - 1.0 : INFINITY;
         if (m < best_misfit) {
             best_misfit = m;
             best = t;
@@ -376,7 +381,9 @@ static bool is_another(const struct uw_hopper *h, const struct hop_train *t, dou
             continue;
         double shorter = fmin(l->period_s, t->lattice.period_s);
         /* one sender's two ends or images are of two kinds, or they were one train */
-        double phase_s = t->parted || o->parted ? l->window_s : SAME_PHASE_S;
+        double phase_s = (t->parted || o->parted) && misfit(o, t) < 1.0
+                             ? fmax(l->window_s, t->lattice.window_s)
+                             : SAME_PHASE_S;
         if (fabs(remainder(l->begin_s - t->lattice.begin_s, shorter)) <
             phase_s + PERIOD_ERROR * fabs(l->begin_s - t->lattice.begin_s))
             return true;
@@ -434,62 +441,88 @@ static void report(struct uw_hopper *h, struct hop_train *t, const struct hop_ve
 }
 
 /* A train that is not spoken of. */
-static void begin_anew(struct hop_train *t, double now_s) {
+static void begin_anew(struct hop_train *t) {
     t->number = 0;
     t->agreed = 0;
-    t->good_s = now_s;
     t->llr = t->given_llr = 0.0;
-    t->n_bursts = (int64_t)t->n;
-    t->n_dwells = t->n_bursts;
-    t->n_new = NEW_MIN;
 }
 
 /* Finds a link among the bursts of a train that is none: those of one lattice, or what is left
- * without them. h->part is a train of it alone, with its lattice. */
-static bool find_part(struct uw_hopper *h, const struct hop_train *t, double now_s,
-                      double usable_hz) {
+ * without them. h->part is a train of it alone, with its slots and its hops. Returns the number of
+ * lattices tried. */
+static int find_part(struct uw_hopper *h, const struct hop_train *t, double now_s, double usable_hz,
+                     bool *ret_found) {
     struct hop_verdict v;
+    int tried = 0;
 
+    *ret_found = false;
     h->rest = *t;
-    for (int i = 0; i < PARTS_MAX; ++i) {
+    while (!*ret_found && tried < PARTS_MAX) {
+        ++tried;
         if (!uw_hop_take_part(&h->rest, now_s, &h->part))
-            return false;
+            break;
         uw_hop_judge(&h->part, now_s, usable_hz, &v);
-        if (!v.reason)
-            return true;
-        uw_hop_leave_out(&h->rest, &h->part.lattice);
-        uw_hop_judge(&h->rest, now_s, usable_hz, &v);
-        if (!v.reason) {
-            h->part = h->rest;
-            h->part.lattice = v.lattice;
-            return true;
+        *ret_found = !v.reason;
+        if (v.reason) {
+            uw_hop_leave_out(&h->rest, &h->part.slots);
+            uw_hop_judge(&h->rest, now_s, usable_hz, &v);
+            *ret_found = !v.reason && uw_hop_slots(&h->rest, now_s, &v, &h->rest.slots);
+            if (*ret_found)
+                h->part = h->rest;
         }
+        h->part.lattice = v.lattice;
     }
-    return false;
+    return tried;
 }
 
 /* Several links of one make, as strong as each other, are one train at first: each has its lattice.
  * One is parted with, the others stay, and the next may be at the next judgement. */
 static void take_apart(struct uw_hopper *h, struct hop_train *t, double now_s, double usable_hz) {
     struct hop_train *part = free_place(h, now_s);
+    bool found;
 
-    if (part == t || part->number || t->n < HOP_EVENTS_MAX || now_s - h->apart_s < APART_S)
+    t->waits_s = 0.0;
+    if (part == t || (part->used && part->number))
         return;
-    h->apart_s = now_s;
-    if (!find_part(h, t, now_s, usable_hz))
+    h->apart_s = now_s + APART_S * find_part(h, t, now_s, usable_hz, &found);
+    if (!found)
         return;
     *part = h->part;
     part->parted = true;
-    uw_hop_leave_out(t, &part->lattice);
-    if (t->number && is_multiple(t->lattice.period_s, part->lattice.period_s) &&
-        uw_hop_is_inside(&part->lattice, t->lattice.begin_s))
-        begin_anew(t, now_s); /* the part is what was spoken of */
-    else
-        begin_anew(part, now_s);
+    uw_hop_leave_out(t, &part->slots);
+    /* one of the two may be what was spoken of */
+    bool known = t->number && now_s - t->good_s <= GONE_S;
+    bool is_part = known && is_multiple(t->lattice.period_s, part->lattice.period_s) &&
+                   uw_hop_is_inside(&part->slots, t->lattice.begin_s);
+    if (!is_part)
+        begin_anew(part);
+    if (is_part || !known)
+        begin_anew(t);
+    part->good_s = now_s;
+    struct hop_train *both[] = {part, t};
+    for (size_t i = 0; i < 2; ++i) {
+        both[i]->n_new = NEW_MIN;
+        both[i]->n_bursts = both[i]->n_dwells = (int64_t)both[i]->n;
+    }
 }
 
-static void judge(struct uw_hopper *h, struct hop_train *t, double now_s) {
-    double usable_hz = 0.42 * h->env.config->rate_hz;
+/* The one that has waited longest: none is left waiting for ever. */
+static void take_one_apart(struct uw_hopper *h, double now_s, double usable_hz) {
+    struct hop_train *first = NULL;
+
+    if (now_s < h->apart_s)
+        return;
+    for (size_t i = 0; i < TRAINS_MAX; ++i) {
+        struct hop_train *t = &h->trains[i];
+
+        if (t->used && t->waits_s > 0.0 && (!first || t->waits_s < first->waits_s))
+            first = t;
+    }
+    if (first)
+        take_apart(h, first, now_s, usable_hz);
+}
+
+static void judge(struct uw_hopper *h, struct hop_train *t, double now_s, double usable_hz) {
     double before_s = t->lattice.period_s;
     struct hop_verdict v;
 
@@ -498,13 +531,18 @@ static void judge(struct uw_hopper *h, struct hop_train *t, double now_s) {
     uw_hop_judge(t, now_s, usable_hz, &v);
     if (v.reason) {
         t->agreed = 0;
-        if (!t->parted)
-            take_apart(h, t, now_s, usable_hz);
-        else if (now_s - t->good_s > (t->number ? GONE_S : OLD_S))
-            t->used = false;
+        if (t->parted)
+            t->used = now_s - t->good_s <= (t->number ? GONE_S : OLD_S);
+        else if (!v.may_be_several || v.n_bursts < HOP_EVENTS_MAX)
+            t->waits_s = 0.0;
+        else if (t->waits_s <= 0.0)
+            t->waits_s = now_s;
         return;
     }
+    t->waits_s = 0.0;
     t->lattice = v.lattice;
+    if (t->parted)
+        (void)uw_hop_slots(t, now_s, &v, &t->slots);
     t->good_s = now_s;
     t->agreed = t->agreed > 0 && is_multiple(before_s, v.lattice.period_s) ? t->agreed + 1 : 1;
     if (t->agreed == 1)
@@ -518,6 +556,7 @@ static void judge(struct uw_hopper *h, struct hop_train *t, double now_s) {
 static void matcher_progress(void *matcher, uint64_t sample) {
     struct uw_hopper *h = matcher;
     double now_s = (double)sample / h->env.config->rate_hz;
+    double usable_hz = 0.42 * h->env.config->rate_hz;
 
     h->allowance = fmin(h->allowance + PIECES_RATE_HZ * (now_s - h->now_s), PIECES_RATE_HZ);
     h->now_s = now_s;
@@ -530,8 +569,9 @@ static void matcher_progress(void *matcher, uint64_t sample) {
         if (now_s - t->last_s > (t->number ? GONE_S : OLD_S))
             t->used = false;
         else if (t->n_new >= NEW_MIN && now_s - t->judged_s >= JUDGE_S)
-            judge(h, t, now_s);
+            judge(h, t, now_s, usable_hz);
     }
+    take_one_apart(h, now_s, usable_hz);
 }
 
 static void matcher_retune(void *matcher, double shift_hz) {

@@ -362,6 +362,148 @@ static void test_several_of_one_make(void **unused) {
     uw_sigdb_free(db);
 }
 
+static void on_finding(void *unused, const struct uw_finding *f) {
+    (void)unused;
+    (void)f;
+}
+
+static void on_progress(void *unused, uint64_t sample) {
+    (void)unused;
+    (void)sample;
+}
+
+/* The emitters of findings. */
+#define NUMBERS_MAX 8
+
+struct numbers {
+    size_t n;
+    uint64_t number[NUMBERS_MAX];
+    double last_s[NUMBERS_MAX], period_s[NUMBERS_MAX];
+};
+
+static void count_emit(void *userdata, struct uw_finding *f) {
+    struct numbers *numbers = userdata;
+    size_t i = 0;
+
+    while (i < numbers->n && numbers->number[i] != f->emitter)
+        ++i;
+    assert_true(i < NUMBERS_MAX);
+    numbers->n += i == numbers->n;
+    numbers->number[i] = f->emitter;
+    numbers->last_s[i] = (double)f->stop / 2.4e6;
+    numbers->period_s[i] = f->hop_interval_s;
+}
+
+/* A transmitter on 10 of 50 channels of 200 kHz. */
+struct sender {
+    double hop_s, packet_s; /* packets that fit into a hop */
+    double phase_s, power_db;
+    double from_s, to_s;
+};
+
+struct packet_at {
+    double start_s, offset_hz, power_db;
+};
+
+static int by_start(const void *a, const void *b) {
+    return by_time(&((const struct packet_at *)a)->start_s,
+                   &((const struct packet_at *)b)->start_s);
+}
+
+/* Bursts of senders straight to the matcher. */
+static void hear(const struct uw_sigdb *db, const struct sender *senders, size_t n, double seconds,
+                 uint64_t seed, struct numbers *ret) {
+    static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
+    struct uw_detector_config config = {
+        .rate_hz = 2.4e6, .freq_hz = 915e6, .format = UW_IQ_CU8, .n_centres = 1, .db = db};
+    struct packet_at *packets = calloc(100000, sizeof(*packets));
+    struct uw_detector *detector;
+    struct uw_hopper *hopper;
+    size_t n_packets = 0;
+
+    assert_non_null(packets);
+    state = seed;
+    *ret = (struct numbers){0};
+    for (size_t i = 0; i < n; ++i) {
+        const struct sender *s = &senders[i];
+
+        for (double hop = s->from_s + s->phase_s; hop < s->to_s; hop += s->hop_s) {
+            double offset = -4.9e6 + 200e3 * floor(50.0 * uniform());
+
+            for (int k = 0; k < (int)round(s->hop_s / s->packet_s); ++k) {
+                if (fabs(offset) < 1e6)
+                    packets[n_packets++] =
+                        (struct packet_at){hop + k * s->packet_s + 60e-6 * (2.0 * uniform() - 1.0),
+                                           offset + 1e3 * normal(), s->power_db + 0.2 * normal()};
+                assert_true(n_packets < 100000);
+            }
+        }
+    }
+    qsort(packets, n_packets, sizeof(*packets), by_start);
+    assert_int_equal(uw_detector_new(&config, &ops, NULL, &detector), 0);
+    struct uw_matcher_env env = {.config = &config,
+                                 .front = (struct uw_front *)uw_detector_front(detector),
+                                 .emit = count_emit,
+                                 .userdata = ret};
+    assert_int_equal(uw_hopper_new(&env, &hopper), 0);
+    for (size_t i = 0; i < n_packets && packets[i].start_s < seconds; ++i) {
+        struct uw_burst b = {.start = (uint64_t)(packets[i].start_s * 2.4e6),
+                             .stop = (uint64_t)((packets[i].start_s + 2.1e-3) * 2.4e6),
+                             .lower_hz = packets[i].offset_hz - 60e3,
+                             .upper_hz = packets[i].offset_hz + 60e3,
+                             .centre_hz = packets[i].offset_hz,
+                             .snr_db = 20.0,
+                             .power_dbfs = packets[i].power_db};
+
+        (void)uw_matcher_hopper.burst(hopper, &b);
+        uw_matcher_hopper.progress(hopper, b.stop + 6000);
+    }
+    uw_hopper_free(hopper);
+    uw_detector_free(detector);
+    free(packets);
+}
+
+/* Links of several packets a hop are one each, for as long as they are there. */
+static void test_several_packets_a_hop(void **unused) {
+    struct uw_sigdb *db = trial_db(UW_SIGNATURES);
+    int heard = 0;
+
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 8; ++seed) {
+        /* crystals 6 ppm apart: 0.1 ms in 20 s */
+        const struct sender senders[] = {
+            {21.0e-3, 7.0e-3, 3.0e-3, -30.0, 0.0, 20.0},
+            {21.000126e-3, 7.000042e-3, 4.2e-3 + 0.9e-3 * (double)(seed % 4), -31.5, 0.0, 20.0}};
+        struct numbers numbers;
+
+        hear(db, senders, 2, 20.0, seed, &numbers);
+        for (size_t i = 0; i < numbers.n; ++i) {
+            assert_true(fabs(numbers.period_s[i] / 21.0e-3 - 1.0) < 1e-3);
+            assert_true(numbers.last_s[i] > 18.5);
+        }
+        assert_true(numbers.n <= 2);
+        heard += (int)numbers.n;
+    }
+    print_message("two of one make, three packets a hop: %d of 16 heard\n", heard);
+    assert_true(heard >= 12);
+    uw_sigdb_free(db);
+}
+
+/* They go and others come, again and again: each is heard. */
+static void test_leave_and_return(void **unused) {
+    struct uw_sigdb *db = trial_db(UW_SIGNATURES);
+    struct sender senders[8];
+    struct numbers numbers;
+
+    (void)unused;
+    for (int i = 0; i < 8; ++i)
+        senders[i] = (struct sender){6.6667e-3,     6.6667e-3,      2.3e-3 * (i % 2),
+                                     -30.0 - i % 2, 20.0 * (i / 2), 20.0 * (i / 2) + 8.0};
+    hear(db, senders, 8, 80.0, 5, &numbers);
+    assert_int_equal(numbers.n, 8);
+    uw_sigdb_free(db);
+}
+
 /* A link with a name does not hide another whose packets come three times in one of its hops. */
 static void test_beside_a_name(void **unused) {
     struct uw_sigdb *db = trial_db(UW_SIGNATURES);
@@ -420,16 +562,6 @@ static void on_emit(void *userdata, struct uw_finding *f) {
     assert_true(heard->n_findings == 0 || f->emitter == heard->emitter);
     heard->emitter = f->emitter;
     ++heard->n_findings;
-}
-
-static void on_finding(void *unused, const struct uw_finding *f) {
-    (void)unused;
-    (void)f;
-}
-
-static void on_progress(void *unused, uint64_t sample) {
-    (void)unused;
-    (void)sample;
 }
 
 /* A receiver that goes round three centres hears one link as one, at any of them. */
@@ -519,6 +651,8 @@ int main(void) {
         cmocka_unit_test(test_part),
         cmocka_unit_test(test_chance_of_a_part),
         cmocka_unit_test(test_several_of_one_make),
+        cmocka_unit_test(test_several_packets_a_hop),
+        cmocka_unit_test(test_leave_and_return),
         cmocka_unit_test(test_raster),
         cmocka_unit_test(test_judge),
         cmocka_unit_test(test_detector),
