@@ -169,16 +169,16 @@ static void remember_strong(struct uw_sweeper *m, const struct uw_stream *s,
     };
 }
 
-/* Whether a strong run's packet was on the air most of the time of a packet that is so much weaker.
+/* Whether a strong run's packet was on the air most of the time of one that is so much weaker.
  * The shadow takes for noise what is nearly always there, and so does the burst finder. */
-static bool is_outshone(const struct uw_sweeper *m, const struct uw_packet *p) {
+static bool is_outshone(const struct uw_sweeper *m, double start, double stop, double snr) {
     size_t n = m->n_strong < UW_STRONG_MAX ? m->n_strong : UW_STRONG_MAX;
 
     for (size_t i = 0; i < n; ++i) {
         const struct uw_strong_run *x = &m->strong[i];
-        double both = fmin(x->stop, p->stop) - fmax(x->start, p->start);
+        double both = fmin(x->stop, stop) - fmax(x->start, start);
 
-        if (both > 0.5 * (p->stop - p->start) && x->snr > SHADOW * pow(10.0, p->snr_db / 10.0))
+        if (both > 0.5 * (stop - start) && x->snr > SHADOW * snr)
             return true;
     }
     return false;
@@ -296,9 +296,12 @@ static void speak(struct uw_sweeper *m, struct uw_stream *s, struct uw_suspect *
     double step = rate / (2.0 * s->bandwidth_hz); /* input samples */
     double begin = s->begin + (double)x->begin * step;
     double end = begin + x->at.run * symbol_s * rate;
+    double longest = begin + s->symbols[sf] * symbol_s * rate;
     double nats = -INFINITY;
 
-    if (!uw_links_covers(m->env.links, begin, end, s->cut_hz))
+    /* splatter makes many runs, and to follow one is costly */
+    if (!uw_links_covers(m->env.links, begin, end, s->cut_hz) &&
+        !is_outshone(m, begin, longest, x->snr))
         nats = find_places(m, s, x, &hit.packet);
     if (nats < TELLS)
         return;
@@ -407,7 +410,8 @@ static void matcher_progress(void *matcher, uint64_t sample) {
     struct uw_packet p;
 
     while (uw_held_next(&m->held, (double)sample, &p)) {
-        if (uw_links_covers(m->env.links, p.start, p.stop, p.offset_hz) || is_outshone(m, &p))
+        if (uw_links_covers(m->env.links, p.start, p.stop, p.offset_hz) ||
+            is_outshone(m, p.start, p.stop, pow(10.0, p.snr_db / 10.0)))
             continue;
         if (p.weak)
             (void)uw_links_packet(m->env.links, &p);
