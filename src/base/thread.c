@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -57,4 +58,18 @@ struct uw_thread *uw_thread_join(struct uw_thread *thread) {
     pthread_join(thread->id, NULL);
     free(thread);
     return NULL;
+}
+
+/* The usual policy lets those who sleep much come first by itself. Less is always allowed, and
+ * where a sandbox forbids it all the same, nothing is worse than before. */
+void uw_thread_step_back(void) {
+    struct sched_param param;
+    int policy;
+
+    if (pthread_getschedparam(pthread_self(), &policy, &param) != 0 ||
+        (policy != SCHED_FIFO && policy != SCHED_RR) ||
+        param.sched_priority <= sched_get_priority_min(policy))
+        return;
+    param.sched_priority--;
+    (void)pthread_setschedparam(pthread_self(), policy, &param);
 }

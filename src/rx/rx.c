@@ -271,6 +271,10 @@ static void producer_main(void *userdata) {
     uint64_t owed = 0; /* lost before a block without samples */
     int r;
 
+    /* Before libzmq could start a thread from here. What producers do not get is dropped and
+     * counted; what fusion and the feed do not get is lost in the queues of subscribers, where
+     * nobody counts it. */
+    uw_thread_step_back();
     r = uw_bus_sender_new(rx->bus, rx->endpoint, &rx->producer_diag, &rx->sender);
     if (r) {
         give_up(rx, r);

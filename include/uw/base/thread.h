@@ -16,5 +16,8 @@ int uw_thread_start(const char *name, uw_thread_fn fn, void *userdata,
                     struct uw_thread **ret_thread);
 /* Waits for the end and frees. NULL is fine. Returns NULL. */
 struct uw_thread *uw_thread_join(struct uw_thread *thread);
+/* Under a real-time policy, the caller gets one priority less than it has, if there is one: for a
+ * thread that may take all the time there is. Under any other policy nothing changes. */
+void uw_thread_step_back(void);
 
 #endif
