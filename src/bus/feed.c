@@ -18,8 +18,9 @@
 #include "uw/base/err.h"
 #include "uw/bus/bus.h"
 
-/* Messages per subscriber: half a minute of a busy site at about 1 KiB each. */
-#define FEED_HWM 1000
+/* Messages per subscriber: half a minute of a busy site at about 1 KiB each. libzmq learns what a
+ * subscriber has taken in steps of half of it, so between 1000 and 2000 may wait. */
+#define FEED_HWM 2000
 /* A subscription is a topic prefix and one byte. */
 #define SUBSCRIPTION_MAX 256
 /* What a subscriber of our own asks for: one message a second, and on change. */
