@@ -53,8 +53,19 @@ static void tell(struct uw_engine *engine, struct uw_condition *c, bool bad, int
     uw_engine_tell(engine, step, &condition, over, "It is over.", uw_engine_node_time(engine, now));
 }
 
+/* By how much at least: this thread may have stood still between two readings. */
+static int64_t clock_off(const struct uw_engine *engine) {
+    int64_t before = uw_engine_node_time(engine, uw_clock_mono_ns());
+    int64_t real = uw_clock_real_ns();
+    int64_t after = uw_engine_node_time(engine, uw_clock_mono_ns());
+
+    if (real > after)
+        return real - after;
+    return real < before ? real - before : 0;
+}
+
 static void watch_clock(struct uw_engine *engine, int64_t now) {
-    int64_t off = uw_clock_real_ns() - uw_engine_node_time(engine, now);
+    int64_t off = clock_off(engine);
     struct uw_words w = {.headline = "The clock of this computer was changed"};
     double step_s = (double)off / 1e9;
 
