@@ -7,11 +7,12 @@
 Receivers are loops of a recording with a link in it (--dongles: dongles of the tests' stand-in for
 librtlsdr, with that recording on the air). Memory, file descriptors, threads, processor time, what lies
 on the disk and every message of the feed are sampled. At the end all of it is judged: what grows, what
-was lost, whether alerts came. Then, unless --no-overload, another daemon is given more receivers of a
+was lost, how old the latest sign of life ever was, whether alerts came. Then, unless --no-overload, another daemon is given more receivers of a
 higher rate than this machine can do: what is shed must be counted and said, and alerts must still
 come. Exit status 1 if a judgement fails.
 """
 import argparse
+import datetime
 import json
 import os
 import pathlib
@@ -39,6 +40,7 @@ SAMPLE_S = 5.0
 RSS_DAY_MIB = 64.0
 RSS_NOISE_KIB = 8192
 TREND_MIN = 30.0  # minutes that a trend takes to be one
+SILENCE_S = 3.0  # without a sign of life for so long, a subscriber has to take the feed for dead
 
 
 def processor_s():
@@ -69,6 +71,8 @@ class Node:
                        UW_STANDIN_DEVICES=",".join(f"s{i}" for i in range(receivers)),
                        UW_STANDIN_AIR="%s:cu8:2.4e6:915e6" % recording.with_suffix(".sigmf-data"))
         self.log = (directory / "daemon.log").open("wb")
+        # health goes by the real time at the start, and on evenly from there
+        self.real_of_mono = time.time() - time.monotonic()
         self.process = subprocess.Popen([args.build / "uaswatchd", "-c", conf], stderr=self.log,
                                         stdin=subprocess.DEVNULL, env=env)
         self.socket = zmq.Context.instance().socket(zmq.SUB)
@@ -76,7 +80,8 @@ class Node:
         self.socket.setsockopt(zmq.SUBSCRIBE, b"v1.")
         self.socket.connect(self.endpoint)
         self.health, self.seq, self.gaps = {}, {}, 0
-        self.alerts = {}  # (kind, event, about) -> how often
+        self.said, self.age = None, 0.0  # when the latest health was sent, how old it has been
+        self.alerts = {}  # which -> (kind, about)
         self.n_messages = 0
 
     def listen(self, seconds):
@@ -93,23 +98,34 @@ class Node:
         self.n_messages += 1
         if number > self.seq.get(kind, number - 1) + 1:
             self.gaps += number - self.seq[kind] - 1
+        # repeated ones, too: what was raised before the connection was there comes as such
+        if kind == "alert":
+            about = m.get("part") or m.get("receiver") or m.get("band") or m.get("family")
+            self.alerts[m["alert"]] = m["kind"], about
         if number <= self.seq.get(kind, 0):
             return  # repeated
         self.seq[kind] = number
         if kind == "health":
+            self.grow_old()
             self.health = m
-        elif kind == "alert":
-            about = m.get("part") or m.get("receiver") or m.get("band") or m.get("family")
-            key = m["kind"], m["event"], about
-            self.alerts[key] = self.alerts.get(key, 0) + 1
+            self.said = datetime.datetime.fromisoformat(m["time"].replace("Z", "+00:00")).timestamp()
+
+    def grow_old(self):
+        if self.said is not None:
+            self.age = max(self.age, time.monotonic() + self.real_of_mono - self.said)
+
+    def raised(self, kind):
+        return sum(k == kind for k, about in self.alerts.values())
 
     def sample(self):
         proc = pathlib.Path(f"/proc/{self.process.pid}")
         stat = (proc / "stat").read_text().rsplit(")", 1)[1].split()
         sums = {k: sum(r.get(k, 0) for r in self.health.get("receivers", []))
                 for k in ("lost_samples", "dropped_samples")}
+        self.grow_old()
+        age, self.age = self.age, 0.0
         return {
-            "at_s": round(time.monotonic(), 2), "machine_s": processor_s(),
+            "age_s": round(age, 2), "at_s": round(time.monotonic(), 2), "machine_s": processor_s(),
             "rss_kib": int((proc / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024,
             "fds": len(list((proc / "fd").iterdir())),
             "threads": len(list((proc / "task").iterdir())),
@@ -172,9 +188,15 @@ def judge_quiet(judge, samples, node):
     lost = last["lost_samples"] - first["lost_samples"]
     judge.say(lost == 0 or busy > 0.7, f"samples lost: {lost}, load {100 * load:.0f} %, of the whole machine "
               f"{100 * busy:.0f} %" + (": too busy with other things to judge" if lost and busy > 0.7 else ""))
-    judge.say(last["gaps"] == 0, f"messages: {last['messages']}, missing {last['gaps']}")
-    judge.say(any(k[0] == "uas" and k[1] == "raised" for k in node.alerts),
-              f"links: {sum(n for k, n in node.alerts.items() if k[:2] == ('uas', 'raised'))} alerts raised")
+    judge_feed(judge, samples, "")
+    judge.say(node.raised("uas") > 0, f"links: {node.raised('uas')} alerts raised")
+
+
+def judge_feed(judge, samples, what):
+    age = max(s["age_s"] for s in samples)
+    judge.say(samples[-1]["gaps"] == 0,
+              f"{what}messages: {samples[-1]['messages']}, missing {samples[-1]['gaps']}")
+    judge.say(0 < age < SILENCE_S, f"{what}health: the latest was never older than {age:.1f} s")
 
 
 def overload(args, judge, directory, log):
@@ -188,11 +210,10 @@ def overload(args, judge, directory, log):
     judge.say(dropped > 0, f"overload: {args.overload_receivers} receivers at {args.overload_rate / 1e6:.1f} MS/s, "
               f"{100 * dropped / asked:.0f} % dropped and counted")
     judge.say("overloaded" in said, f"overload: receivers say {sorted(said)}")
-    judge.say(("system", "raised", "load") in node.alerts, "overload: an alert of kind system, part load")
-    raised = sum(n for k, n in node.alerts.items() if k[:2] == ("uas", "raised"))
-    judge.say(raised > 0, f"overload: {raised} alerts about links raised all the same")
-    judge.say(last["gaps"] == 0, f"overload: messages: {last['messages']}, missing {last['gaps']}")
+    judge.say(("system", "load") in node.alerts.values(), "overload: an alert of kind system, part load")
+    judge.say(node.raised("uas") > 0, f"overload: {node.raised('uas')} alerts about links raised all the same")
     later = run(node, 60 * args.overload_minutes / 2, log)
+    judge_feed(judge, samples + later, "overload: ")
     judge.say(later[-1]["rss_kib"] - last["rss_kib"] < 8 * RSS_NOISE_KIB,
               f"overload: memory {last['rss_kib'] / 1024:.0f} to {later[-1]['rss_kib'] / 1024:.0f} MiB")
     judge.say(node.stop() == 0, "overload: stopped with 0")
