@@ -6,7 +6,8 @@
  * Private to src/sig: hopping control links that no signature describes
  *
  * hopper-lattice.c finds periods in times and rasters in carriers, hopper-judge.c weighs a train of
- * bursts, matcher-hopper.c sorts bursts into trains and gives the findings.
+ * bursts, hopper-apart.c takes trains apart, matcher-hopper.c sorts bursts into trains and gives
+ * the findings.
  *
  * Threads: one. No function here allocates but uw_hopper_new().
  */
@@ -144,7 +145,40 @@ void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *slots);
 void uw_hop_judge(const struct hop_train *t, double now_s, double usable_hz,
                   struct hop_verdict *ret);
 
-struct uw_hopper;
+#define HOP_TRAINS_MAX 24
+#define HOP_NAMED_MAX  8
+#define HOP_PIECES_MAX 32
+#define HOP_NEW_MIN    4    /* bursts that a new judgement is worth */
+#define HOP_GONE_S     10.0 /* so long after its last good judgement it is forgotten */
+
+/* A link with a name, as it is known until then. */
+struct hop_named {
+    double until_s;
+    double period_s, hop_s;
+};
+
+struct uw_hopper {
+    struct uw_matcher_env env;
+    const struct uw_signature *signature;
+    uint64_t next_number;
+    size_t next_named;
+    struct hop_named named[HOP_NAMED_MAX];
+    size_t n_pieces;
+    struct hop_piece pieces[HOP_PIECES_MAX]; /* that wait for what may follow them */
+    double allowance;                        /* pieces that may be measured */
+    double now_s;                            /* of the latest progress */
+    struct hop_train trains[HOP_TRAINS_MAX];
+    struct hop_train part, rest; /* of the one that is taken apart */
+    double apart_s;              /* not before is another */
+};
+
+/* A place that is free, or the train that has least to say. */
+struct hop_train *uw_hop_free_place(struct uw_hopper *hopper, double now_s);
+/* Whether one period is a small multiple of the other. */
+bool uw_hop_is_multiple(double a, double b);
+/* Takes apart the train that has waited longest for it, unless it is too soon: none is left waiting
+ * for ever. usable_hz as of uw_hop_judge(). */
+void uw_hop_take_one_apart(struct uw_hopper *hopper, double now_s, double usable_hz);
 
 /* *ret_hopper is NULL if no enabled signature asks for it. */
 int uw_hopper_new(const struct uw_matcher_env *env, struct uw_hopper **ret_hopper);

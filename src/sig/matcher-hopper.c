@@ -5,12 +5,8 @@
  *
  * Bursts of one length, width and level make a train; LoRa packets that were measured whole, which
  * are timed much better, make trains of their own. A train is judged about twice a second
- * (hopper-judge.c), and spoken of when two judgements in a row agree about its period.
- *
- * Several links of one make, about as strong as each other, are one train at first, which is
- * none's. Such a train is taken apart: a part has slots, and takes the bursts in them. Links whose
- * slots cross as their crystals drift are one for that while, and the part may be given up and
- * found again, with another number.
+ * (hopper-judge.c), and spoken of when two judgements in a row agree about its period. Trains that
+ * are several links' are taken apart (hopper-apart.c).
  *
  * It yields to links that have a name: to any whose packets or hops have its period or a small
  * multiple of it, and it waits for those that its waveform, length and period would fit. What keeps
@@ -30,8 +26,6 @@
 #include "uw/base/util.h"
 
 #define FREQ_MAX_HZ    1.8e9
-#define TRAINS_MAX     24
-#define NAMED_MAX      8
 #define LENGTH_MIN_S   0.9e-3
 #define LENGTH_MAX_S   0.145
 #define WIDTH_MIN_HZ   15e3
@@ -43,11 +37,7 @@
 #define SMOOTHING      0.1  /* of level and width */
 #define SAME_HZ        20e3 /* the same channel as the burst before */
 #define JUDGE_S        0.6
-#define NEW_MIN        4 /* bursts that a new judgement is worth */
 #define OLD_S          3.0
-#define GONE_S         10.0
-#define PARTS_MAX      3   /* lattices tried to take a train apart */
-#define APART_S        0.1 /* for each of them: it is costly, whatever is on the air */
 #define AGREED         2
 #define PERIOD_ERROR   400e-6
 #define MULTIPLES      8
@@ -63,33 +53,12 @@ static const char *const lora_names[8][3] = {BANDWIDTHS(5),  BANDWIDTHS(6), BAND
                                              BANDWIDTHS(8),  BANDWIDTHS(9), BANDWIDTHS(10),
                                              BANDWIDTHS(11), BANDWIDTHS(12)};
 
-#define PIECES_MAX     32
 #define WEAK_DB        4.5 /* below, the burst finder's edges are not good enough */
 #define PIECES_GAP_S   2.5e-3
 #define PIECES_HZ      60e3
 #define PIECES_WAIT_S  8e-3  /* so long after its end it is measured */
 #define PIECES_RATE_HZ 100.0 /* short ones measured a second at most */
 #define PIECE_S        20e-3 /* so much longer costs as much as one more */
-
-struct named {
-    double until_s;
-    double period_s, hop_s;
-};
-
-struct uw_hopper {
-    struct uw_matcher_env env;
-    const struct uw_signature *signature;
-    uint64_t next_number;
-    size_t next_named;
-    struct named named[NAMED_MAX];
-    size_t n_pieces;
-    struct hop_piece pieces[PIECES_MAX]; /* that wait for what may follow them */
-    double allowance;                    /* pieces that may be measured */
-    double now_s;                        /* of the latest progress */
-    struct hop_train trains[TRAINS_MAX];
-    struct hop_train part, rest; /* of the one that is taken apart */
-    double apart_s;              /* not before is another */
-};
 
 int uw_hopper_new(const struct uw_matcher_env *env, struct uw_hopper **ret_hopper) {
     const struct uw_signature *signature = NULL;
@@ -131,12 +100,11 @@ static double misfit(const struct hop_train *t, const struct hop_train *like) {
     return fmax(length, fmax(level, width));
 }
 
-/* A place that is free, or the train that has least to say. */
-static struct hop_train *free_place(struct uw_hopper *h, double now_s) {
+struct hop_train *uw_hop_free_place(struct uw_hopper *h, double now_s) {
     struct hop_train *least = &h->trains[0];
     double least_worth = INFINITY;
 
-    for (size_t i = 0; i < TRAINS_MAX; ++i) {
+    for (size_t i = 0; i < HOP_TRAINS_MAX; ++i) {
         struct hop_train *t = &h->trains[i];
         double idle = now_s - t->last_s;
         double worth = !t->used ? -1.0 : (double)t->n * exp(-idle) + (t->number ? 1e3 : 0.0);
@@ -153,7 +121,7 @@ static void add(struct uw_hopper *h, const struct hop_train *like, const struct 
     struct hop_train *best = NULL;
     double best_misfit = 1.0;
 
-    for (size_t i = 0; i < TRAINS_MAX; ++i) {
+    for (size_t i = 0; i < HOP_TRAINS_MAX; ++i) {
         struct hop_train *t = &h->trains[i];
         double m = t->used ? misfit(t, like) : INFINITY;
 
@@ -166,7 +134,7 @@ static void add(struct uw_hopper *h, const struct hop_train *like, const struct 
         }
     }
     if (!best) {
-        best = free_place(h, b->start_s);
+        best = uw_hop_free_place(h, b->start_s);
         *best = *like;
         best->used = true;
         best->judged_s = b->start_s;
@@ -225,7 +193,7 @@ static void keep_piece(struct uw_hopper *h, const struct hop_piece *p) {
         q->stop = q->stop > p->stop ? q->stop : p->stop;
         return;
     }
-    if (h->n_pieces < PIECES_MAX)
+    if (h->n_pieces < HOP_PIECES_MAX)
         h->pieces[h->n_pieces++] = *p;
 }
 
@@ -304,23 +272,22 @@ void uw_hopper_named(struct uw_hopper *h, const struct uw_finding *f) {
         !f->signature->drone || !isfinite(f->period_s))
         return;
     double now_s = (double)f->stop / h->env.config->rate_hz;
-    struct named *n = &h->named[h->next_named];
-    for (size_t i = 0; i < NAMED_MAX; ++i) {
+    struct hop_named *n = &h->named[h->next_named];
+    for (size_t i = 0; i < HOP_NAMED_MAX; ++i) {
         if (fabs(h->named[i].period_s - f->period_s) < 1e-9 &&
             fabs(h->named[i].hop_s - f->hop_interval_s) < 1e-9)
             n = &h->named[i];
     }
     if (n == &h->named[h->next_named])
-        h->next_named = (h->next_named + 1) % NAMED_MAX;
-    *n = (struct named){
+        h->next_named = (h->next_named + 1) % HOP_NAMED_MAX;
+    *n = (struct hop_named){
         .until_s = now_s + NAMED_S,
         .period_s = f->period_s,
         .hop_s = f->hop_interval_s,
     };
 }
 
-/* Whether one period is a small multiple of the other. */
-static bool is_multiple(double a, double b) {
+bool uw_hop_is_multiple(double a, double b) {
     double ratio = a > b ? a / b : b / a;
 
     return ratio < MULTIPLES + 0.5 && fabs(ratio - round(ratio)) < PERIOD_ERROR * ratio;
@@ -332,15 +299,16 @@ static bool is_multiple(double a, double b) {
 static bool comes_of(double period_s, double named_s) {
     double parts = round(named_s / period_s);
 
-    return is_multiple(period_s, named_s) && (parts <= 1.0 || parts == 2.0 || parts == 4.0);
+    return uw_hop_is_multiple(period_s, named_s) && (parts <= 1.0 || parts == 2.0 || parts == 4.0);
 }
 
 static bool has_a_name(const struct uw_hopper *h, double period_s, double now_s) {
-    for (size_t i = 0; i < NAMED_MAX; ++i) {
-        const struct named *n = &h->named[i];
+    for (size_t i = 0; i < HOP_NAMED_MAX; ++i) {
+        const struct hop_named *n = &h->named[i];
 
-        if (n->until_s > now_s && (comes_of(period_s, n->period_s) ||
-                                   (period_s > 0.99 * n->hop_s && is_multiple(period_s, n->hop_s))))
+        if (n->until_s > now_s &&
+            (comes_of(period_s, n->period_s) ||
+             (period_s > 0.99 * n->hop_s && uw_hop_is_multiple(period_s, n->hop_s))))
             return true;
     }
     return false;
@@ -362,7 +330,7 @@ static bool may_get_a_name(const struct uw_hopper *h, const struct hop_train *t,
                                       v->bandwidth_hz == t->bandwidth_hz
                                 : fabs(log(v->bandwidth_hz / t->bandwidth_hz)) < log(WIDTH_RATIO);
 
-            if (fits && is_multiple(period_s, v->period_s) &&
+            if (fits && uw_hop_is_multiple(period_s, v->period_s) &&
                 fabs(v->airtime_s - t->length_s) < fmax(0.5e-3, 0.05 * v->airtime_s))
                 return true;
         }
@@ -372,12 +340,12 @@ static bool may_get_a_name(const struct uw_hopper *h, const struct hop_train *t,
 
 /* Another train that is spoken of and keeps the same lattice. */
 static bool is_another(const struct uw_hopper *h, const struct hop_train *t, double now_s) {
-    for (size_t i = 0; i < TRAINS_MAX; ++i) {
+    for (size_t i = 0; i < HOP_TRAINS_MAX; ++i) {
         const struct hop_train *o = &h->trains[i];
         const struct hop_lattice *l = &o->lattice;
 
         if (o == t || !o->used || o->number == 0 || o->reported_s < now_s - NAMED_S ||
-            !is_multiple(l->period_s, t->lattice.period_s))
+            !uw_hop_is_multiple(l->period_s, t->lattice.period_s))
             continue;
         double shorter = fmin(l->period_s, t->lattice.period_s);
         /* one sender's two ends or images are of two kinds, or they were one train */
@@ -440,88 +408,6 @@ static void report(struct uw_hopper *h, struct hop_train *t, const struct hop_ve
     h->env.emit(h->env.userdata, &f);
 }
 
-/* A train that is not spoken of. */
-static void begin_anew(struct hop_train *t) {
-    t->number = 0;
-    t->agreed = 0;
-    t->llr = t->given_llr = 0.0;
-}
-
-/* Finds a link among the bursts of a train that is none: those of one lattice, or what is left
- * without them. h->part is a train of it alone, with its slots and its hops. Returns the number of
- * lattices tried. */
-static int find_part(struct uw_hopper *h, const struct hop_train *t, double now_s, double usable_hz,
-                     bool *ret_found) {
-    struct hop_verdict v;
-    int tried = 0;
-
-    *ret_found = false;
-    h->rest = *t;
-    while (!*ret_found && tried < PARTS_MAX) {
-        ++tried;
-        if (!uw_hop_take_part(&h->rest, now_s, &h->part))
-            break;
-        uw_hop_judge(&h->part, now_s, usable_hz, &v);
-        *ret_found = !v.reason;
-        if (v.reason) {
-            uw_hop_leave_out(&h->rest, &h->part.slots);
-            uw_hop_judge(&h->rest, now_s, usable_hz, &v);
-            *ret_found = !v.reason && uw_hop_slots(&h->rest, now_s, &v, &h->rest.slots);
-            if (*ret_found)
-                h->part = h->rest;
-        }
-        h->part.lattice = v.lattice;
-    }
-    return tried;
-}
-
-/* Several links of one make, as strong as each other, are one train at first: each has its lattice.
- * One is parted with, the others stay, and the next may be at the next judgement. */
-static void take_apart(struct uw_hopper *h, struct hop_train *t, double now_s, double usable_hz) {
-    struct hop_train *part = free_place(h, now_s);
-    bool found;
-
-    t->waits_s = 0.0;
-    if (part == t || (part->used && part->number))
-        return;
-    h->apart_s = now_s + APART_S * find_part(h, t, now_s, usable_hz, &found);
-    if (!found)
-        return;
-    *part = h->part;
-    part->parted = true;
-    uw_hop_leave_out(t, &part->slots);
-    /* one of the two may be what was spoken of */
-    bool known = t->number && now_s - t->good_s <= GONE_S;
-    bool is_part = known && is_multiple(t->lattice.period_s, part->lattice.period_s) &&
-                   uw_hop_is_inside(&part->slots, t->lattice.begin_s);
-    if (!is_part)
-        begin_anew(part);
-    if (is_part || !known)
-        begin_anew(t);
-    part->good_s = now_s;
-    struct hop_train *both[] = {part, t};
-    for (size_t i = 0; i < 2; ++i) {
-        both[i]->n_new = NEW_MIN;
-        both[i]->n_bursts = both[i]->n_dwells = (int64_t)both[i]->n;
-    }
-}
-
-/* The one that has waited longest: none is left waiting for ever. */
-static void take_one_apart(struct uw_hopper *h, double now_s, double usable_hz) {
-    struct hop_train *first = NULL;
-
-    if (now_s < h->apart_s)
-        return;
-    for (size_t i = 0; i < TRAINS_MAX; ++i) {
-        struct hop_train *t = &h->trains[i];
-
-        if (t->used && t->waits_s > 0.0 && (!first || t->waits_s < first->waits_s))
-            first = t;
-    }
-    if (first)
-        take_apart(h, first, now_s, usable_hz);
-}
-
 static void judge(struct uw_hopper *h, struct hop_train *t, double now_s, double usable_hz) {
     double before_s = t->lattice.period_s;
     struct hop_verdict v;
@@ -532,7 +418,7 @@ static void judge(struct uw_hopper *h, struct hop_train *t, double now_s, double
     if (v.reason) {
         t->agreed = 0;
         if (t->parted)
-            t->used = now_s - t->good_s <= (t->number ? GONE_S : OLD_S);
+            t->used = now_s - t->good_s <= (t->number ? HOP_GONE_S : OLD_S);
         else if (!v.may_be_several || v.n_bursts < HOP_EVENTS_MAX)
             t->waits_s = 0.0;
         else if (t->waits_s <= 0.0)
@@ -544,7 +430,8 @@ static void judge(struct uw_hopper *h, struct hop_train *t, double now_s, double
     if (t->parted)
         (void)uw_hop_slots(t, now_s, &v, &t->slots);
     t->good_s = now_s;
-    t->agreed = t->agreed > 0 && is_multiple(before_s, v.lattice.period_s) ? t->agreed + 1 : 1;
+    t->agreed =
+        t->agreed > 0 && uw_hop_is_multiple(before_s, v.lattice.period_s) ? t->agreed + 1 : 1;
     if (t->agreed == 1)
         t->agreed_s = now_s;
     if (t->agreed < AGREED || has_a_name(h, v.lattice.period_s, now_s) || is_another(h, t, now_s) ||
@@ -561,24 +448,24 @@ static void matcher_progress(void *matcher, uint64_t sample) {
     h->allowance = fmin(h->allowance + PIECES_RATE_HZ * (now_s - h->now_s), PIECES_RATE_HZ);
     h->now_s = now_s;
     measure_pieces(h, sample);
-    for (size_t i = 0; i < TRAINS_MAX; ++i) {
+    for (size_t i = 0; i < HOP_TRAINS_MAX; ++i) {
         struct hop_train *t = &h->trains[i];
 
         if (!t->used)
             continue;
-        if (now_s - t->last_s > (t->number ? GONE_S : OLD_S))
+        if (now_s - t->last_s > (t->number ? HOP_GONE_S : OLD_S))
             t->used = false;
-        else if (t->n_new >= NEW_MIN && now_s - t->judged_s >= JUDGE_S)
+        else if (t->n_new >= HOP_NEW_MIN && now_s - t->judged_s >= JUDGE_S)
             judge(h, t, now_s, usable_hz);
     }
-    take_one_apart(h, now_s, usable_hz);
+    uw_hop_take_one_apart(h, now_s, usable_hz);
 }
 
 static void matcher_retune(void *matcher, double shift_hz) {
     struct uw_hopper *h = matcher;
 
     h->n_pieces = 0;
-    for (size_t i = 0; i < TRAINS_MAX; ++i) {
+    for (size_t i = 0; i < HOP_TRAINS_MAX; ++i) {
         for (size_t k = 0; k < HOP_BURSTS_MAX; ++k)
             h->trains[i].bursts[k].offset_hz -= shift_hz;
     }
