@@ -11,7 +11,8 @@
  *
  * Which channel. Traffic that keeps to one channel or a few favours those it was heard on: with
  * counts n_c of N dwells and V visible channels it takes channel c next with (n_c + a / V) / (N +
- * a) (Polya's urn, a = 1). A link takes any of them with 1 / V.
+ * a) (Polya's urn, a = 1). A link takes any of them with 1 / V. What lies between the channels says
+ * nothing of that: a weak packet whose place is wrong, or something else, which is anywhere.
  *
  * When again. In each block of as many hops as there are channels a link visits every channel once,
  * at random places (ExpressLRS: the sync channel first). Between two visits in successive blocks of
@@ -40,6 +41,7 @@
  */
 
 #include <math.h>
+#include <string.h>
 
 #include "links-impl.h"
 
@@ -63,9 +65,11 @@
 #define BELIEF       0.6 /* a place that is a little off spoils all symbols alike: not independent */
 
 double uw_link_alike_nats(const struct link_alike *alike) {
+    double returns = alike->returns + alike->kept_returns;
+
     return RARITY + fmin(alike->lattice, LATTICE_MAX) + fmin(alike->raster, RASTER_MAX) +
-           fmin(alike->length, LENGTHS_MAX) + alike->hops + fmax(-alike->returns - GEMINI, 0.0) +
-           alike->crowd;
+           fmin(alike->length, LENGTHS_MAX) + alike->hops + alike->kept_hops +
+           fmax(-returns - GEMINI, 0.0) + alike->crowd;
 }
 
 /* Nats of a visit `apart` blocks after the one before. */
@@ -77,31 +81,62 @@ static double revisit(double apart) {
     return 0.0;
 }
 
-double uw_link_judge_return(const struct emitter *e, const struct uw_detector_config *config,
-                            int channel, int64_t slot) {
-    const struct uw_sig_variant *v = uw_link_variant(e, true);
+/* Nats of the first n of the kept dwells, each against those before it. What lies between the
+ * channels is left out. */
+static double judge_kept(const struct emitter *e, const struct uw_detector_config *config,
+                         const struct uw_sig_variant *v, int n, double *ret_returns) {
+    double here[UW_SIG_CHANNELS_MAX] = {0.0};
+    int64_t last_slot[UW_SIG_CHANNELS_MAX];
+    double hop = round(v->period_s / e->period_s) * v->packets_per_hop;
+    double dwells = 0.0;
+    double channels = 0.0;
+    double sum = 0.0;
     int n_channels;
 
-    if (!isfinite(config->freq_hz) || e->n_dwells < 2 || !v || e->channel_dwells[channel] == 0)
-        return 0.0;
+    *ret_returns = 0.0;
     (void)uw_link_share(e, config, &n_channels);
-    double hop = round(v->period_s / e->period_s) * v->packets_per_hop;
-    return revisit((double)(slot - e->channel_slots[channel]) / (hop * n_channels));
+    for (int i = 0; i < n; ++i) {
+        const struct link_dwell *d = &e->kept[i];
+        int c = uw_link_plan_channel(e, config, d->offset_hz, d->weak, d->error_hz);
+        double nats = 0.0;
+
+        if (c == LINK_NONE)
+            continue;
+        channels += here[c] == 0.0;
+        double visible = fmax(uw_link_visible(e, config), channels);
+        if (visible >= 2.0)
+            nats = log(1.0 / visible) - log((here[c] + URN / visible) / (dwells + URN));
+        if (here[c] > 0.0) {
+            double soon = revisit((double)(d->slot - last_slot[c]) / (hop * n_channels));
+
+            nats += soon;
+            *ret_returns += soon;
+        }
+        sum += fmax(nats, HOP_NATS_MIN);
+        ++dwells;
+        ++here[c];
+        last_slot[c] = d->slot;
+    }
+    return sum;
 }
 
-double uw_link_judge_hop(const struct emitter *e, const struct uw_detector_config *config,
-                         int channel, int64_t slot) {
+void uw_link_judge_hop(struct emitter *e, const struct uw_detector_config *config,
+                       const struct uw_packet *p, int64_t slot) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
-    double visible = fmax(uw_link_visible(e, config), e->n_channels);
-    double n = (double)(e->n_dwells - 1);
-    double nats = 0.0;
+    double returns;
 
-    if (!isfinite(config->freq_hz) || n < 1.0 || !v)
-        return 0.0;
-    if (visible >= 2.0)
-        nats = log(1.0 / visible) - log((e->channel_dwells[channel] + URN / visible) / (n + URN));
-    nats += uw_link_judge_return(e, config, channel, slot);
-    return fmax(nats, HOP_NATS_MIN);
+    if (!isfinite(config->freq_hz) || !v)
+        return;
+    if (e->n_kept == LINK_DWELLS_KEPT) {
+        /* the older half is judged for good */
+        e->alike.hops += judge_kept(e, config, v, LINK_DWELLS_KEPT / 2, &returns);
+        e->alike.returns += returns;
+        e->n_kept -= LINK_DWELLS_KEPT / 2;
+        memmove(e->kept, e->kept + LINK_DWELLS_KEPT / 2, (size_t)e->n_kept * sizeof(e->kept[0]));
+    }
+    e->kept[e->n_kept++] = (struct link_dwell){
+        .offset_hz = p->offset_hz, .error_hz = p->offset_error_hz, .weak = p->weak, .slot = slot};
+    e->alike.kept_hops = judge_kept(e, config, v, e->n_kept, &e->alike.kept_returns);
 }
 
 static double log_sum(double a, double b) {

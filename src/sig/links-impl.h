@@ -64,8 +64,9 @@ struct uw_packet {
 #define LINK_NONE         (-1)
 #define LINK_CHANNEL_HZ   60e3 /* of one channel: both ends of a link, each with its own crystal */
 #define LINK_DWELLS_MIN   3    /* before an alert */
-#define LINK_TORN_S       5.0  /* lattices are not relied upon behind a loss */
-#define LINK_PLACE_RIGHT  0.7  /* share of weak packets of which the likeliest place is right */
+#define LINK_DWELLS_KEPT  64
+#define LINK_TORN_S       5.0 /* lattices are not relied upon behind a loss */
+#define LINK_PLACE_RIGHT  0.7 /* share of weak packets of which the likeliest place is right */
 
 /* What is kept of a hypothesis about the air rate. */
 struct variant_score {
@@ -99,9 +100,17 @@ struct domain_score {
 struct link_alike {
     double lattice, raster, length; /* each believed to a limit */
     double hops;
-    double returns;  /* the part of hops that comes from the times of visits */
-    double crowd;    /* of the number of dwells, now; not above 0 */
-    double preamble; /* against delimiters of inverted packets, and for whole ones */
+    double kept_hops;             /* the same, of the dwells that are kept */
+    double returns, kept_returns; /* the part of them that comes from the times of visits */
+    double crowd;                 /* of the number of dwells, now; not above 0 */
+    double preamble;              /* against delimiters of inverted packets, and for whole ones */
+};
+
+/* A dwell that is judged again when more is known of the plan. */
+struct link_dwell {
+    double offset_hz, error_hz;
+    bool weak;
+    int64_t slot;
 };
 
 /* The end of a link that sends most of its packets, by its crystal. */
@@ -142,9 +151,9 @@ struct emitter {
     int n_channels; /* distinct offsets heard */
     double channels_hz[LINK_CHANNELS_MAX];
     int channel_packets[LINK_CHANNELS_MAX];
-    int channel_dwells[LINK_CHANNELS_MAX];
-    int64_t channel_slots[LINK_CHANNELS_MAX]; /* begin of the latest dwell */
-    int64_t n_weak;                           /* of n_packets */
+    int n_kept; /* the latest dwells */
+    struct link_dwell kept[LINK_DWELLS_KEPT];
+    int64_t n_weak;    /* of n_packets */
     double random_llr; /* against packets that come at any time, or are noise */
     struct link_alike alike;
     double llr;     /* the least of it and the sums of `alike` */
@@ -182,6 +191,10 @@ bool uw_link_raster_is_known(const struct emitter *e, const struct uw_detector_c
 /* Whether a carrier is on a channel of the likeliest plan with its offset; true without one. */
 bool uw_link_on_raster(const struct emitter *e, const struct uw_detector_config *config,
                        double offset_hz, double error_hz);
+/* The channel of the likeliest plan, with its offset, that a carrier is on; LINK_NONE: none. weak:
+ * measured below the noise, where a wrong place has a wrong carrier. Needs a centre frequency. */
+int uw_link_plan_channel(const struct emitter *e, const struct uw_detector_config *config,
+                         double offset_hz, bool weak, double error_hz);
 /* Takes the packet into the state. */
 void uw_link_follow(struct emitter *e, double rate_hz, const struct uw_packet *p, int64_t slot);
 
@@ -199,13 +212,10 @@ double uw_link_judge_dwell(struct emitter *e);
 /* What it says of the air rates that the packet in the next slot has the waveform of the one
  * before, or has not. */
 void uw_link_judge_repeat(struct emitter *e, bool same_dwell, bool same);
-/* What a dwell's channel, the place in channels_hz, says against traffic that stays on its
- * channels. Called before the dwell is counted there. Returns nats. */
-double uw_link_judge_hop(const struct emitter *e, const struct uw_detector_config *config,
-                         int channel, int64_t slot);
-/* ... of which the time since the channel's visit before. */
-double uw_link_judge_return(const struct emitter *e, const struct uw_detector_config *config,
-                            int channel, int64_t slot);
+/* What the channels of the dwells say against traffic that stays on its channels, with the one that
+ * this packet begins: into `alike`. Called when the plans have been judged with it. */
+void uw_link_judge_hop(struct emitter *e, const struct uw_detector_config *config,
+                       const struct uw_packet *p, int64_t slot);
 /* The sum, with the rarity of such traffic. */
 double uw_link_alike_nats(const struct link_alike *alike);
 /* What a packet's up-chirps say against the two of an inverted packet's delimiter: nats. */

@@ -23,7 +23,8 @@
 #define RUN_S            1.0
 #define WEAK_PD          0.4 /* a weak link's packet is heard by its preamble */
 #define WEAK_NATS_MAX    5.0
-#define SILENCE_PD       0.25
+#define SILENCE_PD       0.25 /* a weak link's packet is heard at all */
+#define SILENCE_WHOLE_PD 0.05 /* ... one that can be measured whole, in the worst place */
 #define SILENCE_NATS_MAX 5.0
 #define LLR_MIN          (-20.0)
 #define PACKET_NATS_MAX  3.0
@@ -73,7 +74,6 @@ static int channel_of(struct emitter *e, double offset_hz) {
         return LINK_CHANNELS_MAX - 1;
     e->channels_hz[e->n_channels] = offset_hz;
     e->channel_packets[e->n_channels] = 0;
-    e->channel_dwells[e->n_channels] = 0;
     return e->n_channels++;
 }
 
@@ -102,12 +102,9 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
     e->dwell_cut = slot <= e->blind_slot + uw_link_longest_dwell(e);
     ++e->n_dwells;
     e->dwell_channel = channel_of(e, p->offset_hz);
-    e->alike.hops += uw_link_judge_hop(e, links->env.config, e->dwell_channel, slot);
-    e->alike.returns += uw_link_judge_return(e, links->env.config, e->dwell_channel, slot);
-    e->alike.crowd = uw_link_judge_crowd(e);
-    ++e->channel_dwells[e->dwell_channel];
-    e->channel_slots[e->dwell_channel] = slot;
     double nats = uw_link_judge_carrier(e, links->env.config, p);
+    uw_link_judge_hop(e, links->env.config, p, slot);
+    e->alike.crowd = uw_link_judge_crowd(e);
     e->alike.raster += nats;
     add_nats(e, nats);
 }
@@ -174,16 +171,17 @@ static double packet_nats(const struct uw_links *links, const struct emitter *e,
 }
 
 /* What the silence since the last packet says against the link: it should have been heard so often.
- */
-static double silence_nats(const struct uw_links *links, const struct emitter *e, double start) {
+ * A control link sends in every slot; other traffic need not. */
+static double silence_nats(const struct uw_links *links, const struct emitter *e,
+                           const struct uw_packet *p) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
-    double since = (start - fmax(e->last_start, e->silent_from)) / links->env.config->rate_hz;
+    double since = (p->start - fmax(e->last_start, e->silent_from)) / links->env.config->rate_hz;
+    double pd = p->weak ? SILENCE_PD : SILENCE_WHOLE_PD;
     int n_channels;
 
-    if (!v)
+    if (!v || !e->signature->drone)
         return 0.0;
-    return -fmin(SILENCE_PD * uw_link_share(e, links->env.config, &n_channels) * since /
-                     v->period_s,
+    return -fmin(pd * uw_link_share(e, links->env.config, &n_channels) * since / v->period_s,
                  SILENCE_NATS_MAX);
 }
 
@@ -210,8 +208,7 @@ void uw_link_join(struct uw_links *links, struct emitter *e, const struct uw_pac
         e->run_packets = 0;
     }
     ++e->run_packets;
-    if (p.weak)
-        add_nats(e, silence_nats(links, e, p.start));
+    add_nats(e, silence_nats(links, e, &p));
     double nats = packet_nats(links, e, &p, fit);
     e->alike.lattice += nats;
     add_nats(e, nats);

@@ -149,6 +149,8 @@ void uw_link_move(struct emitter *e, const struct uw_detector_config *config, ui
     e->end.offset_hz -= shift_hz;
     for (int c = 0; c < e->n_channels; ++c)
         e->channels_hz[c] -= shift_hz;
+    for (int i = 0; i < e->n_kept; ++i)
+        e->kept[i].offset_hz -= shift_hz;
 }
 
 /* Slots between two packets of the variant. */
@@ -522,10 +524,21 @@ bool uw_link_on_raster(const struct emitter *e, const struct uw_detector_config 
 
     if (!isfinite(config->freq_hz) || i == LINK_NONE || e->domains[i].dwells == 0)
         return true;
+    return uw_link_plan_channel(e, config, offset_hz, true, error_hz) != LINK_NONE;
+}
+
+int uw_link_plan_channel(const struct emitter *e, const struct uw_detector_config *config,
+                         double offset_hz, bool weak, double error_hz) {
+    double limit = weak ? 2.0 * hypot(GRID_SIGMA_HZ, error_hz) : LINK_CHANNEL_HZ;
+    double margin;
+    int i = best_domain(e, &margin);
+
+    if (i == LINK_NONE)
+        return LINK_NONE;
     const struct uw_sig_domain *d = &e->signature->domains[i];
     double freq = config->freq_hz + offset_hz - e->domains[i].offset_hz;
-    return fabs(freq - d->channel_hz[nearest_channel(d, freq)]) <=
-           2.0 * hypot(GRID_SIGMA_HZ, error_hz);
+    int channel = nearest_channel(d, freq);
+    return fabs(freq - d->channel_hz[channel]) <= limit ? channel : LINK_NONE;
 }
 
 double uw_link_share(const struct emitter *e, const struct uw_detector_config *config,

@@ -70,18 +70,37 @@ static const struct uw_sig_variant *begin(const char *variant, bool only) {
     return v;
 }
 
-/* A dwell on this channel, as the tracker counts it. */
-static double dwell(int channel, int64_t slot) {
+/* The k-th channel that lies in the band as a whole. */
+static double visible_hz(const struct uw_sig_domain *d, int k) {
+    for (int i = 0; i < d->n_channels; ++i) {
+        if (fabs(d->channel_hz[i] - CENTRE) < 0.5 * RATE - 250e3 && k-- == 0)
+            return d->channel_hz[i];
+    }
+    fail();
+    return NAN;
+}
+
+static double hops(void) {
+    return emitter.alike.hops + emitter.alike.kept_hops;
+}
+
+/* A dwell on this one of the visible channels, or so far beside it, as the tracker counts it. */
+static double dwell_beside(int channel, double beside_hz, int64_t slot) {
+    const struct uw_sig_domain *d = &emitter.signature->domains[0];
+    const struct uw_packet p = {.weak = true,
+                                .offset_hz = visible_hz(d, channel) - config.freq_hz + beside_hz};
+    const double before = hops();
+
     ++emitter.n_dwells;
-    if (channel >= emitter.n_channels)
-        emitter.n_channels = channel + 1;
     emitter.dwell_first = slot;
     emitter.dwell_last = slot;
-    const double nats = uw_link_judge_hop(&emitter, &config, channel, slot);
-    ++emitter.channel_dwells[channel];
-    emitter.channel_slots[channel] = slot;
-    assert_true(isfinite(nats));
-    return nats;
+    uw_link_judge_hop(&emitter, &config, &p, slot);
+    assert_true(isfinite(hops()));
+    return hops() - before;
+}
+
+static double dwell(int channel, int64_t slot) {
+    return dwell_beside(channel, 0.0, slot);
 }
 
 static void test_limits(void **state) {
@@ -230,6 +249,39 @@ static void test_mean(void **state) {
                   link, traffic);
     assert_true(link > 5.0);
     assert_true(traffic < -20.0);
+}
+
+/* What lies between the channels tells nothing, and neither takes nor gives. */
+static void test_between(void **state) {
+    const struct uw_sig_variant *v = begin("25Hz", true);
+    const int64_t block = (int64_t)v->packets_per_hop * 40;
+
+    (void)state;
+    (void)dwell(0, 0);
+    const double alone = dwell(0, block);
+    (void)begin("25Hz", true);
+    (void)dwell(0, 0);
+    for (int i = 1; i < 20; ++i)
+        assert_true(dwell_beside(i % VISIBLE, 50e3 + 10e3 * i, 20 * i) == 0.0);
+    assert_true(fabs(dwell(0, block) - alone) < 1e-9);
+    assert_true(alone < 0.0);
+}
+
+/* The plan's offset gets known with time: what seemed to lie beside it is judged again. */
+static void test_offset_comes_late(void **state) {
+    (void)state;
+    (void)begin("25Hz", true);
+    for (int i = 0; i < VISIBLE; ++i)
+        assert_true(dwell_beside(i, 30e3, 20 * i) == 0.0);
+    emitter.domains[0].offset_hz = 30e3;
+    const double late = dwell_beside(0, 30e3, 4000);
+    const double at_last = hops();
+    (void)begin("25Hz", true);
+    for (int i = 0; i < VISIBLE; ++i)
+        (void)dwell(i, 20 * i);
+    (void)dwell(0, 4000);
+    assert_true(fabs(at_last - hops()) < 1e-9);
+    assert_true(late > 1.0);
 }
 
 static void test_nothing_known(void **state) {
@@ -483,6 +535,8 @@ int main(void) {
         cmocka_unit_test(test_new_channels),
         cmocka_unit_test(test_return),
         cmocka_unit_test(test_mean),
+        cmocka_unit_test(test_between),
+        cmocka_unit_test(test_offset_comes_late),
         cmocka_unit_test(test_nothing_known),
         cmocka_unit_test(test_length),
         cmocka_unit_test(test_length_unknown),
