@@ -19,6 +19,7 @@ static void begin_anew(struct hop_train *t) {
     t->number = 0;
     t->agreed = 0;
     t->llr = t->given_llr = 0.0;
+    uw_hop_count(t);
 }
 
 /* Finds a link among the bursts of a train that is none: those of one lattice, or what is left
@@ -73,11 +74,7 @@ static void take_apart(struct uw_hopper *h, struct hop_train *t, double now_s, d
     if (is_part || !known)
         begin_anew(t);
     part->good_s = now_s;
-    struct hop_train *both[] = {part, t};
-    for (size_t i = 0; i < 2; ++i) {
-        both[i]->n_new = HOP_NEW_MIN;
-        both[i]->n_bursts = both[i]->n_dwells = (int64_t)both[i]->n;
-    }
+    part->n_new = t->n_new = HOP_NEW_MIN;
 }
 
 void uw_hop_take_one_apart(struct uw_hopper *h, double now_s, double usable_hz) {

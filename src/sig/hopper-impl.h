@@ -137,6 +137,8 @@ bool uw_hop_take_part(const struct hop_train *t, double now_s, struct hop_train 
 /* The slots of the packets of a train that was judged to be a link. False: most are in none. */
 bool uw_hop_slots(const struct hop_train *t, double now_s, const struct hop_verdict *verdict,
                   struct hop_lattice *ret);
+/* Counts its bursts, and the dwells that they make. */
+void uw_hop_count(struct hop_train *t);
 /* Takes the bursts in the slots out of the train. */
 void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *slots);
 
@@ -148,6 +150,7 @@ void uw_hop_judge(const struct hop_train *t, double now_s, double usable_hz,
 #define HOP_TRAINS_MAX 24
 #define HOP_NAMED_MAX  8
 #define HOP_PIECES_MAX 32
+#define HOP_SAME_HZ    20e3 /* the same channel as the burst before */
 #define HOP_NEW_MIN    4    /* bursts that a new judgement is worth */
 #define HOP_GONE_S     10.0 /* so long after its last good judgement it is forgotten */
 

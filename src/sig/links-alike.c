@@ -81,19 +81,43 @@ static double revisit(double apart) {
     return 0.0;
 }
 
-/* Nats of the first n of the kept dwells, each against those before it. What lies between the
+/* Dwells on the plan's channels so far. */
+struct urn {
+    double dwells, channels;
+    double here[UW_SIG_CHANNELS_MAX];
+    int64_t last_slot[UW_SIG_CHANNELS_MAX]; /* where there was one */
+};
+
+/* Those that are not kept any more. */
+static void begin_urn(const struct emitter *e, const struct uw_detector_config *config,
+                      struct urn *urn) {
+    *urn = (struct urn){0};
+    for (int i = 0; i < e->n_channels; ++i) {
+        int c = e->channel_judged[i] > 0
+                    ? uw_link_plan_channel(e, config, e->channels_hz[i], e->n_weak > 0, 0.0)
+                    : LINK_NONE;
+
+        if (c == LINK_NONE)
+            continue;
+        urn->channels += urn->here[c] == 0.0;
+        if (urn->here[c] == 0.0 || e->channel_slots[i] > urn->last_slot[c])
+            urn->last_slot[c] = e->channel_slots[i];
+        urn->here[c] += e->channel_judged[i];
+        urn->dwells += e->channel_judged[i];
+    }
+}
+
+/* Nats of the first n of the kept dwells, each against all those before it. What lies between the
  * channels is left out. */
 static double judge_kept(const struct emitter *e, const struct uw_detector_config *config,
                          const struct uw_sig_variant *v, int n, double *ret_returns) {
-    double here[UW_SIG_CHANNELS_MAX] = {0.0};
-    int64_t last_slot[UW_SIG_CHANNELS_MAX];
+    struct urn urn;
     double hop = round(v->period_s / e->period_s) * v->packets_per_hop;
-    double dwells = 0.0;
-    double channels = 0.0;
     double sum = 0.0;
     int n_channels;
 
     *ret_returns = 0.0;
+    begin_urn(e, config, &urn);
     (void)uw_link_share(e, config, &n_channels);
     for (int i = 0; i < n; ++i) {
         const struct link_dwell *d = &e->kept[i];
@@ -102,20 +126,20 @@ static double judge_kept(const struct emitter *e, const struct uw_detector_confi
 
         if (c == LINK_NONE)
             continue;
-        channels += here[c] == 0.0;
-        double visible = fmax(uw_link_visible(e, config), channels);
+        urn.channels += urn.here[c] == 0.0;
+        double visible = fmax(uw_link_visible(e, config), urn.channels);
         if (visible >= 2.0)
-            nats = log(1.0 / visible) - log((here[c] + URN / visible) / (dwells + URN));
-        if (here[c] > 0.0) {
-            double soon = revisit((double)(d->slot - last_slot[c]) / (hop * n_channels));
+            nats = log(1.0 / visible) - log((urn.here[c] + URN / visible) / (urn.dwells + URN));
+        if (urn.here[c] > 0.0) {
+            double soon = revisit((double)(d->slot - urn.last_slot[c]) / (hop * n_channels));
 
             nats += soon;
             *ret_returns += soon;
         }
         sum += fmax(nats, HOP_NATS_MIN);
-        ++dwells;
-        ++here[c];
-        last_slot[c] = d->slot;
+        ++urn.dwells;
+        ++urn.here[c];
+        urn.last_slot[c] = d->slot;
     }
     return sum;
 }
@@ -131,11 +155,18 @@ void uw_link_judge_hop(struct emitter *e, const struct uw_detector_config *confi
         /* the older half is judged for good */
         e->alike.hops += judge_kept(e, config, v, LINK_DWELLS_KEPT / 2, &returns);
         e->alike.returns += returns;
+        for (int i = 0; i < LINK_DWELLS_KEPT / 2; ++i) {
+            ++e->channel_judged[e->kept[i].channel];
+            e->channel_slots[e->kept[i].channel] = e->kept[i].slot;
+        }
         e->n_kept -= LINK_DWELLS_KEPT / 2;
         memmove(e->kept, e->kept + LINK_DWELLS_KEPT / 2, (size_t)e->n_kept * sizeof(e->kept[0]));
     }
-    e->kept[e->n_kept++] = (struct link_dwell){
-        .offset_hz = p->offset_hz, .error_hz = p->offset_error_hz, .weak = p->weak, .slot = slot};
+    e->kept[e->n_kept++] = (struct link_dwell){.channel = e->dwell_channel,
+                                               .offset_hz = p->offset_hz,
+                                               .error_hz = p->offset_error_hz,
+                                               .weak = p->weak,
+                                               .slot = slot};
     e->alike.kept_hops = judge_kept(e, config, v, e->n_kept, &e->alike.kept_returns);
 }
 

@@ -108,6 +108,7 @@ struct link_alike {
 
 /* A dwell that is judged again when more is known of the plan. */
 struct link_dwell {
+    int channel; /* in channels_hz */
     double offset_hz, error_hz;
     bool weak;
     int64_t slot;
@@ -151,6 +152,8 @@ struct emitter {
     int n_channels; /* distinct offsets heard */
     double channels_hz[LINK_CHANNELS_MAX];
     int channel_packets[LINK_CHANNELS_MAX];
+    int channel_judged[LINK_CHANNELS_MAX]; /* dwells that are not kept any more, and the latest */
+    int64_t channel_slots[LINK_CHANNELS_MAX];
     int n_kept; /* the latest dwells */
     struct link_dwell kept[LINK_DWELLS_KEPT];
     int64_t n_weak;    /* of n_packets */

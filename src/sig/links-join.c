@@ -74,6 +74,7 @@ static int channel_of(struct emitter *e, double offset_hz) {
         return LINK_CHANNELS_MAX - 1;
     e->channels_hz[e->n_channels] = offset_hz;
     e->channel_packets[e->n_channels] = 0;
+    e->channel_judged[e->n_channels] = 0;
     return e->n_channels++;
 }
 
@@ -175,14 +176,15 @@ static double packet_nats(const struct uw_links *links, const struct emitter *e,
 static double silence_nats(const struct uw_links *links, const struct emitter *e,
                            const struct uw_packet *p) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
-    double since = (p->start - fmax(e->last_start, e->silent_from)) / links->env.config->rate_hz;
+    /* a weak packet that was held comes after a gap that is behind it */
+    double since = fmax(p->start - fmax(e->last_start, e->silent_from), 0.0);
     double pd = p->weak ? SILENCE_PD : SILENCE_WHOLE_PD;
     int n_channels;
 
     if (!v || !e->signature->drone)
         return 0.0;
-    return -fmin(pd * uw_link_share(e, links->env.config, &n_channels) * since / v->period_s,
-                 SILENCE_NATS_MAX);
+    double slots = since / (links->env.config->rate_hz * v->period_s);
+    return -fmin(pd * uw_link_share(e, links->env.config, &n_channels) * slots, SILENCE_NATS_MAX);
 }
 
 /* What never hops is no link, whatever else it is: now and then one of its packets tells so. */

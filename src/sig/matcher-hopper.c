@@ -34,8 +34,7 @@
 #define LENGTH_ERROR   0.06
 #define LEVEL_ERROR_DB 6.0
 #define WIDTH_RATIO    3.0
-#define SMOOTHING      0.1  /* of level and width */
-#define SAME_HZ        20e3 /* the same channel as the burst before */
+#define SMOOTHING      0.1 /* of level and width */
 #define JUDGE_S        0.6
 #define OLD_S          3.0
 #define AGREED         2
@@ -141,7 +140,8 @@ static void add(struct uw_hopper *h, const struct hop_train *like, const struct 
     }
     size_t before = (best->next + HOP_BURSTS_MAX - 1) % HOP_BURSTS_MAX;
     ++best->n_bursts;
-    best->n_dwells += best->n == 0 || fabs(best->bursts[before].offset_hz - b->offset_hz) > SAME_HZ;
+    best->n_dwells +=
+        best->n == 0 || fabs(best->bursts[before].offset_hz - b->offset_hz) > HOP_SAME_HZ;
     best->power_db += SMOOTHING * (like->power_db - best->power_db);
     best->bandwidth_hz *= pow(like->bandwidth_hz / best->bandwidth_hz, SMOOTHING);
     best->length_s += SMOOTHING * (like->length_s - best->length_s);

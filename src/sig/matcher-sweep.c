@@ -296,12 +296,13 @@ static void speak(struct uw_sweeper *m, struct uw_stream *s, struct uw_suspect *
     double step = rate / (2.0 * s->bandwidth_hz); /* input samples */
     double begin = s->begin + (double)x->begin * step;
     double end = begin + x->at.run * symbol_s * rate;
-    double longest = begin + s->symbols[sf] * symbol_s * rate;
+    /* as much of the packet as is sure to be there: what begins behind it takes nothing away */
+    double sure = begin + (s->preamble_min[sf] + 5) * symbol_s * rate;
     double nats = -INFINITY;
 
     /* splatter makes many runs, and to follow one is costly */
     if (!uw_links_covers(m->env.links, begin, end, s->cut_hz) &&
-        !is_outshone(m, begin, longest, x->snr))
+        !is_outshone(m, begin, sure, x->snr))
         nats = find_places(m, s, x, &hit.packet);
     if (nats < TELLS)
         return;

@@ -174,6 +174,33 @@ static void test_overload(void **state) {
 }
 
 /* The same link without being asked: not heard, which is what the option is for. */
+/* Of two links in step the strong one's packets begin where all of the weak one's preambles have
+ * been: it is heard all the same. */
+static void test_behind_its_preamble(void **state) {
+    struct uw_scenario *s = weak_link(4.0, 3);
+    struct trial t;
+
+    (void)state;
+    s->receivers[0].freq_hz = 433.8e6;
+    s->receivers[0].ppm = 0.0;
+    for (int i = 0; i < 2; ++i) {
+        struct uw_synth_emitter *e = &s->emitters[i];
+
+        uw_synth_emitter_init(e, UW_SYNTH_EXPRESSLRS);
+        (void)snprintf(e->name, sizeof(e->name), "e%d", i);
+        (void)snprintf(e->variant, sizeof(e->variant), "25Hz");
+        (void)snprintf(e->domain, sizeof(e->domain), "EU433");
+        e->level_db = i == 0 ? 12.0 : -14.0;
+        e->ppm = 2.0;
+        e->start_s = i == 0 ? 0.5 : 0.5287;
+        e->phase = i == 0 ? 0 : 7;
+    }
+    s->n_emitters = 2;
+    trial_run_below(s, db, ALERT_LLR, false, &t);
+    uw_scenario_free(s);
+    assert_int_equal(trial_n_alerts(&t), 2);
+}
+
 static void test_not_heard(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= N_SEEDS; ++seed) {
@@ -391,10 +418,15 @@ static void test_gap(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_neighbours), cmocka_unit_test(test_overload),
-        cmocka_unit_test(test_heard),      cmocka_unit_test(test_one_alert),
-        cmocka_unit_test(test_not_heard),  cmocka_unit_test(test_noise),
-        cmocka_unit_test(test_silence),    cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_neighbours),
+        cmocka_unit_test(test_overload),
+        cmocka_unit_test(test_behind_its_preamble),
+        cmocka_unit_test(test_heard),
+        cmocka_unit_test(test_one_alert),
+        cmocka_unit_test(test_not_heard),
+        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_gap),
     };
 

@@ -94,6 +94,10 @@ static double dwell_beside(int channel, double beside_hz, int64_t slot) {
     ++emitter.n_dwells;
     emitter.dwell_first = slot;
     emitter.dwell_last = slot;
+    emitter.dwell_channel = channel + (beside_hz != 0.0 ? VISIBLE : 0);
+    emitter.channels_hz[emitter.dwell_channel] = p.offset_hz;
+    if (emitter.dwell_channel >= emitter.n_channels)
+        emitter.n_channels = emitter.dwell_channel + 1;
     uw_link_judge_hop(&emitter, &config, &p, slot);
     assert_true(isfinite(hops()));
     return hops() - before;
@@ -145,7 +149,7 @@ static void test_one_channel(void **state) {
 
     (void)state;
     assert_true(dwell(0, 0) == 0.0); /* the first tells nothing */
-    for (int i = 1; i <= 30; ++i) {
+    for (int i = 1; i <= 200; ++i) { /* more than are kept: what was judged for good still counts */
         const double nats = dwell(0, i * block);
         /* the urn's: (i + 1/V) / (i + 1) against 1 / V; a block apart is twice as likely of a link
          */
@@ -155,11 +159,11 @@ static void test_one_channel(void **state) {
         assert_true(nats < 0.0);
         sum += nats;
     }
-    print_message("one channel, a block apart: %.1f nats in 30 dwells\n", sum);
+    print_message("one channel, a block apart: %.1f nats in 200 dwells\n", sum);
     assert_true(sum < -10.0);
     /* long afterwards only the channel counts */
-    const double late = dwell(0, 100 * block);
-    assert_true(fabs(late - log((1.0 / VISIBLE) * 32.0 / (31.0 + 1.0 / VISIBLE))) < 1e-9);
+    const double late = dwell(0, 400 * block);
+    assert_true(fabs(late - log((1.0 / VISIBLE) * 202.0 / (201.0 + 1.0 / VISIBLE))) < 1e-9);
 }
 
 /* A channel not heard before speaks for a link, the more the more was heard. */
