@@ -65,6 +65,7 @@ struct uw_packet {
 #define LINK_CHANNEL_HZ   60e3 /* of one channel: both ends of a link, each with its own crystal */
 #define LINK_DWELLS_MIN   3    /* before an alert */
 #define LINK_DWELLS_KEPT  64
+#define LINK_END_PACKETS  2
 #define LINK_TORN_S       5.0 /* lattices are not relied upon behind a loss */
 #define LINK_PLACE_RIGHT  0.7 /* share of weak packets of which the likeliest place is right */
 
@@ -116,7 +117,9 @@ struct link_dwell {
 
 /* The end of a link that sends most of its packets, by its crystal. */
 struct link_end {
-    double offset_hz; /* of its latest packet that was measured whole */
+    /* of its latest packets that were measured whole: two, as one may be cut by the band's edge and
+     * kHz off */
+    double offset_hz[LINK_END_PACKETS];
     int n;
     int64_t other_slot; /* of the latest whole packet from elsewhere */
 };
@@ -262,9 +265,6 @@ double uw_link_share(const struct emitter *e, const struct uw_detector_config *c
 /* Channels of the likeliest plan inside the receiver's band; -1 without a centre frequency. */
 int uw_link_visible(const struct emitter *e, const struct uw_detector_config *config);
 double uw_link_grid_error(const struct emitter *e, double *ret_offset_hz);
-/* What confidence rests on; ruled: the behaviour rule for an alert is met, or was. */
-struct uw_link_seen uw_link_seen_of(const struct emitter *e,
-                                    const struct uw_detector_config *config, bool ruled);
 
 #define LINK_STRETCHES 64
 

@@ -118,8 +118,7 @@ static void take_end(struct emitter *e, const struct uw_detector_config *config,
         e->end.other_slot = slot;
         return;
     }
-    e->end.offset_hz = p->offset_hz;
-    ++e->end.n;
+    e->end.offset_hz[e->end.n++ % LINK_END_PACKETS] = p->offset_hz;
 }
 
 static void take_packet(struct emitter *e, const struct uw_packet *p, double rate_hz) {

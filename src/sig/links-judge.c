@@ -146,7 +146,8 @@ void uw_link_move(struct emitter *e, const struct uw_detector_config *config, ui
     e->dwell_offset_hz -= shift_hz;
     e->offset_hz -= shift_hz;
     e->first_packet.offset_hz -= shift_hz;
-    e->end.offset_hz -= shift_hz;
+    for (int i = 0; i < LINK_END_PACKETS; ++i)
+        e->end.offset_hz[i] -= shift_hz;
     for (int c = 0; c < e->n_channels; ++c)
         e->channels_hz[c] -= shift_hz;
     for (int i = 0; i < e->n_kept; ++i)
@@ -482,9 +483,7 @@ bool uw_link_agrees(const struct emitter *old, const struct emitter *e) {
 bool uw_link_is_other_end(const struct emitter *e, const struct uw_detector_config *config,
                           const struct uw_packet *p) {
     double limit = fmax(END_HZ, 4.0 * p->offset_error_hz);
-    double end = config->freq_hz + e->end.offset_hz;
     double freq = config->freq_hz + p->offset_hz;
-
     double margin;
     int best = best_domain(e, &margin);
 
@@ -496,9 +495,13 @@ bool uw_link_is_other_end(const struct emitter *e, const struct uw_detector_conf
 
         if (domain_total(e, i) < least)
             continue;
-        double crystal = end - d->channel_hz[nearest_channel(d, end)];
-        if (fabs(freq - crystal - d->channel_hz[nearest_channel(d, freq - crystal)]) <= limit)
-            return false;
+        for (int k = 0; k < LINK_END_PACKETS; ++k) {
+            double end = config->freq_hz + e->end.offset_hz[k];
+            double here = freq - (end - d->channel_hz[nearest_channel(d, end)]);
+
+            if (fabs(here - d->channel_hz[nearest_channel(d, here)]) <= limit)
+                return false;
+        }
     }
     return true;
 }
@@ -573,28 +576,4 @@ double uw_link_grid_error(const struct emitter *e, double *ret_offset_hz) {
     if (e->domains[i].dwells < 2)
         return NAN;
     return sqrt(e->domains[i].square_sum / (e->domains[i].dwells - 1));
-}
-
-struct uw_link_seen uw_link_seen_of(const struct emitter *e,
-                                    const struct uw_detector_config *config, bool ruled) {
-    const struct uw_sig_variant *v = uw_link_variant(e, true);
-    double age_s = (e->last_start - e->first_start) / config->rate_hz;
-    int n_channels;
-    double share = uw_link_share(e, config, &n_channels);
-
-    return (struct uw_link_seen){
-        .nats = e->llr,
-        .packets = e->n_packets,
-        .weak = e->n_weak,
-        .dwells = e->n_dwells,
-        .channels = e->n_channels,
-        .visible = uw_link_visible(e, config),
-        .packets_per_hop = v ? v->packets_per_hop : 1,
-        .hops = v ? 1.0 + age_s * share / (v->period_s * v->packets_per_hop) : NAN,
-        .grid_error_hz = uw_link_grid_error(e, &(double){0}),
-        .snr_db = e->snr_db,
-        .named = uw_link_variant(e, false) != NULL,
-        .placed = uw_link_domain(e, config) != NULL,
-        .ruled = ruled,
-    };
 }

@@ -28,10 +28,35 @@ static int sure_channels(const struct emitter *e) {
     return n;
 }
 
+/* What confidence rests on; ruled: the behaviour rule for an alert is met, or was. */
+static struct uw_link_seen seen_of(const struct emitter *e, const struct uw_detector_config *config,
+                                   bool ruled) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    double age_s = (e->last_start - e->first_start) / config->rate_hz;
+    int n_channels;
+    double share = uw_link_share(e, config, &n_channels);
+
+    return (struct uw_link_seen){
+        .nats = e->llr,
+        .packets = e->n_packets,
+        .weak = e->n_weak,
+        .dwells = e->n_dwells,
+        .channels = e->n_channels,
+        .visible = uw_link_visible(e, config),
+        .packets_per_hop = v ? v->packets_per_hop : 1,
+        .hops = v ? 1.0 + age_s * share / (v->period_s * v->packets_per_hop) : NAN,
+        .grid_error_hz = uw_link_grid_error(e, &(double){0}),
+        .snr_db = e->snr_db,
+        .named = uw_link_variant(e, false) != NULL,
+        .placed = uw_link_domain(e, config) != NULL,
+        .ruled = ruled,
+    };
+}
+
 /* Evidence is nats against what is known to sound alike; what is not known is in the count of how
  * often such a link was right. */
 static bool is_likely(const struct uw_links *links, const struct emitter *e) {
-    struct uw_link_seen seen = uw_link_seen_of(e, links->env.config, true);
+    struct uw_link_seen seen = seen_of(e, links->env.config, true);
 
     return uw_link_is_likely(&seen);
 }
@@ -76,7 +101,7 @@ void uw_link_report(struct uw_links *links, struct emitter *e) {
         .power_dbfs = e->power_dbfs,
         .llr = e->new_llr,
         /* what once met the rule stays one of those that did */
-        .seen = uw_link_seen_of(e, links->env.config, alertable || e->alerted),
+        .seen = seen_of(e, links->env.config, alertable || e->alerted),
         .start = (uint64_t)fmax(e->reported, 0.0),
         .stop = (uint64_t)fmax(e->last_stop, 0.0),
         .bursts = e->n_packets,

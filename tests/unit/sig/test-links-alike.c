@@ -288,6 +288,28 @@ static void test_offset_comes_late(void **state) {
     assert_true(late > 1.0);
 }
 
+/* One carrier that was measured badly, where the band's edge cuts a channel, does not make another
+ * end of a link of all packets behind it. */
+static void test_a_carrier_cut(void **state) {
+    const struct uw_sig_variant *v = begin("25Hz", true);
+    const struct uw_sig_domain *d = &emitter.signature->domains[0];
+    struct uw_packet p = {.modulation = v->modulation, .sf = v->sf, .offset_error_hz = 100.0};
+
+    (void)state;
+    emitter.domains[0].dwells = 4;
+    emitter.end.n = 4;
+    for (int last = 0; last < 2; ++last) {
+        emitter.end.offset_hz[last] = visible_hz(d, 0) - CENTRE + 5.4e3;
+        emitter.end.offset_hz[1 - last] = visible_hz(d, 1) - CENTRE;
+        for (int c = 0; c < VISIBLE; ++c) {
+            p.offset_hz = visible_hz(d, c) - CENTRE + 200.0;
+            assert_false(uw_link_is_other_end(&emitter, &config, &p));
+            p.offset_hz = visible_hz(d, c) - CENTRE - 9e3;
+            assert_true(uw_link_is_other_end(&emitter, &config, &p));
+        }
+    }
+}
+
 static void test_nothing_known(void **state) {
     (void)state;
     (void)begin("25Hz", true);
@@ -541,6 +563,7 @@ int main(void) {
         cmocka_unit_test(test_mean),
         cmocka_unit_test(test_between),
         cmocka_unit_test(test_offset_comes_late),
+        cmocka_unit_test(test_a_carrier_cut),
         cmocka_unit_test(test_nothing_known),
         cmocka_unit_test(test_length),
         cmocka_unit_test(test_length_unknown),
