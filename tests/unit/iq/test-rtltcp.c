@@ -181,6 +181,17 @@ static struct uw_source_health health_of(struct uw_source *source) {
     return h;
 }
 
+/* A machine may stand still for a moment; a source that waits would do so each time. */
+#define CALL_MAX_NS (UW_NS_PER_S / 2)
+#define STANDSTILLS 3
+
+static int n_calls, n_long;
+
+static void count_call(int64_t began_ns) {
+    ++n_calls;
+    n_long += uw_clock_mono_ns() - began_ns >= CALL_MAX_NS;
+}
+
 /* Reads for so long; returns the samples, with what the last block said. */
 static size_t read_for(struct uw_source *source, double seconds, struct uw_source_block *ret_last) {
     static unsigned char buf[2 * 20000];
@@ -192,7 +203,7 @@ static size_t read_for(struct uw_source *source, double seconds, struct uw_sourc
         struct uw_source_block b;
 
         assert_int_equal(uw_source_read(source, buf, 20000, NULL, &b), 0);
-        assert_true(uw_clock_mono_ns() - began < UW_NS_PER_S / 2);
+        count_call(began);
         assert_false(b.end);
         if (b.n)
             *ret_last = b;
@@ -239,7 +250,7 @@ static void close_quickly(struct uw_source *source) {
     int64_t began = uw_clock_mono_ns();
 
     uw_source_close(source);
-    assert_true(uw_clock_mono_ns() - began < UW_NS_PER_S / 2);
+    count_call(began);
 }
 
 static void test_samples_and_settings(void **state) {
@@ -343,9 +354,8 @@ static void test_bad_servers(void **state) {
     }
 }
 
-/* Samples that are lost and time that passes without a server add up to the clock. What is read is
- * late by what lies in buffers, on a busy machine by more: the least of it counts. */
-static void test_time_is_kept(void **state) {
+/* How late samples are, by the clock and by what was lost. */
+static double least_late_s(void) {
     struct server *s = start_server(SERVE);
     int64_t began = uw_clock_mono_ns();
     struct uw_source *source = open_client(s);
@@ -353,7 +363,6 @@ static void test_time_is_kept(void **state) {
     double least_late = HUGE_VAL;
     uint64_t index = 0;
 
-    (void)state;
     while (uw_clock_mono_ns() - began < 2 * UW_NS_PER_S) {
         double at = (double)(uw_clock_mono_ns() - began) / 1e9;
         struct uw_source_block b;
@@ -365,9 +374,29 @@ static void test_time_is_kept(void **state) {
         if (b.n > 0 && at > 1.2)
             least_late = fmin(least_late, at - (double)index / RATE);
     }
-    assert_true(least_late > -0.06 && least_late < 0.1);
     close_quickly(source);
     stop_server(s);
+    return least_late;
+}
+
+/* Samples that are lost and time that passes without a server add up to the clock. What is read is
+ * late by what lies in buffers, on a busy machine by more: the least of it counts, of the second
+ * try if the machine stood still in the first. Never is it early. */
+static void test_time_is_kept(void **state) {
+    double late_s = least_late_s();
+
+    (void)state;
+    assert_true(late_s > -0.06);
+    if (late_s >= 0.1)
+        late_s = least_late_s();
+    assert_true(late_s > -0.06 && late_s < 0.1);
+}
+
+/* Of all reads and closes above. */
+static void test_no_call_waits(void **state) {
+    (void)state;
+    assert_true(n_calls > 10 * STANDSTILLS);
+    assert_true(n_long <= STANDSTILLS);
 }
 
 static void test_nobody_there(void **state) {
@@ -511,6 +540,7 @@ int main(void) {
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_bad_servers),
         cmocka_unit_test(test_time_is_kept),
+        cmocka_unit_test(test_no_call_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
