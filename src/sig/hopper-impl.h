@@ -55,7 +55,8 @@ bool uw_hop_part(const double *t_s, size_t n, double error_s, double period_min_
                  double period_max_s, struct hop_lattice *ret);
 
 /* A lattice that is about known, fitted to the times in uw_hop_part()'s window of its slots: to the
- * last HOP_EVENTS_MAX, then back to all n. False: too few are there. */
+ * last HOP_EVENTS_MAX, then back to all n. False: too few are there, or the window is more than a
+ * fifth of the period. */
 bool uw_hop_follow(const double *t_s, size_t n, double error_s, struct hop_lattice *lattice);
 
 /* Whether a time is within the lattice's window of a slot. */
@@ -137,6 +138,8 @@ bool uw_hop_take_part(const struct hop_train *t, double now_s, struct hop_train 
 /* The slots of the packets of a train that was judged to be a link. False: most are in none. */
 bool uw_hop_slots(const struct hop_train *t, double now_s, const struct hop_verdict *verdict,
                   struct hop_lattice *ret);
+/* Whether a burst is on another channel than the one before. */
+bool uw_hop_changes(const struct hop_burst *before, const struct hop_burst *burst);
 /* Counts its bursts, and the dwells that they make. */
 void uw_hop_count(struct hop_train *t);
 /* Takes the bursts in the slots out of the train. */
@@ -150,7 +153,6 @@ void uw_hop_judge(const struct hop_train *t, double now_s, double usable_hz,
 #define HOP_TRAINS_MAX 24
 #define HOP_NAMED_MAX  8
 #define HOP_PIECES_MAX 32
-#define HOP_SAME_HZ    20e3 /* the same channel as the burst before */
 #define HOP_NEW_MIN    4    /* bursts that a new judgement is worth */
 #define HOP_GONE_S     10.0 /* so long after its last good judgement it is forgotten */
 

@@ -29,6 +29,7 @@
 #include "uw/base/util.h"
 
 #define WINDOW_S     6.0
+#define SAME_HZ      20e3 /* the same channel as the burst before */
 #define SPAN_MIN_S   2.2
 #define PARTS        5 /* of the span, in each of which it is heard */
 #define PERIOD_MIN_S 4e-3
@@ -48,7 +49,6 @@
  * own. */
 #define LATTICE_NATS      30.0
 #define PART_SHARE        0.2 /* of a train's bursts: up to four links */
-#define SLOTS_MOST        0.2 /* of the period is a slot's half width: more tells nothing apart */
 #define RASTER_NATS       1.0
 #define RASTER_ERROR      0.12 /* of the step */
 #define LEVEL_SIGMA_DB    0.5
@@ -540,7 +540,7 @@ bool uw_hop_slots(const struct hop_train *t, double now_s, const struct hop_verd
     begins_of(&w, t_s);
     if (isfinite(verdict->packet_s))
         l.period_s /= fmax(round(l.period_s / verdict->packet_s), 1.0);
-    if (!uw_hop_follow(t_s, w.n, t->time_error_s, &l) || l.window_s > SLOTS_MOST * l.period_s ||
+    if (!uw_hop_follow(t_s, w.n, t->time_error_s, &l) ||
         (double)l.inside < INSIDE_SHARE * (double)l.n)
         return false;
     *ret = l;
@@ -560,10 +560,14 @@ void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *slots) {
     t->next = place_of(t, n, t->n);
 }
 
+bool uw_hop_changes(const struct hop_burst *before, const struct hop_burst *b) {
+    return fabs(before->offset_hz - b->offset_hz) > SAME_HZ;
+}
+
 void uw_hop_count(struct hop_train *t) {
     t->n_bursts = (int64_t)t->n;
     t->n_dwells = t->n > 0;
     for (size_t i = 1; i < t->n; ++i)
-        t->n_dwells += fabs(t->bursts[place_of(t, t->n, i)].offset_hz -
-                            t->bursts[place_of(t, t->n, i - 1)].offset_hz) > HOP_SAME_HZ;
+        t->n_dwells +=
+            uw_hop_changes(&t->bursts[place_of(t, t->n, i - 1)], &t->bursts[place_of(t, t->n, i)]);
 }

@@ -16,15 +16,16 @@
 #include "hopper-impl.h"
 #include "uw/base/util.h"
 
-#define LANES      16
-#define FREQ_MIN   1.0   /* Hz: slower than any link hops */
-#define FREQ_MAX   260.0 /* a little more than the fastest */
-#define STEP       0.4   /* of the periodogram, in 1 / span */
-#define PEAKS      64    /* room for a slow lattice and all its multiples */
-#define TIMES_MIN  6
-#define COHERENCE  0.3 /* least part of n that a lattice's line has */
-#define REFINEMENT 3
-#define N_WINDOWS  4
+#define LANES       16
+#define FREQ_MIN    1.0   /* Hz: slower than any link hops */
+#define FREQ_MAX    260.0 /* a little more than the fastest */
+#define STEP        0.4   /* of the periodogram, in 1 / span */
+#define PEAKS       64    /* room for a slow lattice and all its multiples */
+#define TIMES_MIN   6
+#define COHERENCE   0.3 /* least part of n that a lattice's line has */
+#define REFINEMENT  3
+#define N_WINDOWS   4
+#define WINDOW_MOST 0.2 /* of a period, half a slot's width: more tells nothing apart */
 
 #define PART_WINDOW_S  300e-6
 #define PART_LINES     2.0 /* the second harmonic of the fastest, as the first of two may cancel */
@@ -208,11 +209,11 @@ static void weigh(const double *t, size_t n, double f, double error_s, double tr
         double window = windows_s[j];
         double period = 1.0 / f;
         double begin = begin_of(t, n, f);
-        bool good = window >= 2.0 * error_s && window < 0.2 * period;
+        bool good = window >= 2.0 * error_s && window < WINDOW_MOST * period;
 
         for (int i = 0; good && i < REFINEMENT; ++i)
             good = refine(t, n, i == 0 ? 0.25 * period : 2.0 * window, &period, &begin);
-        if (!good || window >= 0.2 * period)
+        if (!good || window >= WINDOW_MOST * period)
             continue;
         double q = 2.0 * window / period;
         struct hop_lattice l = {.period_s = period, .begin_s = begin, .window_s = window, .n = n};
@@ -305,7 +306,7 @@ bool uw_hop_follow(const double *t, size_t n, double error_s, struct hop_lattice
     }
     l->n = n;
     l->inside = count_inside(t, n, l);
-    return true;
+    return l->window_s <= WINDOW_MOST * l->period_s;
 }
 
 /* How many lie on a lattice k times as fine. */
@@ -337,7 +338,7 @@ bool uw_hop_part(const double *t_s, size_t n, double error_s, double period_min_
     bool common = false;
 
     *ret = (struct hop_lattice){0};
-    if (n < m || window > 0.2 * period_min_s)
+    if (n < m || window > WINDOW_MOST * period_min_s)
         return false;
     last = t_s + (n - m);
     if (last[m - 1] - last[0] < 4.0 * period_min_s)

@@ -89,13 +89,13 @@ struct urn {
 };
 
 /* Those that are not kept any more. */
-static void begin_urn(const struct emitter *e, const struct uw_detector_config *config,
-                      struct urn *urn) {
+static void begin_urn(const struct emitter *e, int plan, double centre_hz, struct urn *urn) {
     *urn = (struct urn){0};
     for (int i = 0; i < e->n_channels; ++i) {
-        int c = e->channel_judged[i] > 0
-                    ? uw_link_plan_channel(e, config, e->channels_hz[i], e->n_weak > 0, 0.0)
-                    : LINK_NONE;
+        int c =
+            e->channel_judged[i] > 0
+                ? uw_link_plan_channel(e, plan, centre_hz + e->channels_hz[i], e->n_weak > 0, 0.0)
+                : LINK_NONE;
 
         if (c == LINK_NONE)
             continue;
@@ -113,21 +113,23 @@ static double judge_kept(const struct emitter *e, const struct uw_detector_confi
                          const struct uw_sig_variant *v, int n, double *ret_returns) {
     struct urn urn;
     double hop = round(v->period_s / e->period_s) * v->packets_per_hop;
+    double in_band = uw_link_visible(e, config);
     double sum = 0.0;
+    int plan = uw_link_plan(e);
     int n_channels;
 
     *ret_returns = 0.0;
-    begin_urn(e, config, &urn);
+    begin_urn(e, plan, config->freq_hz, &urn);
     (void)uw_link_share(e, config, &n_channels);
     for (int i = 0; i < n; ++i) {
         const struct link_dwell *d = &e->kept[i];
-        int c = uw_link_plan_channel(e, config, d->offset_hz, d->weak, d->error_hz);
+        int c = uw_link_plan_channel(e, plan, config->freq_hz + d->offset_hz, d->weak, d->error_hz);
         double nats = 0.0;
 
         if (c == LINK_NONE)
             continue;
         urn.channels += urn.here[c] == 0.0;
-        double visible = fmax(uw_link_visible(e, config), urn.channels);
+        double visible = fmax(in_band, urn.channels);
         if (visible >= 2.0)
             nats = log(1.0 / visible) - log((urn.here[c] + URN / visible) / (urn.dwells + URN));
         if (urn.here[c] > 0.0) {

@@ -197,10 +197,12 @@ bool uw_link_raster_is_known(const struct emitter *e, const struct uw_detector_c
 /* Whether a carrier is on a channel of the likeliest plan with its offset; true without one. */
 bool uw_link_on_raster(const struct emitter *e, const struct uw_detector_config *config,
                        double offset_hz, double error_hz);
-/* The channel of the likeliest plan, with its offset, that a carrier is on; LINK_NONE: none. weak:
- * measured below the noise, where a wrong place has a wrong carrier. Needs a centre frequency. */
-int uw_link_plan_channel(const struct emitter *e, const struct uw_detector_config *config,
-                         double offset_hz, bool weak, double error_hz);
+/* The likeliest plan, by its place in the signature's domains, or LINK_NONE. Not cheap. */
+int uw_link_plan(const struct emitter *e);
+/* The plan's channel, with its offset, that a carrier is on; LINK_NONE: none, or no plan. weak:
+ * measured below the noise, where a wrong place has a wrong carrier. */
+int uw_link_plan_channel(const struct emitter *e, int plan, double freq_hz, bool weak,
+                         double error_hz);
 /* Takes the packet into the state. */
 void uw_link_follow(struct emitter *e, double rate_hz, const struct uw_packet *p, int64_t slot);
 

@@ -433,13 +433,18 @@ static int best_domain(const struct emitter *e, double *ret_margin) {
     return first;
 }
 
+int uw_link_plan(const struct emitter *e) {
+    double margin;
+
+    return best_domain(e, &margin);
+}
+
 double uw_link_judge_crowd(const struct emitter *e) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
     double dwells = (double)e->n_dwells;
     double best = -INFINITY;
     double most = -INFINITY;
-    double margin;
-    int i = best_domain(e, &margin);
+    int i = uw_link_plan(e);
 
     if (!v || i == LINK_NONE || v->packets_per_hop < 2 || e->n_weak == 0)
         return 0.0;
@@ -472,8 +477,7 @@ const struct uw_sig_domain *uw_link_domain(const struct emitter *e,
 
 bool uw_link_agrees(const struct emitter *old, const struct emitter *e) {
     const struct uw_sig_variant *v = uw_link_variant(old, true);
-    double margin;
-    int i = best_domain(old, &margin);
+    int i = uw_link_plan(old);
 
     return v && i != LINK_NONE && e->variants[v - old->signature->variants].possible &&
            e->domains[i].possible && e->domains[i].dwells > 0 &&
@@ -484,8 +488,7 @@ bool uw_link_is_other_end(const struct emitter *e, const struct uw_detector_conf
                           const struct uw_packet *p) {
     double limit = fmax(END_HZ, 4.0 * p->offset_error_hz);
     double freq = config->freq_hz + p->offset_hz;
-    double margin;
-    int best = best_domain(e, &margin);
+    int best = uw_link_plan(e);
 
     if (e->end.n < END_PACKETS || !isfinite(config->freq_hz) || p->weak || best == LINK_NONE)
         return false;
@@ -513,8 +516,7 @@ bool uw_link_is_stranger(const struct emitter *e, const struct link_fit *fit) {
 }
 
 bool uw_link_raster_is_known(const struct emitter *e, const struct uw_detector_config *config) {
-    double margin;
-    int i = best_domain(e, &margin);
+    int i = uw_link_plan(e);
 
     return isfinite(config->freq_hz) && i != LINK_NONE && e->domains[i].close >= SURE_DWELLS &&
            3 * e->domains[i].close >= 2 * (e->domains[i].dwells + e->domains[i].misses);
@@ -522,32 +524,28 @@ bool uw_link_raster_is_known(const struct emitter *e, const struct uw_detector_c
 
 bool uw_link_on_raster(const struct emitter *e, const struct uw_detector_config *config,
                        double offset_hz, double error_hz) {
-    double margin;
-    int i = best_domain(e, &margin);
+    int i = uw_link_plan(e);
 
     if (!isfinite(config->freq_hz) || i == LINK_NONE || e->domains[i].dwells == 0)
         return true;
-    return uw_link_plan_channel(e, config, offset_hz, true, error_hz) != LINK_NONE;
+    return uw_link_plan_channel(e, i, config->freq_hz + offset_hz, true, error_hz) != LINK_NONE;
 }
 
-int uw_link_plan_channel(const struct emitter *e, const struct uw_detector_config *config,
-                         double offset_hz, bool weak, double error_hz) {
+int uw_link_plan_channel(const struct emitter *e, int plan, double freq_hz, bool weak,
+                         double error_hz) {
     double limit = weak ? 2.0 * hypot(GRID_SIGMA_HZ, error_hz) : LINK_CHANNEL_HZ;
-    double margin;
-    int i = best_domain(e, &margin);
 
-    if (i == LINK_NONE)
+    if (plan == LINK_NONE)
         return LINK_NONE;
-    const struct uw_sig_domain *d = &e->signature->domains[i];
-    double freq = config->freq_hz + offset_hz - e->domains[i].offset_hz;
+    const struct uw_sig_domain *d = &e->signature->domains[plan];
+    double freq = freq_hz - e->domains[plan].offset_hz;
     int channel = nearest_channel(d, freq);
     return fabs(freq - d->channel_hz[channel]) <= limit ? channel : LINK_NONE;
 }
 
 double uw_link_share(const struct emitter *e, const struct uw_detector_config *config,
                      int *ret_n_channels) {
-    double margin;
-    int i = best_domain(e, &margin);
+    int i = uw_link_plan(e);
 
     *ret_n_channels = 40;
     if (!isfinite(config->freq_hz) || i == LINK_NONE)
@@ -557,8 +555,7 @@ double uw_link_share(const struct emitter *e, const struct uw_detector_config *c
 }
 
 int uw_link_visible(const struct emitter *e, const struct uw_detector_config *config) {
-    double margin;
-    int i = best_domain(e, &margin);
+    int i = uw_link_plan(e);
 
     if (!isfinite(config->freq_hz))
         return -1;
@@ -566,8 +563,7 @@ int uw_link_visible(const struct emitter *e, const struct uw_detector_config *co
 }
 
 double uw_link_grid_error(const struct emitter *e, double *ret_offset_hz) {
-    double margin;
-    int i = best_domain(e, &margin);
+    int i = uw_link_plan(e);
 
     *ret_offset_hz = NAN;
     if (i == LINK_NONE)

@@ -140,8 +140,7 @@ static void add(struct uw_hopper *h, const struct hop_train *like, const struct 
     }
     size_t before = (best->next + HOP_BURSTS_MAX - 1) % HOP_BURSTS_MAX;
     ++best->n_bursts;
-    best->n_dwells +=
-        best->n == 0 || fabs(best->bursts[before].offset_hz - b->offset_hz) > HOP_SAME_HZ;
+    best->n_dwells += best->n == 0 || uw_hop_changes(&best->bursts[before], b);
     best->power_db += SMOOTHING * (like->power_db - best->power_db);
     best->bandwidth_hz *= pow(like->bandwidth_hz / best->bandwidth_hz, SMOOTHING);
     best->length_s += SMOOTHING * (like->length_s - best->length_s);

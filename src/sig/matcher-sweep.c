@@ -296,18 +296,19 @@ static void speak(struct uw_sweeper *m, struct uw_stream *s, struct uw_suspect *
     double step = rate / (2.0 * s->bandwidth_hz); /* input samples */
     double begin = s->begin + (double)x->begin * step;
     double end = begin + x->at.run * symbol_s * rate;
-    /* as much of the packet as is sure to be there: what begins behind it takes nothing away */
-    double sure = begin + (s->preamble_min[sf] + 5) * symbol_s * rate;
+    /* what is sure to be there of a packet */
+    double sure = (s->preamble_min[sf] + 5) * symbol_s * rate;
     double nats = -INFINITY;
 
-    /* splatter makes many runs, and to follow one is costly */
+    /* Splatter makes many runs, and to follow one is costly. What begins behind the sure part takes
+     * nothing away. */
     if (!uw_links_covers(m->env.links, begin, end, s->cut_hz) &&
-        !is_outshone(m, begin, sure, x->snr))
+        !is_outshone(m, begin, begin + sure, x->snr))
         nats = find_places(m, s, x, &hit.packet);
     if (nats < TELLS)
         return;
     hit.packet.start = hit.packet.places[0].start;
-    hit.packet.stop = hit.packet.start + (s->preamble_min[sf] + 5) * symbol_s * rate;
+    hit.packet.stop = hit.packet.start + sure;
     hit.packet.offset_hz = hit.packet.places[0].offset_hz;
     if (!hit.packet.weak) /* its symbols are not measured beyond a level */
         hit.packet.snr_db = 10.0 * log10(x->snr);
