@@ -7,9 +7,9 @@
 Receivers are loops of a recording with a link in it (--dongles: dongles of the tests' stand-in for
 librtlsdr, with that recording on the air). Memory, file descriptors, threads, processor time, what lies
 on the disk and every message of the feed are sampled. At the end all of it is judged: what grows, what
-was lost, how old the latest sign of life ever was, whether alerts came. Then, unless --no-overload, another daemon is given more receivers of a
-higher rate than this machine can do: what is shed must be counted and said, and alerts must still
-come. Exit status 1 if a judgement fails.
+was lost, how old the latest sign of life ever was, whether alerts came. Then, unless --no-overload,
+another daemon is given more receivers of a higher rate than this machine can do: what is shed must be
+counted and said, and alerts must still come. Exit status 1 if a judgement fails.
 """
 import argparse
 import datetime

@@ -410,15 +410,53 @@ static int by_start(const void *a, const void *b) {
                    &((const struct packet_at *)b)->start_s);
 }
 
+/* The matcher alone, that is given bursts by hand. */
+struct listener {
+    struct uw_detector_config config;
+    struct uw_detector *detector;
+    struct uw_hopper *hopper;
+};
+
+static void listener_open(struct listener *l, const struct uw_sigdb *db, size_t n_centres,
+                          void (*emit)(void *userdata, struct uw_finding *f), void *userdata) {
+    static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
+
+    l->config = (struct uw_detector_config){
+        .rate_hz = 2.4e6, .freq_hz = 915e6, .format = UW_IQ_CU8, .n_centres = n_centres, .db = db};
+    assert_int_equal(uw_detector_new(&l->config, &ops, NULL, &l->detector), 0);
+    struct uw_matcher_env env = {.config = &l->config,
+                                 .front = (struct uw_front *)uw_detector_front(l->detector),
+                                 .emit = emit,
+                                 .userdata = userdata};
+    assert_int_equal(uw_hopper_new(&env, &l->hopper), 0);
+}
+
+static void listener_close(struct listener *l) {
+    uw_hopper_free(l->hopper);
+    uw_detector_free(l->detector);
+}
+
+/* A burst 120 kHz wide, if it lies in the band. */
+static void listener_burst(struct listener *l, double start_s, double length_s, double offset_hz,
+                           double power_db) {
+    struct uw_burst b = {.start = (uint64_t)(start_s * 2.4e6),
+                         .stop = (uint64_t)((start_s + length_s) * 2.4e6),
+                         .lower_hz = offset_hz - 60e3,
+                         .upper_hz = offset_hz + 60e3,
+                         .centre_hz = offset_hz,
+                         .snr_db = 20.0,
+                         .power_dbfs = power_db};
+
+    if (fabs(offset_hz) < 1e6)
+        (void)uw_matcher_hopper.burst(l->hopper, &b);
+    uw_matcher_hopper.progress(l->hopper, b.stop + 6000);
+}
+
 /* Bursts of senders straight to the matcher. */
 static void hear(const struct uw_sigdb *db, const struct sender *senders, size_t n, double seconds,
                  uint64_t seed, struct numbers *ret) {
-    static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
-    struct uw_detector_config config = {
-        .rate_hz = 2.4e6, .freq_hz = 915e6, .format = UW_IQ_CU8, .n_centres = 1, .db = db};
     struct packet_at *packets = calloc(100000, sizeof(*packets));
-    struct uw_detector *detector;
-    struct uw_hopper *hopper;
+    struct listener l;
     size_t n_packets = 0;
 
     assert_non_null(packets);
@@ -440,26 +478,10 @@ static void hear(const struct uw_sigdb *db, const struct sender *senders, size_t
         }
     }
     qsort(packets, n_packets, sizeof(*packets), by_start);
-    assert_int_equal(uw_detector_new(&config, &ops, NULL, &detector), 0);
-    struct uw_matcher_env env = {.config = &config,
-                                 .front = (struct uw_front *)uw_detector_front(detector),
-                                 .emit = count_emit,
-                                 .userdata = ret};
-    assert_int_equal(uw_hopper_new(&env, &hopper), 0);
-    for (size_t i = 0; i < n_packets && packets[i].start_s < seconds; ++i) {
-        struct uw_burst b = {.start = (uint64_t)(packets[i].start_s * 2.4e6),
-                             .stop = (uint64_t)((packets[i].start_s + 2.1e-3) * 2.4e6),
-                             .lower_hz = packets[i].offset_hz - 60e3,
-                             .upper_hz = packets[i].offset_hz + 60e3,
-                             .centre_hz = packets[i].offset_hz,
-                             .snr_db = 20.0,
-                             .power_dbfs = packets[i].power_db};
-
-        (void)uw_matcher_hopper.burst(hopper, &b);
-        uw_matcher_hopper.progress(hopper, b.stop + 6000);
-    }
-    uw_hopper_free(hopper);
-    uw_detector_free(detector);
+    listener_open(&l, db, 1, count_emit, ret);
+    for (size_t i = 0; i < n_packets && packets[i].start_s < seconds; ++i)
+        listener_burst(&l, packets[i].start_s, 2.1e-3, packets[i].offset_hz, packets[i].power_db);
+    listener_close(&l);
     free(packets);
 }
 
@@ -566,23 +588,13 @@ static void on_emit(void *userdata, struct uw_finding *f) {
 
 /* A receiver that goes round three centres hears one link as one, at any of them. */
 static void test_walk(void **unused) {
-    static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
-    struct uw_detector_config config = {
-        .rate_hz = 2.4e6, .freq_hz = 915e6, .format = UW_IQ_CU8, .n_centres = 3};
     struct uw_sigdb *db = trial_db(UW_SIGNATURES);
-    struct uw_detector *detector;
-    struct uw_hopper *hopper;
     struct heard heard = {0};
+    struct listener l;
     double centre = 0.0;
 
     (void)unused;
-    config.db = db;
-    assert_int_equal(uw_detector_new(&config, &ops, NULL, &detector), 0);
-    struct uw_matcher_env env = {.config = &config,
-                                 .front = (struct uw_front *)uw_detector_front(detector),
-                                 .emit = on_emit,
-                                 .userdata = &heard};
-    assert_int_equal(uw_hopper_new(&env, &hopper), 0);
+    listener_open(&l, db, 3, on_emit, &heard);
     state = 23;
     for (int k = 0; k < 1500; ++k) {
         double start = 0.01 + 6.6667e-3 * k;
@@ -590,23 +602,13 @@ static void test_walk(void **unused) {
         double offset = -4.9e6 + 200e3 * floor(50.0 * uniform()) + 1e3 * normal() - now_centre;
 
         if (now_centre != centre)
-            uw_matcher_hopper.retune(hopper, now_centre - centre);
+            uw_matcher_hopper.retune(l.hopper, now_centre - centre);
         centre = now_centre;
-        config.freq_hz = 915e6 + centre;
-        struct uw_burst b = {.start = (uint64_t)(start * 2.4e6),
-                             .stop = (uint64_t)((start + 2.9e-3) * 2.4e6),
-                             .lower_hz = offset - 60e3,
-                             .upper_hz = offset + 60e3,
-                             .centre_hz = offset,
-                             .snr_db = 20.0,
-                             .power_dbfs = -30.0 + 0.2 * normal()};
-        if (fabs(offset) < 1e6)
-            (void)uw_matcher_hopper.burst(hopper, &b);
-        uw_matcher_hopper.progress(hopper, b.stop + 6000);
+        l.config.freq_hz = 915e6 + centre;
+        listener_burst(&l, start, 2.9e-3, offset, -30.0 + 0.2 * normal());
     }
     assert_true(heard.n_findings >= 8);
-    uw_hopper_free(hopper);
-    uw_detector_free(detector);
+    listener_close(&l);
     uw_sigdb_free(db);
 }
 
