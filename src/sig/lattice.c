@@ -13,11 +13,12 @@
 
 #include "links-impl.h"
 
-#define CLOCK_MAX    120e-6 /* ratio of clocks, less 1, that is believed */
-#define CLOCK_SIGMA  40e-6  /* ... expected */
-#define CLOCK_DRIFT  1e-6
-#define TURN_ROUND_S 10e-6 /* both ends of a link keep the lattice about as well as this */
-#define SIGMAS       4.0
+#define CLOCK_MAX     120e-6 /* ratio of clocks, less 1, that is believed */
+#define CLOCK_SIGMA   40e-6  /* ... expected */
+#define CLOCK_DRIFT   1e-6
+#define TURN_ROUND_S  10e-6 /* both ends of a link keep the lattice about as well as this */
+#define SIGMAS        4.0
+#define TOLERANCE_MAX 0.2 /* slots */
 
 static double nominal_slot(const struct emitter *e, double rate_hz) {
     return e->period_s * rate_hz;
@@ -42,7 +43,7 @@ static double tolerance(const struct emitter *e, double rate_hz, const struct uw
     double variance = e->var_reference + 2.0 * span * e->covariance + span * span * e->var_clock +
                       time_variance(p, rate_hz);
 
-    return fmin(SIGMAS * sqrt(variance), 0.2 * uw_link_slot(e, rate_hz));
+    return fmin(SIGMAS * sqrt(variance), TOLERANCE_MAX * uw_link_slot(e, rate_hz));
 }
 
 static struct link_fit fit_at(const struct emitter *e, double rate_hz, const struct uw_packet *p,
@@ -81,6 +82,34 @@ struct link_fit uw_link_fit_weak(const struct emitter *e, const struct uw_detect
         *ret_time = true;
     }
     return best;
+}
+
+/* Whether a packet lies on a lattice of the emitter's clock, with a slot at `reference`. */
+static bool lies_on(const struct emitter *clock, double rate_hz, double reference, double variance,
+                    const struct uw_packet *p) {
+    double slot = uw_link_slot(clock, rate_hz);
+    double span = p->start - reference;
+    double sigma = sqrt(variance + time_variance(p, rate_hz) + span * span * clock->var_clock);
+
+    return fabs(remainder(span, slot)) <= fmin(SIGMAS * sigma, TOLERANCE_MAX * slot);
+}
+
+bool uw_link_has_left(const struct emitter *e, double rate_hz, const struct uw_packet *p) {
+    return e->n_jumps > 0 && lies_on(e, rate_hz, e->left, e->var_left, p);
+}
+
+bool uw_link_keeps_time(const struct emitter *e, double rate_hz, const struct emitter *other,
+                        const struct uw_packet *p) {
+    return lies_on(e, rate_hz, other->reference, other->var_reference, p);
+}
+
+void uw_link_move_lattice(struct emitter *e, const struct emitter *to, int64_t slot) {
+    e->left = e->reference;
+    e->var_left = e->var_reference;
+    e->reference = to->reference;
+    e->reference_slot = slot;
+    e->covariance = 0.0;
+    e->var_reference = to->var_reference;
 }
 
 void uw_link_follow(struct emitter *e, double rate_hz, const struct uw_packet *p, int64_t slot) {

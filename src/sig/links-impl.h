@@ -124,6 +124,13 @@ struct link_end {
     int64_t other_slot; /* of the latest whole packet from elsewhere */
 };
 
+/* What tells an emitter from one of the same air rate, plan, crystal and level (links-jump.c). */
+enum link_apart {
+    LINK_NOT_APART,
+    LINK_RETURNED, /* the other's lattice came back: so it does behind some losses */
+    LINK_TOGETHER, /* both were on the air at a time */
+};
+
 struct emitter {
     bool used;
     uint64_t number;
@@ -135,6 +142,10 @@ struct emitter {
     double clock;
     double var_reference, var_clock, covariance;
     int64_t reference_slot;
+    double left, var_left; /* a slot of the lattice that it has jumped from */
+    int n_jumps;
+    double last_jumps[2];  /* samples, the latest first */
+    enum link_apart apart; /* from others that are alike */
     int64_t n_packets, n_dwells;
     struct variant_score variants[UW_SIG_VARIANTS_MAX];
     struct domain_score domains[UW_SIG_DOMAINS_MAX];
@@ -160,6 +171,7 @@ struct emitter {
     int n_kept; /* the latest dwells */
     struct link_dwell kept[LINK_DWELLS_KEPT];
     int64_t n_weak;    /* of n_packets */
+    int64_t n_cut;     /* ... on channels that the edge of the band cuts */
     double random_llr; /* against packets that come at any time, or are noise */
     struct link_alike alike;
     double llr;     /* the least of it and the sums of `alike` */
@@ -170,7 +182,9 @@ struct emitter {
     double first_start, last_start, last_stop; /* samples */
     double run_start;                          /* of the packets since its last long silence */
     int64_t run_packets;
+    int whole_run;   /* of its latest packets, measured whole */
     double reported; /* sample of the last finding */
+    double level_db; /* SNR of its latest packet that was measured whole, if any was */
     double snr_db, power_dbfs, offset_hz, bandwidth_hz, airtime_s;
     struct uw_packet first_packet;
 };
@@ -185,6 +199,13 @@ struct link_fit {
 };
 
 void uw_link_begin_lattice(struct emitter *e, const struct uw_packet *p, double rate_hz);
+/* Puts this slot where another emitter's latest is; the clock stays what it was. */
+void uw_link_move_lattice(struct emitter *e, const struct emitter *to, int64_t slot);
+/* Whether a packet lies on the lattice that the emitter has left last. */
+bool uw_link_has_left(const struct emitter *e, double rate_hz, const struct uw_packet *p);
+/* Whether another emitter's latest packet and this one are whole slots of the emitter apart. */
+bool uw_link_keeps_time(const struct emitter *e, double rate_hz, const struct emitter *other,
+                        const struct uw_packet *p);
 /* A slot in samples. */
 double uw_link_slot(const struct emitter *e, double rate_hz);
 struct link_fit uw_link_fit(const struct emitter *e, double rate_hz, const struct uw_packet *p);
@@ -253,6 +274,10 @@ bool uw_link_is_beside(const struct emitter *emitters, const struct emitter *e, 
 /* Whether `e`, about which little is known, could be what is known of `old`: air rate, plan and the
  * crystals' common offset. */
 bool uw_link_agrees(const struct emitter *old, const struct emitter *e);
+/* Whether a whole packet fits what is known of the emitter: air rate, plan and the crystals' common
+ * offset. */
+bool uw_link_is_its_crystal(const struct emitter *e, const struct uw_detector_config *config,
+                            const struct uw_packet *p);
 /* Whether a whole packet's carrier lies elsewhere between the channels of every likely plan than
  * those of the emitter's end, which is known well enough. */
 bool uw_link_is_other_end(const struct emitter *e, const struct uw_detector_config *config,
@@ -293,10 +318,29 @@ void uw_link_begin(struct uw_links *links, struct emitter *e, const struct uw_si
 void uw_link_join(struct uw_links *links, struct emitter *e, const struct uw_packet *packet,
                   const struct link_fit *fit);
 void uw_link_end_dwell(struct emitter *e);
+/* Samples are missing before this slot, nobody knows how many: slots before it and behind it are
+ * not counted together any more. */
+void uw_link_tear(struct emitter *e, int64_t slot, double nats);
 /* Whether a packet in this slot goes on with the dwell. */
 bool uw_link_same_dwell(const struct emitter *e, const struct uw_packet *p, int64_t slot);
 /* Longest dwell, in slots from the first to the last packet, that any possible variant makes. */
 int64_t uw_link_longest_dwell(const struct emitter *e);
+
+/* The emitter of which `e`, with this packet of it, is the continuation behind samples that were
+ * lost without a word, or NULL (links-jump.c). */
+struct emitter *uw_link_jumped(struct uw_links *links, struct emitter *e,
+                               const struct uw_packet *p);
+/* ... goes on there with the packet; `e` is used no more. */
+void uw_link_jump(struct uw_links *links, struct emitter *old, struct emitter *e,
+                  const struct uw_packet *p);
+/* Whether most of its packets were measured whole. */
+bool uw_link_is_whole(const struct emitter *e);
+/* Whether another that has been alerted may be the same link: nothing has told them apart yet. */
+bool uw_link_is_not_apart(const struct uw_links *links, const struct emitter *e);
+/* What a packet that goes on with the emitter's dwell says: which others are not it. */
+void uw_link_tell_apart(struct uw_links *links, struct emitter *e, const struct uw_packet *p);
+/* Whether two lattices are one, or would be but for a packet measured badly. */
+bool uw_link_same_lattice(const struct emitter *a, const struct emitter *b, double rate_hz);
 
 /* What a strong packet casts elsewhere (links-shadow.c). Remembers one that was measured whole. */
 void uw_link_remember(struct uw_links *links, const struct uw_packet *p);

@@ -56,12 +56,31 @@ static void add_to_all(struct emitter *e, double nats) {
 }
 
 void uw_link_end_dwell(struct emitter *e) {
-    if (!e->dwell_open)
-        return;
-    double nats = uw_link_judge_dwell(e);
-    e->alike.hops += nats / 2.0; /* a stray packet in it is likelier there than on a hop's raster */
-    add_nats(e, nats);
+    if (e->dwell_open && e->dwell_packets > 0) {
+        double nats = uw_link_judge_dwell(e);
+
+        /* a stray packet in it is likelier there than on a hop's raster */
+        e->alike.hops += nats / 2.0;
+        add_nats(e, nats);
+    }
     e->dwell_open = false;
+}
+
+void uw_link_tear(struct emitter *e, int64_t slot, double nats) {
+    bool on = e->dwell_open;
+
+    e->dwell_cut = true;
+    uw_link_end_dwell(e);
+    /* it may go on behind the hole */
+    e->dwell_open = on;
+    e->dwell_first = slot;
+    e->dwell_packets = 0;
+    e->blind_slot = slot - 1;
+    for (int i = 0; i < e->signature->n_variants; ++i)
+        e->variants[i].origin = LINK_NO_SLOT;
+    for (int i = 0; i < e->signature->n_domains; ++i)
+        e->domains[i].last_sync_slot = LINK_NO_SLOT;
+    add_to_all(e, nats);
 }
 
 /* The place of a carrier among those heard. */
@@ -124,11 +143,14 @@ static void take_end(struct emitter *e, const struct uw_detector_config *config,
 static void take_packet(struct emitter *e, const struct uw_packet *p, double rate_hz) {
     ++e->channel_packets[e->dwell_channel];
     e->n_weak += p->weak;
+    e->n_cut += fabs(p->offset_hz) + 0.5 * p->bandwidth_hz > 0.5 * rate_hz;
     /* a whole packet would not be here with another length */
     e->alike.length += !p->weak ? WHOLE_NATS : p->follows ? 0.0 : uw_link_judge_length(e, p);
     e->alike.preamble += uw_link_judge_preamble(e, p);
     balance(e);
     e->snr_db = p->snr_db;
+    if (!p->weak || isnan(e->airtime_s))
+        e->level_db = p->snr_db;
     e->power_dbfs = p->power_dbfs;
     e->offset_hz = p->offset_hz;
     e->bandwidth_hz = p->bandwidth_hz;
@@ -209,6 +231,7 @@ void uw_link_join(struct uw_links *links, struct emitter *e, const struct uw_pac
         e->run_packets = 0;
     }
     ++e->run_packets;
+    e->whole_run = p.weak ? 0 : e->whole_run + 1;
     add_nats(e, silence_nats(links, e, &p));
     double nats = packet_nats(links, e, &p, fit);
     e->alike.lattice += nats;
@@ -220,6 +243,7 @@ void uw_link_join(struct uw_links *links, struct emitter *e, const struct uw_pac
     uw_link_follow(e, links->env.config->rate_hz, &p, fit->slot);
     take_slot(e, fit->slot);
     if (uw_link_same_dwell(e, &p, fit->slot)) {
+        uw_link_tell_apart(links, e, &p);
         e->dwell_last = fit->slot;
         ++e->dwell_packets;
         if (e->dwell_last - e->dwell_first > 2 * uw_link_longest_dwell(e) + 2)
@@ -248,6 +272,7 @@ void uw_link_begin(struct uw_links *links, struct emitter *e, const struct uw_si
     e->reported = p->start;
     e->run_start = p->start;
     e->run_packets = 1;
+    e->whole_run = !p->weak;
     e->first_packet = *p;
     e->n_packets = 1;
     e->taken = 1;

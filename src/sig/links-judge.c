@@ -484,6 +484,20 @@ bool uw_link_agrees(const struct emitter *old, const struct emitter *e) {
            fabs(e->domains[i].offset_hz - old->domains[i].offset_hz) <= SAME_OFFSET_HZ;
 }
 
+bool uw_link_is_its_crystal(const struct emitter *e, const struct uw_detector_config *config,
+                            const struct uw_packet *p) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    double freq = config->freq_hz + p->offset_hz;
+    int i = uw_link_plan(e);
+
+    if (!v || i == LINK_NONE || !uw_link_variant_fits(e->signature, v, p, config->rate_hz))
+        return false;
+    const struct uw_sig_domain *d = &e->signature->domains[i];
+    freq -= e->domains[i].offset_hz;
+    return e->domains[i].dwells > 0 &&
+           fabs(freq - d->channel_hz[nearest_channel(d, freq)]) <= SAME_OFFSET_HZ;
+}
+
 bool uw_link_is_other_end(const struct emitter *e, const struct uw_detector_config *config,
                           const struct uw_packet *p) {
     double limit = fmax(END_HZ, 4.0 * p->offset_error_hz);

@@ -76,7 +76,7 @@ static bool is_whole(const struct emitter *old, const struct emitter *e, double 
 
 /* Whether two lattices are one, a packet measured badly allowed for: a weak one whose carrier was
  * read wrong is off by chips, one that the band's edge or a collision cuts by a symbol. */
-static bool same_lattice(const struct emitter *a, const struct emitter *b, double rate_hz) {
+bool uw_link_same_lattice(const struct emitter *a, const struct emitter *b, double rate_hz) {
     const struct emitter *fine = a->period_s <= b->period_s ? a : b;
     const struct emitter *coarse = fine == a ? b : a;
     double ratio = coarse->period_s / fine->period_s;
@@ -124,7 +124,7 @@ bool uw_link_is_beside(const struct emitter *emitters, const struct emitter *e, 
             old->first_packet.sf == e->first_packet.sf &&
             (goes_first(old, e) || old->was_alertable ||
              (old->alerted && e->last_start - old->last_start < ALERTED_S * rate_hz)) &&
-            (same_lattice(old, e, rate_hz) || is_delimiter(old, e, rate_hz)))
+            (uw_link_same_lattice(old, e, rate_hz) || is_delimiter(old, e, rate_hz)))
             return true;
     }
     return false;
@@ -141,7 +141,7 @@ static const struct emitter *find_mate(const struct uw_links *links, const struc
     for (size_t i = 0; i < LINK_EMITTERS_MAX && uw_link_is_torn(links, e); ++i) {
         const struct emitter *mate = &links->emitters[i];
 
-        if (mate != e && is_alike(mate, e) && fabs(mate->snr_db - e->snr_db) <= LEVEL_DB &&
+        if (mate != e && is_alike(mate, e) && fabs(mate->level_db - e->level_db) <= LEVEL_DB &&
             (!found || mate->alerted))
             found = mate;
     }
@@ -153,17 +153,21 @@ bool uw_link_give_number(struct uw_links *links, struct emitter *e) {
 
     if (uw_link_is_beside(links->emitters, e, links->env.config->rate_hz))
         return false;
-    if ((old && e->run_packets < RUN_PACKETS) ||
+    if ((old &&
+         (e->run_packets < RUN_PACKETS || (uw_link_is_whole(old) && !uw_link_is_whole(e)))) ||
         (!uw_link_is_train(e) && find_alike(links->emitters, e, false)))
         return false;
     if (!old) {
         const struct emitter *mate = find_mate(links, e);
 
+        if (!mate && uw_link_is_not_apart(links, e))
+            return false;
         /* odd numbers are background */
         e->number = mate ? mate->number : 2 * ++links->next_number;
         return true;
     }
     e->number = old->number;
+    e->alerted |= old->alerted;
     e->reported = fmax(e->reported, old->last_stop);
     old->used = false;
     return true;

@@ -19,9 +19,12 @@
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 
-#define NEW_S   4.0  /* an emitter of one packet is forgotten after this */
-#define OLD_S   10.0 /* ... any other */
-#define FADE_DB 12.0
+#define NEW_S     4.0  /* an emitter of one packet is forgotten after this */
+#define OLD_S     10.0 /* ... any other */
+#define FADE_DB   12.0
+#define SURE_NATS 15.0 /* it is spoken of at one false alert a month */
+#define ITS_S     2.0
+#define ITS_DB    6.0
 
 int uw_links_new(const struct uw_matcher_env *env, struct uw_links **ret_links) {
     struct uw_links *links = calloc(1, sizeof(*links));
@@ -215,12 +218,22 @@ void uw_links_heard(struct uw_links *links, const struct uw_packet *packet) {
     uw_link_remember(links, packet);
 }
 
+/* Whether it may be a packet of the link that came at another time, as behind lost samples. */
+static bool may_be_its(const struct emitter *e, const struct uw_detector_config *config,
+                       const struct uw_packet *p) {
+    return e->llr >= SURE_NATS && uw_link_is_whole(e) &&
+           p->start - e->last_start < ITS_S * config->rate_hz &&
+           fabs(p->snr_db - e->level_db) <= ITS_DB && p->down == e->first_packet.down &&
+           uw_link_is_its_crystal(e, config, p);
+}
+
 bool uw_links_explain(const struct uw_links *links, const struct uw_packet *packet) {
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
         const struct emitter *e = &links->emitters[i];
 
-        if (e->used && e->alerted && e->last_start == packet->start &&
-            e->offset_hz == packet->offset_hz)
+        if (e->used && e->alerted &&
+            ((e->last_start == packet->start && e->offset_hz == packet->offset_hz) ||
+             may_be_its(e, links->env.config, packet)))
             return true;
     }
     return false;
@@ -239,7 +252,14 @@ bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
     struct emitter *e = find_emitter(links, packet, &fit, &past);
 
     if (e) {
-        uw_link_join(links, e, packet, &fit);
+        struct emitter *old = uw_link_jumped(links, e, packet);
+
+        if (old) {
+            uw_link_jump(links, old, e, packet);
+            e = old;
+        } else {
+            uw_link_join(links, e, packet, &fit);
+        }
         drop_rivals(links, e);
         uw_link_maybe_report(links, e);
         return true;

@@ -176,7 +176,6 @@ static void test_other_end(void **state) {
     }
 }
 
-/* Different kinds at once, one of them a look-alike that differs only in packets a hop. */
 /* Samples are lost every quarter of a second and found missing: the link has two lattices that take
  * turns. It is one where the tracker is told, and in a pause of another sender's it never was. */
 static int n_links_of_torn(bool told, double other_hz, double other_db, uint64_t seed) {
@@ -220,6 +219,7 @@ static void test_torn(void **state) {
     assert_true(two >= 22);
 }
 
+/* Different kinds at once, one of them a look-alike that differs only in packets a hop. */
 static void test_mixed_links(void **state) {
     struct room *room = enter(915.0e6);
     struct link l[2] = {make_link("200Hz", "FCC915", 40), make_link("50Hz", "FCC915", 41)};
