@@ -475,13 +475,21 @@ const struct uw_sig_domain *uw_link_domain(const struct emitter *e,
     return &e->signature->domains[i];
 }
 
+/* Within this a mean of n carriers like the packet's may be of a crystal that is known. */
+static double same_crystal_hz(const struct uw_packet *p, int n) {
+    double error = p->modulation == UW_SIG_LORA ? 0.0 : p->offset_error_hz / sqrt(n);
+
+    return fmax(SAME_OFFSET_HZ, 3.0 * error);
+}
+
 bool uw_link_agrees(const struct emitter *old, const struct emitter *e) {
     const struct uw_sig_variant *v = uw_link_variant(old, true);
     int i = uw_link_plan(old);
 
     return v && i != LINK_NONE && e->variants[v - old->signature->variants].possible &&
            e->domains[i].possible && e->domains[i].dwells > 0 &&
-           fabs(e->domains[i].offset_hz - old->domains[i].offset_hz) <= SAME_OFFSET_HZ;
+           fabs(e->domains[i].offset_hz - old->domains[i].offset_hz) <=
+               same_crystal_hz(&e->first_packet, e->domains[i].close + 1);
 }
 
 bool uw_link_is_its_crystal(const struct emitter *e, const struct uw_detector_config *config,
@@ -495,7 +503,7 @@ bool uw_link_is_its_crystal(const struct emitter *e, const struct uw_detector_co
     const struct uw_sig_domain *d = &e->signature->domains[i];
     freq -= e->domains[i].offset_hz;
     return e->domains[i].dwells > 0 &&
-           fabs(freq - d->channel_hz[nearest_channel(d, freq)]) <= SAME_OFFSET_HZ;
+           fabs(freq - d->channel_hz[nearest_channel(d, freq)]) <= same_crystal_hz(p, 1);
 }
 
 bool uw_link_is_other_end(const struct emitter *e, const struct uw_detector_config *config,

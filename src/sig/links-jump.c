@@ -82,7 +82,7 @@ struct emitter *uw_link_jumped(struct uw_links *links, struct emitter *e,
     double rate = links->env.config->rate_hz;
     struct emitter *best = NULL;
 
-    if (p->weak || p->modulation != UW_SIG_LORA || e->whole_run < 1 || e->apart ||
+    if (p->weak || e->whole_run < 1 || e->apart ||
         p->start - e->last_start > SUCCESSION_S * rate)
         return NULL;
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {

@@ -2,14 +2,14 @@
 /*
  * What do lost samples and a walk over centres cost?
  *
- *   loss [--runs N] [--share S] [--snr DB] [--below 1]
+ *   loss [--runs N] [--share S] [--snr DB] [--below 1] [--domain D] [--seconds S] [--untold 1]
  *
- * One ExpressLRS link (at +10 dB) in FCC915, for 8 s, through the detector, --below with the search
- * below the noise: at one centre and on a
- * walk over two (0.5 s each, 0.05 s lost at each retune), with a share of the samples lost at
- * random in pieces of some lengths, each told to the detector as a receiver counts it. For each air
- * rate: runs without an alert, with two, with a second emitter spoken of, and the mean time to the
- * alert.
+ * One ExpressLRS link (at +10 dB) in FCC915 (or EU868), for 8 s, through the detector, --below with
+ * the search below the noise: at one centre and on a walk over two (0.5 s each, 0.05 s lost at each
+ * retune), with a share of the samples lost at random in pieces of some lengths, each told to the
+ * detector as a receiver counts it. --untold: at one centre, and not told, as in a recording. For
+ * each air rate: runs without an alert, with two, with a second emitter spoken of, and the mean
+ * time to the alert.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -24,21 +24,24 @@
 #include "uw/sig/detector.h"
 #include "uw/synth/synth.h"
 
-#define RATE_HZ    2.4e6
-#define DURATION_S 8.0
-#define DWELL_S    0.5
-#define SETTLE_S   0.05
-#define THRESHOLD  14.8
-#define PIECE      4800
-#define PIECE_MAX  24000
-#define HEARD_MAX  64
+#define RATE_HZ   2.4e6
+#define DWELL_S   0.5
+#define SETTLE_S  0.05
+#define THRESHOLD 14.8
+#define PIECE     4800
+#define PIECE_MAX 65536
+#define HEARD_MAX 64
 
-static const double centres_hz[2] = {915.5e6, 905.9e6};
+static const struct domain {
+    const char *name;
+    double centres_hz[2];
+} domains[] = {{"FCC915", {915.5e6, 905.9e6}}, {"EU868", {866.4e6, 867.0e6}}};
 
 struct words {
-    double share, snr_db;
+    double share, snr_db, seconds;
     int runs;
-    bool below;
+    bool below, untold;
+    const struct domain *domain;
 };
 
 struct heard {
@@ -77,19 +80,20 @@ static void on_progress(void *userdata, uint64_t sample) {
     (void)sample;
 }
 
-static struct uw_scenario *scene(const char *variant, int n_centres, double snr_db, uint64_t seed) {
+static struct uw_scenario *scene(const struct words *w, const char *variant, int n_centres,
+                                 uint64_t seed) {
     struct uw_scenario *s = NULL;
     struct uw_synth_emitter *e;
 
     assert(uw_scenario_new(&s) == 0);
-    s->duration_s = DURATION_S;
+    s->duration_s = w->seconds;
     s->seed = seed;
     s->n_receivers = n_centres;
     for (int i = 0; i < n_centres; i++) {
         uw_synth_receiver_init(&s->receivers[i]);
         snprintf(s->receivers[i].name, sizeof(s->receivers[i].name), "at%d", i);
         s->receivers[i].rate_hz = RATE_HZ;
-        s->receivers[i].freq_hz = centres_hz[i];
+        s->receivers[i].freq_hz = w->domain->centres_hz[i];
         s->receivers[i].format = UW_IQ_CU8;
         s->receivers[i].ppm = 20.0;
     }
@@ -98,8 +102,8 @@ static struct uw_scenario *scene(const char *variant, int n_centres, double snr_
     uw_synth_emitter_init(e, UW_SYNTH_EXPRESSLRS);
     snprintf(e->name, sizeof(e->name), "pilot");
     snprintf(e->variant, sizeof(e->variant), "%s", variant);
-    snprintf(e->domain, sizeof(e->domain), "FCC915");
-    e->level_db = snr_db;
+    snprintf(e->domain, sizeof(e->domain), "%s", w->domain->name);
+    e->level_db = w->snr_db;
     e->ppm = -6.0;
     e->phase = -1.0;
     return s;
@@ -116,8 +120,8 @@ static size_t read_all(struct uw_synth *const *synths, int n_centres, int at, si
     return n;
 }
 
-static void listen(struct uw_detector *d, struct uw_synth *const *synths, int n_centres,
-                   size_t piece, double share, uint64_t seed) {
+static void listen(const struct words *w, struct uw_detector *d, struct uw_synth *const *synths,
+                   int n_centres, size_t piece, double share, uint64_t seed) {
     static unsigned char block[2 * PIECE_MAX];
     uint64_t listened = 0, lost = 0;
     bool moved = false;
@@ -129,8 +133,8 @@ static void listen(struct uw_detector *d, struct uw_synth *const *synths, int n_
             continue;
         }
         if (moved)
-            assert(uw_detector_retune(d, centres_hz[at], lost) == 0);
-        else if (lost)
+            assert(uw_detector_retune(d, w->domain->centres_hz[at], lost) == 0);
+        else if (lost && !w->untold)
             uw_detector_gap(d, lost);
         uw_detector_push(d, block, n);
         listened += n;
@@ -148,12 +152,12 @@ static void one(const struct uw_sigdb *db, const struct words *w, const char *va
                 int n_centres, size_t piece, uint64_t seed, struct totals *t) {
     static const struct uw_detector_ops ops = {.finding = on_finding, .progress = on_progress};
     struct uw_detector_config config = {.rate_hz = RATE_HZ,
-                                        .freq_hz = centres_hz[0],
+                                        .freq_hz = w->domain->centres_hz[0],
                                         .format = UW_IQ_CU8,
                                         .db = db,
                                         .n_centres = (size_t)n_centres,
                                         .below_noise = w->below};
-    struct uw_scenario *s = scene(variant, n_centres, w->snr_db, seed);
+    struct uw_scenario *s = scene(w, variant, n_centres, seed);
     struct uw_synth *synths[2] = {NULL, NULL};
     struct uw_detector *d = NULL;
     struct uw_diag diag = {0};
@@ -163,7 +167,7 @@ static void one(const struct uw_sigdb *db, const struct words *w, const char *va
     for (int i = 0; i < n_centres; i++)
         assert(uw_synth_new(s, i, &diag, &synths[i]) == 0);
     assert(uw_detector_new(&config, &ops, &run, &d) == 0);
-    listen(d, synths, n_centres, piece ? piece : PIECE, piece ? w->share : 0.0, seed);
+    listen(w, d, synths, n_centres, piece ? piece : PIECE, piece ? w->share : 0.0, seed);
     uw_detector_flush(d);
     uw_detector_free(d);
     for (int i = 0; i < n_centres; i++)
@@ -184,9 +188,9 @@ static void one(const struct uw_sigdb *db, const struct words *w, const char *va
 int main(int argc, char **argv) {
     static const char *const variants[] = {"200Hz", "100Hz", "50Hz",     "25Hz",
                                            "250Hz", "D50",   "K1000Full"};
-    static const size_t pieces[] = {0, 480, 4800, PIECE_MAX};
+    static const size_t pieces[] = {0, 480, 4800, 16384, PIECE_MAX};
     struct uw_sigdb *db = trial_db(UW_SIGNATURES);
-    struct words w = {.share = 0.01, .snr_db = 10.0, .runs = 8};
+    struct words w = {.share = 0.01, .snr_db = 10.0, .seconds = 8.0, .runs = 8, .domain = domains};
 
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--runs") == 0)
@@ -197,10 +201,16 @@ int main(int argc, char **argv) {
             w.snr_db = atof(argv[i + 1]);
         if (strcmp(argv[i], "--below") == 0)
             w.below = atoi(argv[i + 1]) != 0;
+        if (strcmp(argv[i], "--untold") == 0)
+            w.untold = atoi(argv[i + 1]) != 0;
+        if (strcmp(argv[i], "--seconds") == 0)
+            w.seconds = atof(argv[i + 1]);
+        if (strcmp(argv[i], "--domain") == 0 && strcmp(argv[i + 1], domains[1].name) == 0)
+            w.domain = &domains[1];
     }
     printf("%-9s %-9s %-10s %5s %9s %9s %13s %10s\n", "CENTRES", "LOST", "AIR RATE", "RUNS",
            "NO ALERT", "TWO", "OTHER EMITTER", "ALERT s");
-    for (int n = 1; n <= 2; n++)
+    for (int n = 1; n <= (w.untold ? 1 : 2); n++)
         for (size_t p = 0; p < sizeof(pieces) / sizeof(pieces[0]); p++)
             for (size_t v = 0; v < sizeof(variants) / sizeof(variants[0]); v++) {
                 struct totals t = {0};
