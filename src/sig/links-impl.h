@@ -145,6 +145,9 @@ struct emitter {
     double left, var_left; /* a slot of the lattice that it has jumped from */
     int n_jumps;
     double last_jumps[2];  /* samples, the latest first */
+    int returns;           /* of its latest jumps, back to where it came from */
+    int64_t jump_packets;  /* n_packets before the latest */
+    double debt;           /* nats that jumps have cost and that may be paid back */
     enum link_apart apart; /* from others that are alike */
     int64_t n_packets, n_dwells;
     struct variant_score variants[UW_SIG_VARIANTS_MAX];
@@ -271,9 +274,13 @@ const struct uw_sig_domain *uw_link_domain(const struct emitter *e,
 bool uw_link_is_train(const struct emitter *e);
 /* Whether it has the slots of a link that is spoken of, and is therefore that link. */
 bool uw_link_is_beside(const struct emitter *emitters, const struct emitter *e, double rate_hz);
+/* Whether it shares its slots with many more packets of the same waveform that are known to be no
+ * link's: it is one node of a network that keeps time. A link would be so by chance in one of
+ * fifty. */
+bool uw_link_is_of_network(const struct uw_links *links, const struct emitter *e);
 /* Whether `e`, about which little is known, could be what is known of `old`: air rate, plan and the
- * crystals' common offset. */
-bool uw_link_agrees(const struct emitter *old, const struct emitter *e);
+ * crystals' common offset, to error_hz if that is more than what is measured to. */
+bool uw_link_agrees(const struct emitter *old, const struct emitter *e, double error_hz);
 /* Whether a whole packet fits what is known of the emitter: air rate, plan and the crystals' common
  * offset. */
 bool uw_link_is_its_crystal(const struct emitter *e, const struct uw_detector_config *config,
@@ -318,9 +325,11 @@ void uw_link_begin(struct uw_links *links, struct emitter *e, const struct uw_si
 void uw_link_join(struct uw_links *links, struct emitter *e, const struct uw_packet *packet,
                   const struct link_fit *fit);
 void uw_link_end_dwell(struct emitter *e);
-/* Samples are missing before this slot, nobody knows how many: slots before it and behind it are
- * not counted together any more. */
+/* Samples are missing before this slot, nobody knows how many: what counts slots from packet to
+ * packet does not count across it. What that costs, in nats. */
 void uw_link_tear(struct emitter *e, int64_t slot, double nats);
+/* The emitter has taken this packet on its lattice: it may pay for an earlier jump. */
+void uw_link_repay(struct emitter *e, const struct uw_packet *p);
 /* Whether a packet in this slot goes on with the dwell. */
 bool uw_link_same_dwell(const struct emitter *e, const struct uw_packet *p, int64_t slot);
 /* Longest dwell, in slots from the first to the last packet, that any possible variant makes. */
@@ -337,6 +346,9 @@ void uw_link_jump(struct uw_links *links, struct emitter *old, struct emitter *e
 bool uw_link_is_whole(const struct emitter *e);
 /* Whether another that has been alerted may be the same link: nothing has told them apart yet. */
 bool uw_link_is_not_apart(const struct uw_links *links, const struct emitter *e);
+/* Whether one that it has been told apart from has yet to be spoken of again: whoever hears of both
+ * takes an emitter that begins when another ends for the same. */
+bool uw_link_is_waiting(const struct uw_links *links, const struct emitter *e);
 /* What a packet that goes on with the emitter's dwell says: which others are not it. */
 void uw_link_tell_apart(struct uw_links *links, struct emitter *e, const struct uw_packet *p);
 /* Whether two lattices are one, or would be but for a packet measured badly. */

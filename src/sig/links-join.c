@@ -30,6 +30,8 @@
 #define PACKET_NATS_MAX  3.0
 #define WHOLE_NATS       1.0
 #define FOREIGN_SYNC     (-1.5)
+#define REPAID_NATS      1.5 /* of what a jump has cost */
+#define REPAID_PACKETS   3   /* of a dwell without another: at any time few nodes send as many */
 
 /* The evidence that counts is the least: what the likeliest alternative leaves of it. */
 static double least(const struct emitter *e) {
@@ -75,11 +77,28 @@ void uw_link_tear(struct emitter *e, int64_t slot, double nats) {
     e->dwell_open = on;
     e->dwell_first = slot;
     e->dwell_packets = 0;
-    e->blind_slot = slot - 1;
+    if (e->blind_slot < slot - 1)
+        e->blind_slot = slot - 1;
     for (int i = 0; i < e->signature->n_variants; ++i)
         e->variants[i].origin = LINK_NO_SLOT;
     for (int i = 0; i < e->signature->n_domains; ++i)
         e->domains[i].last_sync_slot = LINK_NO_SLOT;
+    e->debt -= nats;
+    add_to_all(e, nats);
+}
+
+void uw_link_repay(struct emitter *e, const struct uw_packet *p) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    double nats = fmin(e->debt, REPAID_NATS);
+
+    if (p->weak || nats <= 0.0 || !v)
+        return;
+    /* of an air rate with fewer packets a hop, the next hop */
+    if (v->packets_per_hop >= REPAID_PACKETS
+            ? e->dwell_packets != REPAID_PACKETS
+            : e->dwell_packets != 1 || e->n_packets - e->jump_packets < REPAID_PACKETS)
+        return;
+    e->debt -= nats;
     add_to_all(e, nats);
 }
 

@@ -482,14 +482,14 @@ static double same_crystal_hz(const struct uw_packet *p, int n) {
     return fmax(SAME_OFFSET_HZ, 3.0 * error);
 }
 
-bool uw_link_agrees(const struct emitter *old, const struct emitter *e) {
+bool uw_link_agrees(const struct emitter *old, const struct emitter *e, double error_hz) {
     const struct uw_sig_variant *v = uw_link_variant(old, true);
     int i = uw_link_plan(old);
 
     return v && i != LINK_NONE && e->variants[v - old->signature->variants].possible &&
            e->domains[i].possible && e->domains[i].dwells > 0 &&
            fabs(e->domains[i].offset_hz - old->domains[i].offset_hz) <=
-               same_crystal_hz(&e->first_packet, e->domains[i].close + 1);
+               fmax(same_crystal_hz(&e->first_packet, e->domains[i].close + 1), error_hz);
 }
 
 bool uw_link_is_its_crystal(const struct emitter *e, const struct uw_detector_config *config,

@@ -27,31 +27,45 @@
 
 #include "links-impl.h"
 
-#define JUMP_NATS     (-3.0)
-#define DWELL_NATS    (-1.5)
-#define DWELL_PACKETS 3
-#define JUMPS_TOLD    4
-#define LEVEL_DB      6.0
-#define PACKETS_MIN   2
-#define UNCUT_MIN     4
-#define SUCCESSION_S  1.0
-#define MANY_S        10.0
+#define JUMP_NATS       (-3.0)
+#define DWELL_NATS      (-1.5)
+#define DWELL_PACKETS   3
+#define JUMPS_TOLD      4
+#define LEVEL_DB        6.0
+#define KNOWN_NATS      (-10.0)
+#define PACKETS_MIN     2
+#define UNCUT_MIN       4
+#define CUT_HZ          30e3 /* off, of a carrier read on a channel that is cut */
+#define SYMBOLS_OFF     3.5
+#define SYMBOL_SHARE    0.1 /* about a whole symbol */
+#define LATTICE_PACKETS 3
+#define RETURNS         2
+#define IN_TURN         3
+#define SILENT_S        4.0
+#define SUCCESSION_S    1.0
+#define MANY_S          10.0
 
 bool uw_link_is_whole(const struct emitter *e) {
     return 2 * e->n_weak < e->n_packets;
 }
 
-/* Whether they could be one link, their lattices apart. On channels that the edge of the band cuts
- * carriers are read wrong, and levels. */
+/* Whether it has been heard on channels that the edge of the band cuts, and hardly elsewhere: there
+ * carriers are read kHz off, and levels. */
+static bool is_cut(const struct emitter *e) {
+    return 2 * e->n_cut > e->n_packets && e->n_packets - e->n_cut < UNCUT_MIN;
+}
+
+/* Whether they could be one link, their lattices apart. */
 static bool is_alike(const struct emitter *old, const struct emitter *e) {
     double above_db = old->level_db - e->level_db;
 
     if (!old->used || old == e || old->signature != e->signature || old->period_s != e->period_s ||
-        old->first_packet.down != e->first_packet.down || !uw_link_is_whole(old))
+        old->first_packet.down != e->first_packet.down || old->never_hops || old->is_image ||
+        !uw_link_is_whole(old) || above_db < -LEVEL_DB || (above_db > LEVEL_DB && !is_cut(e)))
         return false;
-    if (2 * e->n_cut > e->n_packets && e->n_packets - e->n_cut < UNCUT_MIN)
-        return above_db >= -LEVEL_DB;
-    return fabs(above_db) <= LEVEL_DB && uw_link_agrees(old, e);
+    const struct uw_sig_variant *v = uw_link_variant(old, false);
+    const struct uw_sig_variant *w = uw_link_variant(e, false);
+    return (!v || !w || v == w) && uw_link_agrees(old, e, is_cut(e) ? CUT_HZ : 0.0);
 }
 
 /* Which of two is another's continuation: the one that is not spoken of, or says less. */
@@ -61,20 +75,42 @@ static bool goes_first(const struct emitter *a, const struct emitter *b) {
     return (a->number != 0) != (b->number != 0) ? a->number != 0 : a->llr > b->llr;
 }
 
+/* Nothing is known of it that the other should know: that it is no link, for one. */
+static bool is_young(const struct emitter *e, const struct emitter *old) {
+    return !e->alerted && e->n_packets <= old->n_packets && e->llr > KNOWN_NATS;
+}
+
+/* Whether their lattices are a few whole symbols apart, as those of packets measured badly. */
+static bool is_symbols_off(const struct emitter *old, const struct emitter *e, double rate_hz) {
+    double symbol = (double)(1 << old->first_packet.sf) / old->bandwidth_hz * rate_hz;
+    double apart = remainder(e->reference - old->reference, uw_link_slot(old, rate_hz)) / symbol;
+
+    return old->first_packet.modulation == UW_SIG_LORA && fabs(apart) < SYMBOLS_OFF &&
+           fabs(apart - round(apart)) < SYMBOL_SHARE;
+}
+
 static bool may_jump(const struct emitter *old, const struct emitter *e,
                      const struct uw_detector_config *config, const struct uw_packet *p) {
     return old->used && old != e && old->signature == e->signature &&
            old->period_s == e->period_s && old->first_packet.down == p->down &&
            uw_link_is_whole(old) && old->n_packets >= PACKETS_MIN && !old->never_hops &&
-           !old->is_image && !e->alerted && goes_first(old, e) && old->last_stop <= e->last_start &&
-           fabs(old->level_db - p->snr_db) <= LEVEL_DB && uw_link_is_its_crystal(old, config, p) &&
+           !old->is_image && is_young(e, old) && goes_first(old, e) &&
+           old->last_stop <= e->last_start && fabs(old->level_db - p->snr_db) <= LEVEL_DB &&
+           uw_link_is_its_crystal(old, config, p) &&
            uw_link_keeps_time(old, config->rate_hz, e, p) &&
-           !uw_link_same_lattice(old, e, config->rate_hz);
+           !uw_link_same_lattice(old, e, config->rate_hz) &&
+           !is_symbols_off(old, e, config->rate_hz);
 }
 
-/* Whether it has been on more lattices of late than two links have. */
-static bool is_torn(const struct emitter *e, double rate_hz, const struct uw_packet *p) {
-    return e->n_jumps > 1 && p->start - e->last_jumps[1] < MANY_S * rate_hz;
+/* Whether an emitter whose lattice comes back is two links: not if a few packets measured badly
+ * were all that made it leave, nor if it has been on more lattices of late than two links have. */
+static bool takes_turns(const struct emitter *e, double rate_hz, const struct uw_packet *p) {
+    bool many = e->n_jumps > 1 && p->start - e->last_jumps[1] < MANY_S * rate_hz;
+
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    int least = v && v->packets_per_hop < LATTICE_PACKETS ? 2 : LATTICE_PACKETS;
+
+    return e->returns >= RETURNS || (!many && e->n_packets - e->jump_packets >= least);
 }
 
 struct emitter *uw_link_jumped(struct uw_links *links, struct emitter *e,
@@ -82,8 +118,7 @@ struct emitter *uw_link_jumped(struct uw_links *links, struct emitter *e,
     double rate = links->env.config->rate_hz;
     struct emitter *best = NULL;
 
-    if (p->weak || e->whole_run < 1 || e->apart ||
-        p->start - e->last_start > SUCCESSION_S * rate)
+    if (p->weak || e->whole_run < 1 || e->apart || p->start - e->last_start > SUCCESSION_S * rate)
         return NULL;
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
         struct emitter *old = &links->emitters[i];
@@ -91,7 +126,7 @@ struct emitter *uw_link_jumped(struct uw_links *links, struct emitter *e,
         if (may_jump(old, e, links->env.config, p) && (!best || goes_first(old, best)))
             best = old;
     }
-    if (best && uw_link_has_left(best, rate, p) && !is_torn(best, rate, p)) {
+    if (best && uw_link_has_left(best, rate, p) && takes_turns(best, rate, p)) {
         e->apart = LINK_RETURNED;
         return NULL;
     }
@@ -111,22 +146,33 @@ static int64_t slot_behind(const struct emitter *e, double start, double rate_hz
     return (int64_t)fmax((double)e->reference_slot + slots, (double)e->dwell_last + 1.0);
 }
 
+/* A jump to a lattice that it did not come from: there are more than two links have. */
+static void count_jump(struct uw_links *links, struct emitter *e, const struct uw_packet *p) {
+    ++e->n_jumps;
+    e->last_jumps[1] = e->last_jumps[0];
+    e->last_jumps[0] = p->start;
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        if (links->emitters[i].apart == LINK_RETURNED && is_alike(e, &links->emitters[i]))
+            links->emitters[i].apart = LINK_NOT_APART;
+    }
+}
+
 void uw_link_jump(struct uw_links *links, struct emitter *old, struct emitter *e,
                   const struct uw_packet *p) {
     double rate = links->env.config->rate_hz;
     int64_t slot = slot_behind(old, e->last_start, rate);
     struct link_fit fit = {.slot = slot, .window = old->period_s * rate};
 
-    /* there are more lattices than two links have */
-    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
-        if (links->emitters[i].apart == LINK_RETURNED && is_alike(old, &links->emitters[i]))
-            links->emitters[i].apart = LINK_NOT_APART;
-    }
+    bool back = uw_link_has_left(old, rate, p);
+
     uw_link_move_lattice(old, e, slot);
-    uw_link_tear(old, slot, jump_nats(old));
-    ++old->n_jumps;
-    old->last_jumps[1] = old->last_jumps[0];
-    old->last_jumps[0] = p->start;
+    if (e->n_packets == 1) /* its only packet is followed below */
+        old->var_reference = fit.window * fit.window;
+    uw_link_tear(old, slot, back ? 0.0 : jump_nats(old));
+    old->jump_packets = old->n_packets;
+    old->returns = back ? old->returns + 1 : 0;
+    if (!back)
+        count_jump(links, old, p);
     e->used = false;
     if (e->n_packets == 1)
         uw_link_join(links, old, &e->first_packet, &fit);
@@ -135,10 +181,29 @@ void uw_link_jump(struct uw_links *links, struct emitter *old, struct emitter *e
 }
 
 bool uw_link_is_not_apart(const struct uw_links *links, const struct emitter *e) {
-    for (size_t i = 0; i < LINK_EMITTERS_MAX && !e->apart; ++i) {
+    double rate = links->env.config->rate_hz;
+
+    /* of what is heard below the noise nothing would ever tell it */
+    if (e->alerted || e->apart || !(uw_link_is_whole(e) || is_cut(e)))
+        return false;
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
         const struct emitter *old = &links->emitters[i];
 
-        if (old->alerted && old->number != e->number && is_alike(old, e))
+        if (old->alerted && old->number != e->number &&
+            e->last_start - old->last_start < SILENT_S * rate && is_alike(old, e))
+            return true;
+    }
+    return false;
+}
+
+bool uw_link_is_waiting(const struct uw_links *links, const struct emitter *e) {
+    double rate = links->env.config->rate_hz;
+
+    for (size_t i = 0; i < LINK_EMITTERS_MAX && e->apart; ++i) {
+        const struct emitter *old = &links->emitters[i];
+
+        if (old->number != 0 && old->reported <= e->first_start &&
+            e->last_start - old->last_start < SILENT_S * rate && is_alike(old, e))
             return true;
     }
     return false;
@@ -151,9 +216,13 @@ void uw_link_tell_apart(struct uw_links *links, struct emitter *e, const struct 
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
         struct emitter *other = &links->emitters[i];
 
-        if (is_alike(other, e) && other->last_start > e->last_start &&
-            other->last_start < p->start &&
-            fabs(other->offset_hz - e->dwell_offset_hz) > LINK_CHANNEL_HZ)
+        if (other->last_start <= e->last_start || other->last_start >= p->start ||
+            !is_alike(other, e))
+            continue;
+        if (fabs(other->offset_hz - e->dwell_offset_hz) > LINK_CHANNEL_HZ)
             e->apart = other->apart = LINK_TOGETHER;
+        else if (!e->apart && !other->apart && other->whole_run >= IN_TURN &&
+                 e->whole_run > IN_TURN)
+            e->apart = other->apart = LINK_RETURNED; /* packet by packet on one channel */
     }
 }

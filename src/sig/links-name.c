@@ -34,6 +34,9 @@
 #define ALERTED_S         2.0 /* behind that the lattice is not known well enough */
 #define MOST              0.6
 #define LEVEL_DB          6.0
+#define NETWORK_LLR       (-10.0)
+#define NETWORK_PACKETS   3 /* for one of the emitter's */
+#define NETWORK_S         1.0
 #define SYMBOL_LATE       0.1 /* ... about one whole symbol */
 
 bool uw_link_is_train(const struct emitter *e) {
@@ -46,7 +49,7 @@ bool uw_link_is_train(const struct emitter *e) {
 
 static bool is_alike(const struct emitter *old, const struct emitter *e) {
     return old->used && old->number != 0 && old->signature == e->signature &&
-           old->first_packet.down == e->first_packet.down && uw_link_agrees(old, e);
+           old->first_packet.down == e->first_packet.down && uw_link_agrees(old, e, 0.0);
 }
 
 static struct emitter *find_alike(struct emitter *emitters, const struct emitter *e, bool silent) {
@@ -74,17 +77,28 @@ static bool is_whole(const struct emitter *old, const struct emitter *e, double 
     return v && n >= 2 && n_packets > MOST * (double)(e->n_dwells * v->packets_per_hop);
 }
 
-/* Whether two lattices are one, a packet measured badly allowed for: a weak one whose carrier was
- * read wrong is off by chips, one that the band's edge or a collision cuts by a symbol. */
-bool uw_link_same_lattice(const struct emitter *a, const struct emitter *b, double rate_hz) {
+static double symbol_of(const struct emitter *e, double rate_hz) {
+    return (double)(1 << e->first_packet.sf) / e->bandwidth_hz * rate_hz;
+}
+
+/* Samples from the slots of one to those of the other; infinite where one period is no multiple of
+ * the other. */
+static double lattices_apart(const struct emitter *a, const struct emitter *b, double rate_hz) {
     const struct emitter *fine = a->period_s <= b->period_s ? a : b;
     const struct emitter *coarse = fine == a ? b : a;
     double ratio = coarse->period_s / fine->period_s;
-    double symbol = (double)(1 << a->first_packet.sf) / a->bandwidth_hz * rate_hz;
-    double apart = remainder(coarse->reference - fine->reference, uw_link_slot(fine, rate_hz));
 
     if (fabs(ratio - round(ratio)) > 1e-3)
-        return false;
+        return INFINITY;
+    return remainder(coarse->reference - fine->reference, uw_link_slot(fine, rate_hz));
+}
+
+/* Whether two lattices are one, a packet measured badly allowed for: a weak one whose carrier was
+ * read wrong is off by chips, one that the band's edge or a collision cuts by a symbol. */
+bool uw_link_same_lattice(const struct emitter *a, const struct emitter *b, double rate_hz) {
+    double symbol = symbol_of(a, rate_hz);
+    double apart = lattices_apart(a, b, rate_hz);
+
     return fabs(apart) < BESIDE * symbol ||
            (fabs(fabs(apart) - symbol) < SYMBOL_LATE * symbol && !is_whole(a, b, rate_hz));
 }
@@ -130,6 +144,24 @@ bool uw_link_is_beside(const struct emitter *emitters, const struct emitter *e, 
     return false;
 }
 
+bool uw_link_is_of_network(const struct uw_links *links, const struct emitter *e) {
+    double rate = links->env.config->rate_hz;
+
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        const struct emitter *other = &links->emitters[i];
+
+        if (other->used && other != e && other->signature == e->signature &&
+            other->first_packet.modulation == UW_SIG_LORA &&
+            other->first_packet.sf == e->first_packet.sf &&
+            other->first_packet.down == e->first_packet.down && other->llr <= NETWORK_LLR &&
+            other->n_packets >= NETWORK_PACKETS * e->n_packets &&
+            e->last_start - other->last_start < NETWORK_S * rate &&
+            fabs(lattices_apart(other, e, rate)) < BESIDE * symbol_of(e, rate))
+            return true;
+    }
+    return false;
+}
+
 bool uw_link_is_torn(const struct uw_links *links, const struct emitter *e) {
     return e->last_start - links->torn < LINK_TORN_S * links->env.config->rate_hz;
 }
@@ -148,13 +180,21 @@ static const struct emitter *find_mate(const struct uw_links *links, const struc
     return found;
 }
 
-bool uw_link_give_number(struct uw_links *links, struct emitter *e) {
-    struct emitter *old = find_alike(links->emitters, e, true);
+/* Whether it is heard below the noise, soon after the other, whose packets were whole: channels
+ * that the edge of the band cuts come first behind a hole now and then. */
+static bool is_early(const struct uw_links *links, const struct emitter *old,
+                     const struct emitter *e) {
+    return uw_link_is_whole(old) && !uw_link_is_whole(e) &&
+           e->last_start - old->last_stop < ALERTED_S * links->env.config->rate_hz;
+}
 
-    if (uw_link_is_beside(links->emitters, e, links->env.config->rate_hz))
+bool uw_link_give_number(struct uw_links *links, struct emitter *e) {
+    struct emitter *old = e->apart ? NULL : find_alike(links->emitters, e, true);
+
+    if (uw_link_is_beside(links->emitters, e, links->env.config->rate_hz) ||
+        uw_link_is_waiting(links, e))
         return false;
-    if ((old &&
-         (e->run_packets < RUN_PACKETS || (uw_link_is_whole(old) && !uw_link_is_whole(e)))) ||
+    if ((old && (e->run_packets < RUN_PACKETS || is_early(links, old, e))) ||
         (!uw_link_is_train(e) && find_alike(links->emitters, e, false)))
         return false;
     if (!old) {
@@ -168,6 +208,7 @@ bool uw_link_give_number(struct uw_links *links, struct emitter *e) {
     }
     e->number = old->number;
     e->alerted |= old->alerted;
+    e->apart = old->apart;
     e->reported = fmax(e->reported, old->last_stop);
     old->used = false;
     return true;

@@ -70,7 +70,7 @@ static bool is_alertable(const struct uw_links *links, const struct emitter *e) 
         return false;
     /* it may have had its number before its lattice, or the other's, was known well enough */
     if (!e->was_alertable && (uw_link_is_beside(links->emitters, e, links->env.config->rate_hz) ||
-                              uw_link_is_not_apart(links, e)))
+                              uw_link_is_not_apart(links, e) || uw_link_is_of_network(links, e)))
         return false;
     int channels = v->packets_per_hop > 1 ? sure_channels(e) : e->n_channels;
     if (visible == 0 || (visible != 1 && channels < 2))

@@ -259,6 +259,7 @@ bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
             e = old;
         } else {
             uw_link_join(links, e, packet, &fit);
+            uw_link_repay(e, packet);
         }
         drop_rivals(links, e);
         uw_link_maybe_report(links, e);
