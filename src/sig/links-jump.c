@@ -11,15 +11,17 @@
  * One transmitter is at one place at a time. So where another lattice has two packets in
  * succession, measured whole, of an emitter's air rate and plan, on its crystal and at its level,
  * and the emitter is not heard between them, the emitter is taken to have jumped there: it keeps
- * what is known of it. Two links so alike (crystals of 20 ppm agree by chance in one of eighteen
- * pairs) share one emitter until they are seen apart: one of them is heard on another channel
- * between two packets of one dwell of the other, or the lattice that was left last has come back,
- * as it would behind one loss in sixty.
+ * what is known of it.
+ *
+ * Two links may be so alike: crystals of 20 ppm agree by chance in one of eighteen pairs at 900
+ * MHz. They share one emitter until they are told apart: one of them is heard on another channel
+ * between two packets of one dwell of the other; or packet by packet in turn; or the lattice that
+ * was left comes back, as behind some losses it does. The last is taken back if there are more
+ * lattices than two links have. What has not been told from a link that is spoken of waits.
  *
  * Other traffic may come at any time, and a jump would explain that as well: the first JUMPS_TOLD
  * of what has never been alerted count JUMP_NATS each, or DWELL_NATS behind a dwell of more packets
- * than a node sends to be sure. (Pairs at any time, six nodes and twelve a minute: no alert in an
- * hour. Three a second: two alerts in three minutes, as many as without jumps.)
+ * than a node sends to be sure; whole dwells behind it pay that back (links-join.c).
  */
 
 #include <math.h>
@@ -168,7 +170,7 @@ void uw_link_jump(struct uw_links *links, struct emitter *old, struct emitter *e
     uw_link_move_lattice(old, e, slot);
     if (e->n_packets == 1) /* its only packet is followed below */
         old->var_reference = fit.window * fit.window;
-    uw_link_tear(old, slot, back ? 0.0 : jump_nats(old));
+    uw_link_tear(old, slot, jump_nats(old));
     old->jump_packets = old->n_packets;
     old->returns = back ? old->returns + 1 : 0;
     if (!back)
