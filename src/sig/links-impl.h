@@ -335,25 +335,6 @@ bool uw_link_same_dwell(const struct emitter *e, const struct uw_packet *p, int6
 /* Longest dwell, in slots from the first to the last packet, that any possible variant makes. */
 int64_t uw_link_longest_dwell(const struct emitter *e);
 
-/* The emitter of which `e`, with this packet of it, is the continuation behind samples that were
- * lost without a word, or NULL (links-jump.c). */
-struct emitter *uw_link_jumped(struct uw_links *links, struct emitter *e,
-                               const struct uw_packet *p);
-/* ... goes on there with the packet; `e` is used no more. */
-void uw_link_jump(struct uw_links *links, struct emitter *old, struct emitter *e,
-                  const struct uw_packet *p);
-/* Whether most of its packets were measured whole. */
-bool uw_link_is_whole(const struct emitter *e);
-/* Whether another that has been alerted may be the same link: nothing has told them apart yet. */
-bool uw_link_is_not_apart(const struct uw_links *links, const struct emitter *e);
-/* Whether one that it has been told apart from has yet to be spoken of again: whoever hears of both
- * takes an emitter that begins when another ends for the same. */
-bool uw_link_is_waiting(const struct uw_links *links, const struct emitter *e);
-/* What a packet that goes on with the emitter's dwell says: which others are not it. */
-void uw_link_tell_apart(struct uw_links *links, struct emitter *e, const struct uw_packet *p);
-/* Whether two lattices are one, or would be but for a packet measured badly. */
-bool uw_link_same_lattice(const struct emitter *a, const struct emitter *b, double rate_hz);
-
 /* What a strong packet casts elsewhere (links-shadow.c). Remembers one that was measured whole. */
 void uw_link_remember(struct uw_links *links, const struct uw_packet *p);
 /* Whether a weak packet is so much weaker than a whole one at the same time that it is not

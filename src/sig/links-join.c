@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "links-impl.h"
+#include "links-jump-impl.h"
 
 #define BACKGROUND_S     1.0 /* between two findings of a train that never hops */
 #define RUN_S            1.0

@@ -28,6 +28,7 @@
 #include <stddef.h>
 
 #include "links-impl.h"
+#include "links-jump-impl.h"
 
 #define JUMP_NATS       (-3.0)
 #define DWELL_NATS      (-1.5)

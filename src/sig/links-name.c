@@ -24,6 +24,7 @@
 #include <stddef.h>
 
 #include "links-impl.h"
+#include "links-jump-impl.h"
 
 #define OLD_DWELLS        3 /* of a link that others may be taken for */
 #define TRAIN             3 /* packets more than dwells */

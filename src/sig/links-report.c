@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "links-impl.h"
+#include "links-jump-impl.h"
 
 #define KNOWN_LLR       4.0 /* nats before an emitter is spoken of */
 #define WEAK_KNOWN_LLR  12.0

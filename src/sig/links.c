@@ -10,6 +10,7 @@
  */
 
 #include "links-impl.h"
+#include "links-jump-impl.h"
 
 #include <errno.h>
 #include <math.h>
