@@ -21,8 +21,9 @@
  * went unheard makes d greater, never less.
  *
  * A Gemini link has two carriers, half the plan apart, that both hop: its visits of a channel come
- * at any time, twice as often. What their times say against a link is therefore not believed
- * further than such a link is rare; alone that raises no alert.
+ * at any time, twice as often, and where one carrier goes to the channel that the other leaves, it
+ * stays twice as long. What that says against a link is therefore not believed further than such a
+ * link is rare; alone that raises no alert.
  *
  * How often. Where a dwell brings one packet of four, most dwells bring none: the share of packets
  * heard follows from how many each dwell brought, and with it how many dwells a link would have
@@ -63,6 +64,19 @@
 #define DELIMITER    3   /* windows that two chirps and a quarter reach into */
 #define WAY_UP_MAX   5.0 /* of one packet, as much as its time tells at most */
 #define BELIEF       0.6 /* a place that is a little off spoils all symbols alike: not independent */
+
+bool uw_link_is_two_dwells(const struct emitter *e) {
+    int64_t span = e->dwell_last - e->dwell_first;
+
+    for (int i = 0; i < e->signature->n_variants; ++i) {
+        const struct uw_sig_variant *v = &e->signature->variants[i];
+        int64_t m = llround(v->period_s / e->period_s);
+
+        if (e->variants[i].possible && span % m == 0 && span / m < 2 * (int64_t)v->packets_per_hop)
+            return true;
+    }
+    return false;
+}
 
 double uw_link_alike_nats(const struct link_alike *alike) {
     double returns = alike->returns + alike->kept_returns;

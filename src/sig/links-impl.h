@@ -241,6 +241,9 @@ void uw_link_judge_begin(struct emitter *e, const struct uw_detector_config *con
 /* A dwell has ended: what it says of the air rates. Returns nats: below 0 when no air rate could
  * have sent it. */
 double uw_link_judge_dwell(struct emitter *e);
+/* Whether it could be two in a row, as a Gemini link's second carrier comes to where its first was.
+ */
+bool uw_link_is_two_dwells(const struct emitter *e);
 /* What it says of the air rates that the packet in the next slot has the waveform of the one
  * before, or has not. */
 void uw_link_judge_repeat(struct emitter *e, bool same_dwell, bool same);

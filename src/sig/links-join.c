@@ -64,6 +64,8 @@ void uw_link_end_dwell(struct emitter *e) {
 
         /* a stray packet in it is likelier there than on a hop's raster */
         e->alike.hops += nats / 2.0;
+        if (uw_link_is_two_dwells(e)) /* Gemini's: bounded with the times of its visits */
+            e->alike.returns += nats / 2.0;
         add_nats(e, nats);
     }
     e->dwell_open = false;

@@ -108,9 +108,8 @@ static bool may_jump(const struct emitter *old, const struct emitter *e,
 /* Whether an emitter whose lattice comes back is two links: not if a few packets measured badly
  * were all that made it leave, nor if it has been on more lattices of late than two links have. */
 static bool takes_turns(const struct emitter *e, double rate_hz, const struct uw_packet *p) {
-    bool many = e->n_jumps > 1 && p->start - e->last_jumps[1] < MANY_S * rate_hz;
-
     const struct uw_sig_variant *v = uw_link_variant(e, true);
+    bool many = e->n_jumps > 1 && p->start - e->last_jumps[1] < MANY_S * rate_hz;
     int least = v && v->packets_per_hop < LATTICE_PACKETS ? 2 : LATTICE_PACKETS;
 
     return e->returns >= RETURNS || (!many && e->n_packets - e->jump_packets >= least);
@@ -165,7 +164,6 @@ void uw_link_jump(struct uw_links *links, struct emitter *old, struct emitter *e
     double rate = links->env.config->rate_hz;
     int64_t slot = slot_behind(old, e->last_start, rate);
     struct link_fit fit = {.slot = slot, .window = old->period_s * rate};
-
     bool back = uw_link_has_left(old, rate, p);
 
     uw_link_move_lattice(old, e, slot);
