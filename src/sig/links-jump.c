@@ -45,6 +45,8 @@
 #define RETURNS         2
 #define IN_TURN         3
 #define SILENT_S        4.0
+#define MORE_SHARE      1.5 /* of the dwells of one link */
+#define MORE_DWELLS     1.0
 #define SUCCESSION_S    1.0
 #define MANY_S          10.0
 
@@ -197,14 +199,44 @@ bool uw_link_is_not_apart(const struct uw_links *links, const struct emitter *e)
     return false;
 }
 
+/* Its latest dwells since then on channels that no edge of the band cuts. */
+static int dwells_since(const struct emitter *e, double start, double rate_hz) {
+    double first = (start - e->reference) / uw_link_slot(e, rate_hz) + (double)e->reference_slot;
+    int n = 0;
+
+    for (int i = 0; i < e->n_kept; ++i)
+        n += (double)e->kept[i].slot >= first - 0.5 &&
+             fabs(e->kept[i].offset_hz) + 0.5 * e->bandwidth_hz <= 0.5 * rate_hz;
+    return n;
+}
+
+/* Whether both bring more dwells since the later one began than one link would, which visits every
+ * channel once in a block of hops: of holes of half a slot the lattice comes back as well. */
+static bool is_more_than_one(const struct emitter *old, const struct emitter *e,
+                             const struct uw_detector_config *config) {
+    const struct uw_sig_variant *v = uw_link_variant(old, true);
+    double rate = config->rate_hz;
+    int n_channels;
+    double share = uw_link_share(old, config, &n_channels);
+
+    if (!v)
+        return true;
+    double hops = (e->last_start - e->first_start) / (rate * v->period_s * v->packets_per_hop);
+    int n = dwells_since(old, e->first_start, rate) + dwells_since(e, e->first_start, rate);
+    return (double)n >= MORE_SHARE * share * (hops + 1.0) + MORE_DWELLS;
+}
+
 bool uw_link_is_waiting(const struct uw_links *links, const struct emitter *e) {
     double rate = links->env.config->rate_hz;
 
     for (size_t i = 0; i < LINK_EMITTERS_MAX && e->apart; ++i) {
         const struct emitter *old = &links->emitters[i];
 
-        if (old->number != 0 && old->reported <= e->first_start &&
-            e->last_start - old->last_start < SILENT_S * rate && is_alike(old, e))
+        if (old->number == 0 || e->last_start - old->last_start > SILENT_S * rate ||
+            !is_alike(old, e))
+            continue;
+        if (old->reported <= e->first_start ||
+            (e->apart == LINK_RETURNED && !is_more_than_one(old, e, links->env.config)))
             return true;
     }
     return false;

@@ -177,7 +177,7 @@ static void test_other_end(void **state) {
 }
 
 /* Samples are lost every quarter of a second and found missing: the link has two lattices that take
- * turns. It is one where the tracker is told, and in a pause of another sender's it never was. */
+ * turns. It is one where the tracker is told, and mostly where it is not. */
 static int n_links_of_torn(bool told, double other_hz, double other_db, uint64_t seed) {
     struct room *room = enter(915.0e6);
     struct link l = make_link("200Hz", "FCC915", seed);
@@ -205,18 +205,20 @@ static int n_links_of_torn(bool told, double other_hz, double other_db, uint64_t
 }
 
 static void test_torn(void **state) {
+    int one = 0;
     int two = 0;
 
     (void)state;
     for (uint64_t seed = 1; seed <= 8; ++seed) {
         assert_int_equal(n_links_of_torn(true, 0.0, 0.0, seed), 1);
-        /* nothing lost, another crystal, another level: two links */
-        two += n_links_of_torn(false, 0.0, 0.0, seed) == 2;
+        /* not told: no more dwells than of one link */
+        one += n_links_of_torn(false, 0.0, 0.0, seed) == 1;
+        /* another crystal, another level: two links */
         two += n_links_of_torn(true, 9e3, 0.0, seed) == 2;
         two += n_links_of_torn(true, 0.0, 12.0, seed) == 2;
     }
-    print_message("two: %d\n", two);
-    assert_true(two >= 22);
+    print_message("one: %d of 8, two: %d of 16\n", one, two);
+    assert_true(one >= 6 && two >= 15);
 }
 
 /* Different kinds at once, one of them a look-alike that differs only in packets a hop. */
