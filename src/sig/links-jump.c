@@ -36,6 +36,7 @@
 #define JUMPS_TOLD      4
 #define LEVEL_DB        6.0
 #define KNOWN_NATS      (-10.0)
+#define SURE_NATS       15.0 /* it is spoken of at one false alert a month */
 #define PACKETS_MIN     2
 #define UNCUT_MIN       4
 #define CUT_HZ          30e3 /* off, of a carrier read on a channel that is cut */
@@ -192,7 +193,8 @@ bool uw_link_is_not_apart(const struct uw_links *links, const struct emitter *e)
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
         const struct emitter *old = &links->emitters[i];
 
-        if (old->alerted && old->number != e->number &&
+        /* one that was followed wrongly says little: the link is the other */
+        if (old->alerted && old->number != e->number && old->llr >= fmin(e->llr, SURE_NATS) &&
             e->last_start - old->last_start < SILENT_S * rate && is_alike(old, e))
             return true;
     }
@@ -232,8 +234,8 @@ bool uw_link_is_waiting(const struct uw_links *links, const struct emitter *e) {
     for (size_t i = 0; i < LINK_EMITTERS_MAX && e->apart; ++i) {
         const struct emitter *old = &links->emitters[i];
 
-        if (old->number == 0 || e->last_start - old->last_start > SILENT_S * rate ||
-            !is_alike(old, e))
+        if (old->number == 0 || old->llr < fmin(e->llr, SURE_NATS) ||
+            e->last_start - old->last_start > SILENT_S * rate || !is_alike(old, e))
             continue;
         if (old->reported <= e->first_start ||
             (e->apart == LINK_RETURNED && !is_more_than_one(old, e, links->env.config)))
