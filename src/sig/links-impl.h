@@ -8,6 +8,7 @@
  * Threads: one.
  */
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -66,8 +67,10 @@ struct uw_packet {
 #define LINK_DWELLS_MIN   3    /* before an alert */
 #define LINK_DWELLS_KEPT  64
 #define LINK_END_PACKETS  2
-#define LINK_TORN_S       5.0 /* lattices are not relied upon behind a loss */
-#define LINK_PLACE_RIGHT  0.7 /* share of weak packets of which the likeliest place is right */
+#define LINK_LEVEL_DB     6.0  /* one link, heard twice, is as strong within this */
+#define LINK_SURE_NATS    15.0 /* it is spoken of at one false alert a month */
+#define LINK_TORN_S       5.0  /* lattices are not relied upon behind a loss */
+#define LINK_PLACE_RIGHT  0.7  /* share of weak packets of which the likeliest place is right */
 
 /* What is kept of a hypothesis about the air rate. */
 struct variant_score {
@@ -191,6 +194,11 @@ struct emitter {
     double snr_db, power_dbfs, offset_hz, bandwidth_hz, airtime_s;
     struct uw_packet first_packet;
 };
+
+/* Whether a carrier so wide lies in the receiver's band; else its edge cuts it. */
+static inline bool uw_link_is_inside(double offset_hz, double bandwidth_hz, double rate_hz) {
+    return fabs(offset_hz) + 0.5 * bandwidth_hz <= 0.5 * rate_hz;
+}
 
 /* Lattice (lattice.c). rate_hz is the receiver's. */
 /* How a packet lies on an emitter's lattice. */

@@ -165,7 +165,7 @@ static void take_end(struct emitter *e, const struct uw_detector_config *config,
 static void take_packet(struct emitter *e, const struct uw_packet *p, double rate_hz) {
     ++e->channel_packets[e->dwell_channel];
     e->n_weak += p->weak;
-    e->n_cut += fabs(p->offset_hz) + 0.5 * p->bandwidth_hz > 0.5 * rate_hz;
+    e->n_cut += !uw_link_is_inside(p->offset_hz, p->bandwidth_hz, rate_hz);
     /* a whole packet would not be here with another length */
     e->alike.length += !p->weak ? WHOLE_NATS : p->follows ? 0.0 : uw_link_judge_length(e, p);
     e->alike.preamble += uw_link_judge_preamble(e, p);

@@ -81,7 +81,7 @@ static int count_visible(const struct uw_sig_domain *d, const struct uw_detector
     int n = 0;
 
     for (int i = 0; i < d->n_channels; ++i)
-        n += fabs(d->channel_hz[i] - config->freq_hz) + 0.5 * bandwidth_hz <= 0.5 * config->rate_hz;
+        n += uw_link_is_inside(d->channel_hz[i] - config->freq_hz, bandwidth_hz, config->rate_hz);
     return n;
 }
 

@@ -28,6 +28,11 @@ bool uw_link_is_not_apart(const struct uw_links *links, const struct emitter *e)
 bool uw_link_is_waiting(const struct uw_links *links, const struct emitter *e);
 /* What a packet that goes on with the emitter's dwell says: which others are not it. */
 void uw_link_tell_apart(struct uw_links *links, struct emitter *e, const struct uw_packet *p);
+/* Samples of a LoRa emitter's symbol. */
+double uw_link_symbol(const struct emitter *e, double rate_hz);
+/* Samples from the slots of one to those of the other; infinite where one period is no multiple of
+ * the other. */
+double uw_link_lattices_apart(const struct emitter *a, const struct emitter *b, double rate_hz);
 /* Whether two lattices are one, or would be but for a packet measured badly. */
 bool uw_link_same_lattice(const struct emitter *a, const struct emitter *b, double rate_hz);
 

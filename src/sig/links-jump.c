@@ -34,9 +34,7 @@
 #define DWELL_NATS      (-1.5)
 #define DWELL_PACKETS   3
 #define JUMPS_TOLD      4
-#define LEVEL_DB        6.0
 #define KNOWN_NATS      (-10.0)
-#define SURE_NATS       15.0 /* it is spoken of at one false alert a month */
 #define PACKETS_MIN     2
 #define UNCUT_MIN       4
 #define CUT_HZ          30e3 /* off, of a carrier read on a channel that is cut */
@@ -67,7 +65,8 @@ static bool is_alike(const struct emitter *old, const struct emitter *e) {
 
     if (!old->used || old == e || old->signature != e->signature || old->period_s != e->period_s ||
         old->first_packet.down != e->first_packet.down || old->never_hops || old->is_image ||
-        !uw_link_is_whole(old) || above_db < -LEVEL_DB || (above_db > LEVEL_DB && !is_cut(e)))
+        !uw_link_is_whole(old) || above_db < -LINK_LEVEL_DB ||
+        (above_db > LINK_LEVEL_DB && !is_cut(e)))
         return false;
     const struct uw_sig_variant *v = uw_link_variant(old, false);
     const struct uw_sig_variant *w = uw_link_variant(e, false);
@@ -88,8 +87,7 @@ static bool is_young(const struct emitter *e, const struct emitter *old) {
 
 /* Whether their lattices are a few whole symbols apart, as those of packets measured badly. */
 static bool is_symbols_off(const struct emitter *old, const struct emitter *e, double rate_hz) {
-    double symbol = (double)(1 << old->first_packet.sf) / old->bandwidth_hz * rate_hz;
-    double apart = remainder(e->reference - old->reference, uw_link_slot(old, rate_hz)) / symbol;
+    double apart = uw_link_lattices_apart(old, e, rate_hz) / uw_link_symbol(old, rate_hz);
 
     return old->first_packet.modulation == UW_SIG_LORA && fabs(apart) < SYMBOLS_OFF &&
            fabs(apart - round(apart)) < SYMBOL_SHARE;
@@ -101,7 +99,7 @@ static bool may_jump(const struct emitter *old, const struct emitter *e,
            old->period_s == e->period_s && old->first_packet.down == p->down &&
            uw_link_is_whole(old) && old->n_packets >= PACKETS_MIN && !old->never_hops &&
            !old->is_image && is_young(e, old) && goes_first(old, e) &&
-           old->last_stop <= e->last_start && fabs(old->level_db - p->snr_db) <= LEVEL_DB &&
+           old->last_stop <= e->last_start && fabs(old->level_db - p->snr_db) <= LINK_LEVEL_DB &&
            uw_link_is_its_crystal(old, config, p) &&
            uw_link_keeps_time(old, config->rate_hz, e, p) &&
            !uw_link_same_lattice(old, e, config->rate_hz) &&
@@ -194,7 +192,7 @@ bool uw_link_is_not_apart(const struct uw_links *links, const struct emitter *e)
         const struct emitter *old = &links->emitters[i];
 
         /* one that was followed wrongly says little: the link is the other */
-        if (old->alerted && old->number != e->number && old->llr >= fmin(e->llr, SURE_NATS) &&
+        if (old->alerted && old->number != e->number && old->llr >= fmin(e->llr, LINK_SURE_NATS) &&
             e->last_start - old->last_start < SILENT_S * rate && is_alike(old, e))
             return true;
     }
@@ -208,7 +206,7 @@ static int dwells_since(const struct emitter *e, double start, double rate_hz) {
 
     for (int i = 0; i < e->n_kept; ++i)
         n += (double)e->kept[i].slot >= first - 0.5 &&
-             fabs(e->kept[i].offset_hz) + 0.5 * e->bandwidth_hz <= 0.5 * rate_hz;
+             uw_link_is_inside(e->kept[i].offset_hz, e->bandwidth_hz, rate_hz);
     return n;
 }
 
@@ -234,7 +232,7 @@ bool uw_link_is_waiting(const struct uw_links *links, const struct emitter *e) {
     for (size_t i = 0; i < LINK_EMITTERS_MAX && e->apart; ++i) {
         const struct emitter *old = &links->emitters[i];
 
-        if (old->number == 0 || old->llr < fmin(e->llr, SURE_NATS) ||
+        if (old->number == 0 || old->llr < fmin(e->llr, LINK_SURE_NATS) ||
             e->last_start - old->last_start > SILENT_S * rate || !is_alike(old, e))
             continue;
         if (old->reported <= e->first_start ||

@@ -34,7 +34,6 @@
 #define DELIMITER_SYMBOLS 1.5
 #define ALERTED_S         2.0 /* behind that the lattice is not known well enough */
 #define MOST              0.6
-#define LEVEL_DB          6.0
 #define NETWORK_LLR       (-10.0)
 #define NETWORK_PACKETS   3 /* for one of the emitter's */
 #define NETWORK_S         1.0
@@ -74,17 +73,15 @@ static bool is_whole(const struct emitter *old, const struct emitter *e, double 
 
     for (int i = 0; i < e->n_channels; ++i)
         n += e->channel_packets[i] > 1 &&
-             fabs(e->channels_hz[i]) + 0.5 * e->bandwidth_hz <= 0.5 * rate_hz;
+             uw_link_is_inside(e->channels_hz[i], e->bandwidth_hz, rate_hz);
     return v && n >= 2 && n_packets > MOST * (double)(e->n_dwells * v->packets_per_hop);
 }
 
-static double symbol_of(const struct emitter *e, double rate_hz) {
+double uw_link_symbol(const struct emitter *e, double rate_hz) {
     return (double)(1 << e->first_packet.sf) / e->bandwidth_hz * rate_hz;
 }
 
-/* Samples from the slots of one to those of the other; infinite where one period is no multiple of
- * the other. */
-static double lattices_apart(const struct emitter *a, const struct emitter *b, double rate_hz) {
+double uw_link_lattices_apart(const struct emitter *a, const struct emitter *b, double rate_hz) {
     const struct emitter *fine = a->period_s <= b->period_s ? a : b;
     const struct emitter *coarse = fine == a ? b : a;
     double ratio = coarse->period_s / fine->period_s;
@@ -97,8 +94,8 @@ static double lattices_apart(const struct emitter *a, const struct emitter *b, d
 /* Whether two lattices are one, a packet measured badly allowed for: a weak one whose carrier was
  * read wrong is off by chips, one that the band's edge or a collision cuts by a symbol. */
 bool uw_link_same_lattice(const struct emitter *a, const struct emitter *b, double rate_hz) {
-    double symbol = symbol_of(a, rate_hz);
-    double apart = lattices_apart(a, b, rate_hz);
+    double symbol = uw_link_symbol(a, rate_hz);
+    double apart = uw_link_lattices_apart(a, b, rate_hz);
 
     return fabs(apart) < BESIDE * symbol ||
            (fabs(fabs(apart) - symbol) < SYMBOL_LATE * symbol && !is_whole(a, b, rate_hz));
@@ -109,7 +106,7 @@ bool uw_link_same_lattice(const struct emitter *a, const struct emitter *b, doub
  * is up. So they come at that one place in the link's slots. */
 static bool is_delimiter(const struct emitter *old, const struct emitter *e, double rate_hz) {
     const struct uw_sig_variant *v = uw_link_variant(old, true);
-    double symbol = (double)(1 << old->first_packet.sf) / old->bandwidth_hz * rate_hz;
+    double symbol = uw_link_symbol(old, rate_hz);
     double slot = uw_link_slot(old, rate_hz);
 
     if (!v || !isnan(e->airtime_s) || old->snr_db < e->snr_db + IMAGE_DB)
@@ -157,7 +154,7 @@ bool uw_link_is_of_network(const struct uw_links *links, const struct emitter *e
             other->first_packet.down == e->first_packet.down && other->llr <= NETWORK_LLR &&
             other->n_packets >= NETWORK_PACKETS * e->n_packets &&
             e->last_start - other->last_start < NETWORK_S * rate &&
-            fabs(lattices_apart(other, e, rate)) < BESIDE * symbol_of(e, rate))
+            fabs(uw_link_lattices_apart(other, e, rate)) < BESIDE * uw_link_symbol(e, rate))
             return true;
     }
     return false;
@@ -174,7 +171,7 @@ static const struct emitter *find_mate(const struct uw_links *links, const struc
     for (size_t i = 0; i < LINK_EMITTERS_MAX && uw_link_is_torn(links, e); ++i) {
         const struct emitter *mate = &links->emitters[i];
 
-        if (mate != e && is_alike(mate, e) && fabs(mate->level_db - e->level_db) <= LEVEL_DB &&
+        if (mate != e && is_alike(mate, e) && fabs(mate->level_db - e->level_db) <= LINK_LEVEL_DB &&
             (!found || mate->alerted))
             found = mate;
     }

@@ -20,12 +20,10 @@
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 
-#define NEW_S     4.0  /* an emitter of one packet is forgotten after this */
-#define OLD_S     10.0 /* ... any other */
-#define FADE_DB   12.0
-#define SURE_NATS 15.0 /* it is spoken of at one false alert a month */
-#define ITS_S     2.0
-#define ITS_DB    6.0
+#define NEW_S   4.0  /* an emitter of one packet is forgotten after this */
+#define OLD_S   10.0 /* ... any other */
+#define FADE_DB 12.0
+#define ITS_S   2.0
 
 int uw_links_new(const struct uw_matcher_env *env, struct uw_links **ret_links) {
     struct uw_links *links = calloc(1, sizeof(*links));
@@ -222,9 +220,9 @@ void uw_links_heard(struct uw_links *links, const struct uw_packet *packet) {
 /* Whether it may be a packet of the link that came at another time, as behind lost samples. */
 static bool may_be_its(const struct emitter *e, const struct uw_detector_config *config,
                        const struct uw_packet *p) {
-    return e->llr >= SURE_NATS && uw_link_is_whole(e) &&
+    return e->llr >= LINK_SURE_NATS && uw_link_is_whole(e) &&
            p->start - e->last_start < ITS_S * config->rate_hz &&
-           fabs(p->snr_db - e->level_db) <= ITS_DB && p->down == e->first_packet.down &&
+           fabs(p->snr_db - e->level_db) <= LINK_LEVEL_DB && p->down == e->first_packet.down &&
            uw_link_is_its_crystal(e, config, p);
 }
 
