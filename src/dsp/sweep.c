@@ -66,6 +66,7 @@ struct stage {
     float *sum;      /* the lanes' one behind the other, too */
     size_t oldest;   /* row */
     uint64_t window; /* since the stream began */
+    uint64_t due;    /* no hit is closed before this window */
     size_t n_open;
     struct open_hit open[LANES][OPEN_MAX];
 };
@@ -226,8 +227,22 @@ static void note(struct stage *s, int sf, int lane, size_t line) {
     }
     if (place) {
         *place = hit;
-        ++s->n_open;
+        if (s->n_open++ == 0)
+            s->due = s->window + (uint64_t)s->run;
     }
+}
+
+/* When a hit may be closed that is open now, or sooner. */
+static uint64_t next_due(const struct stage *s) {
+    uint64_t due = UINT64_MAX;
+
+    for (size_t i = 0; i < LANES * OPEN_MAX; ++i) {
+        const struct open_hit *o = &s->open[i / OPEN_MAX][i % OPEN_MAX];
+
+        if (o->used && o->window + (uint64_t)s->run < due)
+            due = o->window + (uint64_t)s->run;
+    }
+    return due;
 }
 
 static void close_old(struct uw_sweep *sweep, int sf, int lane) {
@@ -356,24 +371,30 @@ static void scale_windows(const struct block *x, int sf, float *scale) {
     }
 }
 
+/* The lines whose sums pass, a bit each. */
 UW_CLONES
-static bool passes(const float *sum, size_t n, float threshold) {
-    mask any = {0};
+static void mark(const float *sum, int sf, float threshold, uint64_t *ret_lines) {
+    for (size_t b = 0; b < (size_t)1 << sf; b += UW_LINES_LANES) {
+        if (!is_any(*(const vec *)(sum + b) > threshold - (vec){0}))
+            continue;
+        for (size_t k = b; k < b + UW_LINES_LANES; ++k) {
+            size_t line = uw_lines_line(sf, k);
 
-    for (size_t b = 0; b < n; b += UW_LINES_LANES)
-        any |= *(const vec *)(sum + b) > threshold - (vec){0};
-    return is_any(any);
+            if (sum[k] > threshold)
+                ret_lines[line / 64] |= (uint64_t)1 << line % 64;
+        }
+    }
 }
 
+/* In the lines' order. */
 static void note_all(struct stage *s, int sf, int lane) {
     size_t n = (size_t)1 << sf;
-    const float *sum = s->sum + (size_t)lane * n;
+    uint64_t lines[((size_t)1 << UW_SWEEP_SF_MAX) / 64] = {0};
 
-    if (!passes(sum, n, s->threshold))
-        return;
-    for (size_t b = 0; b < n; ++b) {
-        if (sum[uw_lines_place(sf, b)] > s->threshold)
-            note(s, sf, lane, b);
+    mark(s->sum + (size_t)lane * n, sf, s->threshold, lines);
+    for (size_t i = 0; i < UW_ARRAY_SIZE(lines); ++i) {
+        for (uint64_t left = lines[i]; left != 0; left &= left - 1)
+            note(s, sf, lane, 64 * i + (size_t)__builtin_ctzll(left));
     }
 }
 
@@ -385,21 +406,27 @@ static void run_stage(struct uw_sweep *sweep, int sf, const float *re, const flo
     size_t n_windows = UW_SWEEP_BLOCK / n;
 
     for (size_t w = 0; w < n_windows;) {
-        /* what is open must be closed in time */
-        size_t most = s->n_open > 0 ? 1 : n_windows - w;
+        size_t most = n_windows - w;
         size_t from = w * uw_lines_stride(sf);
-        size_t done = add_windows(s, sf, re + from, im + from, scale + w, most, &s->oldest);
-        bool any = done <= most;
+        size_t done;
+        bool any;
 
+        /* what is open must be closed in time */
+        if (s->n_open > 0 && s->due - s->window < most)
+            most = (size_t)(s->due - s->window) + 1;
+        done = add_windows(s, sf, re + from, im + from, scale + w, most, &s->oldest);
+        any = done <= most;
         done = any ? done : most;
         w += done;
         s->window += done - 1; /* of the last one */
         for (int lane = 0; lane < LANES; ++lane) {
             if (any)
                 note_all(s, sf, lane);
-            if (s->n_open > 0)
+            if (s->n_open > 0 && s->window >= s->due)
                 close_old(sweep, sf, lane);
         }
+        if (s->n_open > 0 && s->window >= s->due)
+            s->due = next_due(s);
         ++s->window;
     }
     if (s->window % REFRESH == 0)

@@ -114,6 +114,8 @@ static void test_amplitudes(void **state) {
             const size_t from = at / n * uw_lines_stride(sf);
 
             for (size_t b = 0; b < n; ++b) {
+                assert_int_equal(uw_lines_line(sf, uw_lines_place(sf, b)), b);
+
                 const size_t place = from + uw_lines_place(sf, b);
                 const size_t above = from + uw_lines_above(sf, uw_lines_place(sf, b));
                 const double complex is = (double)line_re[place] + I * (double)line_im[place];

@@ -37,6 +37,11 @@ static inline size_t uw_lines_place(int sf, size_t line) {
     return (line & (((size_t)1 << shift) - 1)) * UW_LINES_SQUARE + (line >> shift);
 }
 
+/* The line that stands there. */
+static inline size_t uw_lines_line(int sf, size_t place) {
+    return (place % UW_LINES_SQUARE << (sf > 6 ? sf - 6 : 0)) + place / UW_LINES_SQUARE;
+}
+
 /* From the amplitudes of a window to the next one's. */
 static inline size_t uw_lines_stride(int sf) {
     return ((size_t)1 << sf) + UW_LINES_LANES;
