@@ -145,6 +145,13 @@ void uw_hop_count(struct hop_train *t);
 /* Takes the bursts in the slots out of the train. */
 void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *slots);
 
+enum hop_sender { HOP_SENDER_OPEN, HOP_SENDER_ONE, HOP_SENDER_TWO };
+
+/* Whether two trains of about one period, or of small multiples, are one sender's, whose bursts are
+ * heard in pieces: in the slots in which both were heard they were on one channel. Open: they
+ * should not have met yet. */
+enum hop_sender uw_hop_sender(const struct hop_train *t, const struct hop_train *other);
+
 /* Weighs the bursts of the last seconds before now_s. usable_hz: half the width in which a carrier
  * is heard. */
 void uw_hop_judge(const struct hop_train *t, double now_s, double usable_hz,

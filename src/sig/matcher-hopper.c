@@ -116,6 +116,12 @@ struct hop_train *uw_hop_free_place(struct uw_hopper *h, double now_s) {
     return least;
 }
 
+/* Of a train that is spoken of. */
+static bool keeps_lattice(const struct hop_train *t, double start_s) {
+    return t->number && t->good_s > start_s - NAMED_S &&
+           fabs(remainder(start_s - t->lattice.begin_s, t->lattice.period_s)) < SAME_PHASE_S;
+}
+
 static void add(struct uw_hopper *h, const struct hop_train *like, const struct hop_burst *b) {
     struct hop_train *best = NULL;
     double best_misfit = 1.0;
@@ -127,6 +133,8 @@ static void add(struct uw_hopper *h, const struct hop_train *like, const struct 
         /* what a train has parted with is offered to the part first, in its slots */
         if (t->parted && m < 1.0)
             m = uw_hop_is_inside(&t->slots, b->start_s) ? m - 1.0 : INFINITY;
+        else if (m < 1.0 && keeps_lattice(t, b->start_s))
+            m -= 1.0;
         if (m < best_misfit) {
             best_misfit = m;
             best = t;
@@ -337,25 +345,48 @@ static bool may_get_a_name(const struct uw_hopper *h, const struct hop_train *t,
     return false;
 }
 
-/* Another train that is spoken of and keeps the same lattice. */
-static bool is_another(const struct uw_hopper *h, const struct hop_train *t, double now_s) {
-    for (size_t i = 0; i < HOP_TRAINS_MAX; ++i) {
-        const struct hop_train *o = &h->trains[i];
-        const struct hop_lattice *l = &o->lattice;
+/* Whether a train that is spoken of keeps the lattice of another one. */
+static bool is_in_phase(const struct hop_train *t, const struct hop_train *o) {
+    const struct hop_lattice *l = &o->lattice;
+    double shorter = fmin(l->period_s, t->lattice.period_s);
+    /* one sender's two ends or images are of two kinds, or they were one train */
+    double phase_s = (t->parted || o->parted) && misfit(o, t) < 1.0
+                         ? fmax(l->window_s, t->lattice.window_s)
+                         : SAME_PHASE_S;
 
-        if (o == t || !o->used || o->number == 0 || o->reported_s < now_s - NAMED_S ||
-            !uw_hop_is_multiple(l->period_s, t->lattice.period_s))
+    return fabs(remainder(l->begin_s - t->lattice.begin_s, shorter)) <
+           phase_s + PERIOD_ERROR * fabs(l->begin_s - t->lattice.begin_s);
+}
+
+/* Another train that is spoken of and is the same sender's, or may be. Of several the one that was
+ * spoken of last. */
+static struct hop_train *find_other(struct uw_hopper *h, const struct hop_train *t, double now_s) {
+    struct hop_train *found = NULL;
+
+    for (size_t i = 0; i < HOP_TRAINS_MAX; ++i) {
+        struct hop_train *o = &h->trains[i];
+
+        if (o == t || !o->used || o->number == 0 || (found && found->reported_s > o->reported_s) ||
+            !uw_hop_is_multiple(o->lattice.period_s, t->lattice.period_s))
             continue;
-        double shorter = fmin(l->period_s, t->lattice.period_s);
-        /* one sender's two ends or images are of two kinds, or they were one train */
-        double phase_s = (t->parted || o->parted) && misfit(o, t) < 1.0
-                             ? fmax(l->window_s, t->lattice.window_s)
-                             : SAME_PHASE_S;
-        if (fabs(remainder(l->begin_s - t->lattice.begin_s, shorter)) <
-            phase_s + PERIOD_ERROR * fabs(l->begin_s - t->lattice.begin_s))
-            return true;
+        enum hop_sender sender = uw_hop_sender(t, o);
+        bool is_fresh = o->reported_s >= now_s - NAMED_S;
+        if (sender == HOP_SENDER_ONE || (is_fresh && is_in_phase(t, o)) ||
+            (is_fresh && sender == HOP_SENDER_OPEN && now_s - t->agreed_s < PATIENCE_S))
+            found = o;
     }
-    return false;
+    return found;
+}
+
+/* The sender is heard better in another train now. */
+static void take_over(struct hop_train *t, struct hop_train *o) {
+    t->number = o->number;
+    t->llr = o->llr;
+    t->given_llr = o->given_llr;
+    t->reported_s = o->reported_s;
+    o->number = 0;
+    o->agreed = 0;
+    o->llr = o->given_llr = 0.0;
 }
 
 static const char *variant_of(const struct hop_train *t) {
@@ -433,9 +464,14 @@ static void judge(struct uw_hopper *h, struct hop_train *t, double now_s, double
         t->agreed > 0 && uw_hop_is_multiple(before_s, v.lattice.period_s) ? t->agreed + 1 : 1;
     if (t->agreed == 1)
         t->agreed_s = now_s;
-    if (t->agreed < AGREED || has_a_name(h, v.lattice.period_s, now_s) || is_another(h, t, now_s) ||
+    if (t->agreed < AGREED || has_a_name(h, v.lattice.period_s, now_s) ||
         (may_get_a_name(h, t, v.lattice.period_s) && now_s - t->agreed_s < PATIENCE_S))
         return;
+    struct hop_train *other = find_other(h, t, now_s);
+    if (other && other->reported_s >= now_s - NAMED_S)
+        return;
+    if (other && t->number == 0)
+        take_over(t, other);
     report(h, t, &v);
 }
 

@@ -511,6 +511,32 @@ static void test_several_packets_a_hop(void **unused) {
     uw_sigdb_free(db);
 }
 
+/* One sender, of whose weak bursts many are heard in part only, is one, for as long as it is there.
+ */
+static void test_pieces(void **unused) {
+    struct uw_sigdb *db = trial_db(UW_SIGNATURES);
+
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 6; ++seed) {
+        struct numbers numbers = {0};
+        struct listener l;
+
+        state = seed;
+        listener_open(&l, db, 1, count_emit, &numbers);
+        for (int k = 0; k < 4000; ++k) {
+            double offset = -4.9e6 + 200e3 * floor(50.0 * uniform());
+            double late_s = (uniform() < 0.4 ? 2.5e-3 : 0.0) + 0.05e-3 * normal();
+
+            listener_burst(&l, 0.1 + 10e-3 * k + late_s, 6.5e-3 - late_s, offset + 5e3 * normal(),
+                           -43.0 + 0.4 * normal());
+        }
+        listener_close(&l);
+        assert_int_equal(numbers.n, 1);
+        assert_true(numbers.last_s[0] > 37.0);
+    }
+    uw_sigdb_free(db);
+}
+
 /* They go and others come, again and again: each is heard. */
 static void test_leave_and_return(void **unused) {
     struct uw_sigdb *db = trial_db(UW_SIGNATURES);
@@ -654,6 +680,7 @@ int main(void) {
         cmocka_unit_test(test_chance_of_a_part),
         cmocka_unit_test(test_several_of_one_make),
         cmocka_unit_test(test_several_packets_a_hop),
+        cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_leave_and_return),
         cmocka_unit_test(test_raster),
         cmocka_unit_test(test_judge),
