@@ -106,10 +106,10 @@ struct urn {
 static void begin_urn(const struct emitter *e, int plan, double centre_hz, struct urn *urn) {
     *urn = (struct urn){0};
     for (int i = 0; i < e->n_channels; ++i) {
-        int c =
-            e->channel_judged[i] > 0
-                ? uw_link_plan_channel(e, plan, centre_hz + e->channels_hz[i], e->n_weak > 0, 0.0)
-                : LINK_NONE;
+        /* a channel's carrier is that of its first dwell: its node's, where there are many */
+        int c = e->channel_judged[i] > 0
+                    ? uw_link_plan_channel(e, plan, centre_hz + e->channels_hz[i], false, 0.0)
+                    : LINK_NONE;
 
         if (c == LINK_NONE)
             continue;
@@ -119,6 +119,11 @@ static void begin_urn(const struct emitter *e, int plan, double centre_hz, struc
         urn->here[c] += e->channel_judged[i];
         urn->dwells += e->channel_judged[i];
     }
+}
+
+static int channel_of(const struct emitter *e, int plan, double centre_hz,
+                      const struct link_dwell *d) {
+    return uw_link_plan_channel(e, plan, centre_hz + d->offset_hz, d->weak, d->error_hz);
 }
 
 /* Nats of the first n of the kept dwells, each against all those before it. What lies between the
@@ -137,7 +142,7 @@ static double judge_kept(const struct emitter *e, const struct uw_detector_confi
     (void)uw_link_share(e, config, &n_channels);
     for (int i = 0; i < n; ++i) {
         const struct link_dwell *d = &e->kept[i];
-        int c = uw_link_plan_channel(e, plan, config->freq_hz + d->offset_hz, d->weak, d->error_hz);
+        int c = channel_of(e, plan, config->freq_hz, d);
         double nats = 0.0;
 
         if (c == LINK_NONE)
@@ -171,7 +176,10 @@ void uw_link_judge_hop(struct emitter *e, const struct uw_detector_config *confi
         /* the older half is judged for good */
         e->alike.hops += judge_kept(e, config, v, LINK_DWELLS_KEPT / 2, &returns);
         e->alike.returns += returns;
+        int plan = uw_link_plan(e);
         for (int i = 0; i < LINK_DWELLS_KEPT / 2; ++i) {
+            if (channel_of(e, plan, config->freq_hz, &e->kept[i]) == LINK_NONE)
+                continue;
             ++e->channel_judged[e->kept[i].channel];
             e->channel_slots[e->kept[i].channel] = e->kept[i].slot;
         }

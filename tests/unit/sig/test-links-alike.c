@@ -288,6 +288,35 @@ static void test_offset_comes_late(void **state) {
     assert_true(late > 1.0);
 }
 
+/* Nodes of a network, each with its crystal, the first heard the farthest off: however long it is
+ * heard, where they hop tells nothing for a link. */
+static void test_many_nodes(void **state) {
+    uint64_t seed = 5;
+    int64_t slot = 0;
+
+    (void)state;
+    (void)begin("D50", true);
+    emitter.n_channels = VISIBLE;
+    for (int k = 0; k < 600; ++k) {
+        const int c = k < VISIBLE ? k : (int)(signal_uniform(&seed) * VISIBLE);
+        const double node_hz = k < VISIBLE ? 16e3 : 4e3 * (k % 5 - 2);
+        const struct uw_packet p = {.weak = true,
+                                    .offset_hz = visible_hz(&emitter.signature->domains[0], c) -
+                                                 CENTRE + node_hz};
+
+        if (k < VISIBLE)
+            emitter.channels_hz[c] = p.offset_hz;
+        ++emitter.n_dwells;
+        slot += 4 + (int64_t)(signal_uniform(&seed) * 23.0);
+        ++emitter.n_weak;
+        emitter.dwell_channel = c;
+        uw_link_judge_hop(&emitter, &config, &p, slot);
+    }
+    const double where = hops() - emitter.alike.returns - emitter.alike.kept_returns;
+    print_message("many nodes: %.1f nats for a link\n", where);
+    assert_true(where < 10.0); /* what the urn learns: ln(dwells), for three channels */
+}
+
 /* One carrier that was measured badly, where the band's edge cuts a channel, does not make another
  * end of a link of all packets behind it. */
 static void test_a_carrier_cut(void **state) {
@@ -563,6 +592,7 @@ int main(void) {
         cmocka_unit_test(test_mean),
         cmocka_unit_test(test_between),
         cmocka_unit_test(test_offset_comes_late),
+        cmocka_unit_test(test_many_nodes),
         cmocka_unit_test(test_a_carrier_cut),
         cmocka_unit_test(test_nothing_known),
         cmocka_unit_test(test_length),
