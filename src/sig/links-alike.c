@@ -29,6 +29,10 @@
  * heard follows from how many each dwell brought, and with it how many dwells a link would have
  * been heard in (Poisson). More than that, of two carriers at that, speaks against it.
  *
+ * Which slots. A link sends in each of its slots, and any of them may be heard. A network whose
+ * slots are two to eight of the link's uses one in so many, and what lies elsewhere is noise. But
+ * every second slot may be the other end's (ExpressLRS with telemetry 1:2), which is too weak.
+ *
  * How long. The likelihood of a packet of k data symbols is the product of those of its symbols;
  * a link's packets have one of the lengths of its air rates, others any.
  *
@@ -52,6 +56,10 @@
 #define LENGTHS_MAX  3.5 /* ... the length of its packets */
 #define GEMINI       5.0 /* one link in 150 sends on two carriers at once */
 #define URN          1.0
+#define SLOTS_MOST   8    /* of a link in one of a network's */
+#define STRAYS       0.1  /* of its packets lie elsewhere */
+#define SLOTS_MAX    10.0 /* nats */
+#define TELEMETRY    5.0 /* ... of one slot in two: one link in 150 is so, and one end of it heard */
 #define UNHEARD      0.3 /* of the visits */
 #define HOP_NATS_MIN (-6.0)
 #define LENGTH_MIN   (-2.0)
@@ -70,7 +78,7 @@ bool uw_link_is_two_dwells(const struct emitter *e) {
 
     for (int i = 0; i < e->signature->n_variants; ++i) {
         const struct uw_sig_variant *v = &e->signature->variants[i];
-        int64_t m = llround(v->period_s / e->period_s);
+        int64_t m = uw_link_slots_per_packet(e, v);
 
         if (e->variants[i].possible && span % m == 0 && span / m < 2 * (int64_t)v->packets_per_hop)
             return true;
@@ -83,7 +91,7 @@ double uw_link_alike_nats(const struct link_alike *alike) {
 
     return RARITY + fmin(alike->lattice, LATTICE_MAX) + fmin(alike->raster, RASTER_MAX) +
            fmin(alike->length, LENGTHS_MAX) + alike->hops + alike->kept_hops +
-           fmax(-returns - GEMINI, 0.0) + alike->crowd;
+           fmax(-returns - GEMINI, 0.0) + alike->crowd + alike->slots;
 }
 
 /* Nats of a visit `apart` blocks after the one before. */
@@ -131,7 +139,7 @@ static int channel_of(const struct emitter *e, int plan, double centre_hz,
 static double judge_kept(const struct emitter *e, const struct uw_detector_config *config,
                          const struct uw_sig_variant *v, int n, double *ret_returns) {
     struct urn urn;
-    double hop = round(v->period_s / e->period_s) * v->packets_per_hop;
+    double hop = (double)(uw_link_slots_per_packet(e, v) * v->packets_per_hop);
     double in_band = uw_link_visible(e, config);
     double sum = 0.0;
     int plan = uw_link_plan(e);
@@ -192,6 +200,37 @@ void uw_link_judge_hop(struct emitter *e, const struct uw_detector_config *confi
                                                .weak = p->weak,
                                                .slot = slot};
     e->alike.kept_hops = judge_kept(e, config, v, e->n_kept, &e->alike.kept_returns);
+}
+
+/* Nats for one slot in `of`, against each as likely. */
+static double one_slot_in(const struct emitter *e, int64_t per_packet, int of) {
+    int n = e->n_slots < LINK_SLOTS_KEPT ? (int)e->n_slots : LINK_SLOTS_KEPT;
+    int count[SLOTS_MOST] = {0};
+    int most = 0;
+
+    for (int i = 0; i < n; ++i) {
+        int64_t slot = (e->slots[i] - e->slots[0]) / per_packet % of;
+        int *c = &count[slot < 0 ? slot + of : slot];
+
+        ++*c;
+        most = *c > most ? *c : most;
+    }
+    return most * log((1.0 - STRAYS) * of) + (n - most) * log(STRAYS * of / (of - 1.0));
+}
+
+double uw_link_judge_slots(const struct emitter *e) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    double tried = 0.0;
+    double most = 0.0;
+
+    for (int of = 2; of <= SLOTS_MOST; ++of)
+        tried += of;
+    for (int of = 2; v && of <= SLOTS_MOST; ++of) {
+        double nats = one_slot_in(e, uw_link_slots_per_packet(e, v), of) - log(tried);
+
+        most = fmax(most, fmin(nats, of == 2 ? TELEMETRY : SLOTS_MAX));
+    }
+    return -most;
 }
 
 static double log_sum(double a, double b) {

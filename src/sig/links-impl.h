@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "links-alike-impl.h"
 #include "matcher-impl.h"
 #include "uw/dsp/faint.h"
 
@@ -65,7 +66,6 @@ struct uw_packet {
 #define LINK_NONE         (-1)
 #define LINK_CHANNEL_HZ   60e3 /* of one channel: both ends of a link, each with its own crystal */
 #define LINK_DWELLS_MIN   3    /* before an alert */
-#define LINK_DWELLS_KEPT  64
 #define LINK_END_PACKETS  2
 #define LINK_LEVEL_DB     6.0  /* one link, heard twice, is as strong within this */
 #define LINK_SURE_NATS    15.0 /* it is spoken of at one false alert a month */
@@ -99,24 +99,6 @@ struct domain_score {
 };
 
 #define LINK_NO_SLOT INT64_MIN
-
-/* Nats against traffic of the same waveform that keeps to a lattice of its own (links-alike.c). */
-struct link_alike {
-    double lattice, raster, length; /* each believed to a limit */
-    double hops;
-    double kept_hops;             /* the same, of the dwells that are kept */
-    double returns, kept_returns; /* the part of them that comes from the times of visits */
-    double crowd;                 /* of the number of dwells, now; not above 0 */
-    double preamble;              /* against delimiters of inverted packets, and for whole ones */
-};
-
-/* A dwell that is judged again when more is known of the plan. */
-struct link_dwell {
-    int channel; /* in channels_hz */
-    double offset_hz, error_hz;
-    bool weak;
-    int64_t slot;
-};
 
 /* The end of a link that sends most of its packets, by its crystal. */
 struct link_end {
@@ -180,8 +162,10 @@ struct emitter {
     int64_t n_cut;     /* ... on channels that the edge of the band cuts */
     double random_llr; /* against packets that come at any time, or are noise */
     struct link_alike alike;
-    double llr;     /* the least of it and the sums of `alike` */
-    double new_llr; /* not yet given out */
+    int64_t slots[LINK_SLOTS_KEPT]; /* of its latest packets, a ring */
+    int64_t n_slots;                /* since it began, or jumped */
+    double llr;                     /* the least of it and the sums of `alike` */
+    double new_llr;                 /* not yet given out */
     bool was_alertable;
     bool alerted; /* was alertable at any time */
     bool never_hops, is_image;
@@ -194,6 +178,12 @@ struct emitter {
     double snr_db, power_dbfs, offset_hz, bandwidth_hz, airtime_s;
     struct uw_packet first_packet;
 };
+
+/* Slots of the emitter's lattice from packet to packet of the air rate. */
+static inline int64_t uw_link_slots_per_packet(const struct emitter *e,
+                                               const struct uw_sig_variant *v) {
+    return llround(v->period_s / e->period_s);
+}
 
 /* Whether a carrier so wide lies in the receiver's band; else its edge cuts it. */
 static inline bool uw_link_is_inside(double offset_hz, double bandwidth_hz, double rate_hz) {
@@ -249,27 +239,9 @@ void uw_link_judge_begin(struct emitter *e, const struct uw_detector_config *con
 /* A dwell has ended: what it says of the air rates. Returns nats: below 0 when no air rate could
  * have sent it. */
 double uw_link_judge_dwell(struct emitter *e);
-/* Whether it could be two in a row, as a Gemini link's second carrier comes to where its first was.
- */
-bool uw_link_is_two_dwells(const struct emitter *e);
 /* What it says of the air rates that the packet in the next slot has the waveform of the one
  * before, or has not. */
 void uw_link_judge_repeat(struct emitter *e, bool same_dwell, bool same);
-/* What the channels of the dwells say against traffic that stays on its channels, with the one that
- * this packet begins: into `alike`. Called when the plans have been judged with it. */
-void uw_link_judge_hop(struct emitter *e, const struct uw_detector_config *config,
-                       const struct uw_packet *p, int64_t slot);
-/* The sum, with the rarity of such traffic. */
-double uw_link_alike_nats(const struct link_alike *alike);
-/* What a packet's up-chirps say against the two of an inverted packet's delimiter: nats. */
-double uw_link_judge_preamble(const struct emitter *e, const struct uw_packet *p);
-/* The sum, with the rarity of such traffic. */
-double uw_link_upright_nats(const struct link_alike *alike);
-/* What the number of dwells heard says against a link, given how many packets each brought: nats,
- * not above 0, of all dwells so far. */
-double uw_link_judge_crowd(const struct emitter *e);
-/* What a weak packet's length says of the air rates, and against traffic of any length: nats. */
-double uw_link_judge_length(struct emitter *e, const struct uw_packet *p);
 /* What uw_links_gap() means for one emitter. */
 void uw_link_move(struct emitter *e, const struct uw_detector_config *config, uint64_t sample,
                   uint64_t n, double shift_hz);

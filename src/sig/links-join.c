@@ -86,6 +86,8 @@ void uw_link_tear(struct emitter *e, int64_t slot, double nats) {
         e->variants[i].origin = LINK_NO_SLOT;
     for (int i = 0; i < e->signature->n_domains; ++i)
         e->domains[i].last_sync_slot = LINK_NO_SLOT;
+    e->n_slots = 0;
+    e->alike.slots = 0.0;
     e->debt -= nats;
     add_to_all(e, nats);
 }
@@ -125,7 +127,7 @@ int64_t uw_link_longest_dwell(const struct emitter *e) {
 
     for (int i = 0; i < e->signature->n_variants; ++i) {
         const struct uw_sig_variant *v = &e->signature->variants[i];
-        int64_t span = llround(v->period_s / e->period_s) * (v->packets_per_hop - 1);
+        int64_t span = uw_link_slots_per_packet(e, v) * (v->packets_per_hop - 1);
 
         if (e->variants[i].possible && span > most)
             most = span;
@@ -147,6 +149,7 @@ static void begin_dwell(struct uw_links *links, struct emitter *e, const struct 
     double nats = uw_link_judge_carrier(e, links->env.config, p);
     uw_link_judge_hop(e, links->env.config, p, slot);
     e->alike.crowd = uw_link_judge_crowd(e);
+    e->alike.slots = uw_link_judge_slots(e);
     e->alike.raster += nats;
     add_nats(e, nats);
 }
@@ -195,6 +198,7 @@ static void take_slot(struct emitter *e, int64_t slot) {
     int64_t on = slot - e->dwell_last;
 
     e->taken = (on < 64 ? e->taken << on : 0) | 1;
+    e->slots[e->n_slots++ % LINK_SLOTS_KEPT] = slot;
 }
 
 /* A whole packet against traffic of its waveform at any time; a weak one against what noise makes

@@ -154,11 +154,6 @@ void uw_link_move(struct emitter *e, const struct uw_detector_config *config, ui
         e->kept[i].offset_hz -= shift_hz;
 }
 
-/* Slots between two packets of the variant. */
-static int64_t slots_per_packet(const struct emitter *e, const struct uw_sig_variant *v) {
-    return llround(v->period_s / e->period_s);
-}
-
 static double log_choose(int n, int k) {
     int sign; /* lgamma() would leave it in a global variable */
 
@@ -177,7 +172,7 @@ static double weak_dwell(int n, int span, int k) {
 
 static void judge_variant(struct emitter *e, struct variant_score *score,
                           const struct uw_sig_variant *v, bool at_begin) {
-    int64_t m = slots_per_packet(e, v);
+    int64_t m = uw_link_slots_per_packet(e, v);
     int64_t span = e->dwell_last - e->dwell_first;
     int n = v->packets_per_hop;
     int k = e->dwell_packets;
@@ -274,7 +269,7 @@ static double spacing(const struct uw_sig_domain *d) {
 /* The hop that a slot belongs to. */
 static int64_t hop_of(const struct emitter *e, const struct uw_sig_variant *v, int64_t origin,
                       int64_t slot) {
-    int64_t length = slots_per_packet(e, v) * v->packets_per_hop;
+    int64_t length = uw_link_slots_per_packet(e, v) * v->packets_per_hop;
 
     slot -= origin;
     return slot >= 0 ? slot / length : -((length - 1 - slot) / length);
@@ -381,7 +376,7 @@ static double expected_dwells(const struct emitter *e, const struct domain_score
                               const struct uw_sig_domain *d, const struct uw_sig_variant *v) {
     double heard = score->heard_slots +
                    score->visible * fmax((double)e->dwell_last - score->listening_since, 0.0);
-    double hop = (double)(slots_per_packet(e, v) * v->packets_per_hop);
+    double hop = (double)(uw_link_slots_per_packet(e, v) * v->packets_per_hop);
 
     return fmax((heard / hop + score->most_visible) / d->n_channels, 0.1);
 }
@@ -534,7 +529,7 @@ bool uw_link_is_other_end(const struct emitter *e, const struct uw_detector_conf
 bool uw_link_is_stranger(const struct emitter *e, const struct link_fit *fit) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
 
-    return v && fit->slot - e->end.other_slot <= slots_per_packet(e, v);
+    return v && fit->slot - e->end.other_slot <= uw_link_slots_per_packet(e, v);
 }
 
 bool uw_link_raster_is_known(const struct emitter *e, const struct uw_detector_config *config) {

@@ -317,6 +317,41 @@ static void test_many_nodes(void **state) {
     assert_true(where < 10.0); /* what the urn learns: ln(dwells), for three channels */
 }
 
+/* n packets, each in a slot that is `step` times any number, but for the strays. */
+static double slots_nats(int n, int step, int strays) {
+    uint64_t seed = 9;
+    int64_t slot = 1000;
+
+    emitter.n_slots = 0;
+    for (int i = 0; i < n; ++i) {
+        slot += step * (1 + (int64_t)(signal_uniform(&seed) * 20.0));
+        emitter.slots[emitter.n_slots++ % LINK_SLOTS_KEPT] = slot + (i % n < strays ? 1 : 0);
+    }
+    return uw_link_judge_slots(&emitter);
+}
+
+/* A link is heard in any of its slots; a network whose slots are several of a link's in one of so
+ * many. */
+static void test_slots(void **state) {
+    static const char *const rates[] = {"D50", "200Hz", "100HzFull", "X150", "25Hz"};
+
+    (void)state;
+    for (size_t i = 0; i < 5; ++i) {
+        const struct uw_sig_variant *v = begin(rates[i], true);
+
+        /* slots of the air rate are several of a lattice that suits others, too */
+        emitter.period_s = v->period_s / (double)(1 + i % 3);
+        int one = 1 + (int)(i % 3);
+        for (int n = 0; n <= 200; n += n < 10 ? 1 : 19)
+            assert_true(slots_nats(n, one, 0) > -1.0 && slots_nats(n, one, 0) <= 0.0);
+        assert_true(slots_nats(2, 2 * one, 0) > -1.0);
+        /* the other end may have every second slot */
+        assert_true(slots_nats(30, 2 * one, 0) == -5.0 && slots_nats(200, 2 * one, 0) == -5.0);
+        for (int of = 3; of <= 8; ++of)
+            assert_true(slots_nats(40, of * one, 0) == -10.0 && slots_nats(40, of * one, 2) < -5.0);
+    }
+}
+
 /* One carrier that was measured badly, where the band's edge cuts a channel, does not make another
  * end of a link of all packets behind it. */
 static void test_a_carrier_cut(void **state) {
@@ -593,6 +628,7 @@ int main(void) {
         cmocka_unit_test(test_between),
         cmocka_unit_test(test_offset_comes_late),
         cmocka_unit_test(test_many_nodes),
+        cmocka_unit_test(test_slots),
         cmocka_unit_test(test_a_carrier_cut),
         cmocka_unit_test(test_nothing_known),
         cmocka_unit_test(test_length),
