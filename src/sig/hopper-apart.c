@@ -6,7 +6,7 @@
  * About as strong as each other, they are one train at first, which is no link's. It is taken apart
  * by lattices: a part has slots, and takes the bursts in them from then on. Links whose slots cross
  * as their crystals drift are one for that while, and the part may be given up and found again,
- * with another number.
+ * with another number if it was silent for long.
  */
 
 #include "hopper-impl.h"

@@ -6,8 +6,8 @@
  * Private to src/sig: hopping control links that no signature describes
  *
  * hopper-lattice.c finds periods in times and rasters in carriers, hopper-judge.c weighs a train of
- * bursts, hopper-apart.c takes trains apart, matcher-hopper.c sorts bursts into trains and gives
- * the findings.
+ * bursts, hopper-apart.c takes trains apart, hopper-pieces.c tells which are one sender's,
+ * matcher-hopper.c sorts bursts into trains and gives the findings.
  *
  * Threads: one. No function here allocates but uw_hopper_new().
  */
@@ -98,6 +98,8 @@ struct hop_train {
     uint64_t number;                     /* 0: nothing yet */
     int agreed;                          /* judgements in a row with the same period */
     double agreed_s, good_s, reported_s; /* first and last of these; the last finding */
+    double
+        open_s; /* since when it may be another's pieces, before it has a number; 0: it was not */
     double llr, given_llr;
     int64_t n_bursts, n_dwells;
     struct hop_lattice lattice; /* of its hops */
@@ -148,9 +150,10 @@ void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *slots);
 enum hop_sender { HOP_SENDER_OPEN, HOP_SENDER_ONE, HOP_SENDER_TWO };
 
 /* Whether two trains of about one period, or of small multiples, are one sender's, whose bursts are
- * heard in pieces: in the slots in which both were heard they were on one channel. Open: they
- * should not have met yet. */
-enum hop_sender uw_hop_sender(const struct hop_train *t, const struct hop_train *other);
+ * heard in pieces: in the slots in which both were heard they were on one channel. Open: two
+ * senders should not have met so often yet, on two channels. */
+enum hop_sender uw_hop_sender(const struct hop_train *t, const struct hop_train *other,
+                              double meetings);
 
 /* Weighs the bursts of the last seconds before now_s. usable_hz: half the width in which a carrier
  * is heard. */

@@ -56,9 +56,10 @@
 #define LENGTHS_MAX  3.5 /* ... the length of its packets */
 #define GEMINI       5.0 /* one link in 150 sends on two carriers at once */
 #define URN          1.0
-#define SLOTS_MOST   8    /* of a link in one of a network's */
-#define STRAYS       0.1  /* of its packets lie elsewhere */
-#define SLOTS_MAX    10.0 /* nats */
+#define FIRST_HZ     (0.6 * LINK_CHANNEL_HZ) /* as an error, what LINK_CHANNEL_HZ reaches, and more */
+#define SLOTS_MOST   8                       /* of a link in one of a network's */
+#define STRAYS       0.1                     /* of its packets lie elsewhere */
+#define SLOTS_MAX    10.0                    /* nats */
 #define TELEMETRY    5.0 /* ... of one slot in two: one link in 150 is so, and one end of it heard */
 #define UNHEARD      0.3 /* of the visits */
 #define HOP_NATS_MIN (-6.0)
@@ -116,7 +117,7 @@ static void begin_urn(const struct emitter *e, int plan, double centre_hz, struc
     for (int i = 0; i < e->n_channels; ++i) {
         /* a channel's carrier is that of its first dwell: its node's, where there are many */
         int c = e->channel_judged[i] > 0
-                    ? uw_link_plan_channel(e, plan, centre_hz + e->channels_hz[i], false, 0.0)
+                    ? uw_link_plan_channel(e, plan, centre_hz + e->channels_hz[i], true, FIRST_HZ)
                     : LINK_NONE;
 
         if (c == LINK_NONE)

@@ -11,7 +11,8 @@
  * It yields to links that have a name: to any whose packets or hops have its period or a small
  * multiple of it, and it waits for those that its waveform, length and period would fit. What keeps
  * the very lattice of another train, at another level or width, is the same sender's: its other
- * end, its image in the receiver, its splatter.
+ * end, its image in the receiver, its splatter. So is what is on the other's channel whenever both
+ * are heard (hopper-pieces.c): of a sender's trains one speaks, another goes on for it.
  *
  * Below 1.8 GHz only. Above, every pair of earphones hops like a control link.
  */
@@ -39,8 +40,14 @@
 #define OLD_S          3.0
 #define AGREED         2
 #define PERIOD_ERROR   400e-6
+#define WEAK_PERIOD    1e-3
 #define MULTIPLES      8
 #define SAME_PHASE_S   1.5e-3
+#define OWN_PHASE      0.1 /* of a period */
+#define OWN_LEVEL_DB   2.0
+#define MEETINGS_MIN   2.0 /* expected, to be silent: it is asked again */
+#define MEETINGS_SURE  5.0 /* ... to take a number over: that is for good */
+#define MEET_S         1.0 /* what is silent for so long meets nobody */
 #define NAMED_S        6.0
 #define PATIENCE_S     7.0
 #define ODDS           6.0 /* prior: nats against a link being there, as for named links */
@@ -116,10 +123,13 @@ struct hop_train *uw_hop_free_place(struct uw_hopper *h, double now_s) {
     return least;
 }
 
-/* Of a train that is spoken of. */
-static bool keeps_lattice(const struct hop_train *t, double start_s) {
+/* Whether a burst is on the lattice of a train that is spoken of, and about as strong. */
+static bool is_its_own(const struct hop_train *t, const struct hop_train *like, double start_s) {
+    double phase_s = fmin(SAME_PHASE_S, OWN_PHASE * t->lattice.period_s);
+
     return t->number && t->good_s > start_s - NAMED_S &&
-           fabs(remainder(start_s - t->lattice.begin_s, t->lattice.period_s)) < SAME_PHASE_S;
+           fabs(t->power_db - like->power_db) < OWN_LEVEL_DB &&
+           fabs(remainder(start_s - t->lattice.begin_s, t->lattice.period_s)) < phase_s;
 }
 
 static void add(struct uw_hopper *h, const struct hop_train *like, const struct hop_burst *b) {
@@ -133,7 +143,7 @@ static void add(struct uw_hopper *h, const struct hop_train *like, const struct 
         /* what a train has parted with is offered to the part first, in its slots */
         if (t->parted && m < 1.0)
             m = uw_hop_is_inside(&t->slots, b->start_s) ? m - 1.0 : INFINITY;
-        else if (m < 1.0 && keeps_lattice(t, b->start_s))
+        else if (m < 1.0 && is_its_own(t, like, b->start_s))
             m -= 1.0;
         if (m < best_misfit) {
             best_misfit = m;
@@ -358,21 +368,35 @@ static bool is_in_phase(const struct hop_train *t, const struct hop_train *o) {
            phase_s + PERIOD_ERROR * fabs(l->begin_s - t->lattice.begin_s);
 }
 
+/* Whether they have not met often enough to tell, and it is worth waiting for. */
+static bool is_open(struct hop_train *t, const struct hop_train *o, double now_s) {
+    if (t->number || o->last_s < now_s - MEET_S)
+        return false;
+    if (t->open_s <= 0.0)
+        t->open_s = now_s;
+    return now_s - t->open_s < PATIENCE_S;
+}
+
 /* Another train that is spoken of and is the same sender's, or may be. Of several the one that was
  * spoken of last. */
-static struct hop_train *find_other(struct uw_hopper *h, const struct hop_train *t, double now_s) {
+static struct hop_train *find_other(struct uw_hopper *h, struct hop_train *t, double now_s) {
     struct hop_train *found = NULL;
 
     for (size_t i = 0; i < HOP_TRAINS_MAX; ++i) {
         struct hop_train *o = &h->trains[i];
 
-        if (o == t || !o->used || o->number == 0 || (found && found->reported_s > o->reported_s) ||
-            !uw_hop_is_multiple(o->lattice.period_s, t->lattice.period_s))
+        if (o == t || !o->used || o->number == 0 || o->reported_s < now_s - HOP_GONE_S ||
+            (found && found->reported_s > o->reported_s))
             continue;
-        enum hop_sender sender = uw_hop_sender(t, o);
+        /* weak bursts' times tell the period no better than to one in a thousand */
+        bool is_multiple = uw_hop_is_multiple(o->lattice.period_s, t->lattice.period_s);
+        if (!is_multiple && fabs(o->lattice.period_s / t->lattice.period_s - 1.0) > WEAK_PERIOD)
+            continue;
         bool is_fresh = o->reported_s >= now_s - NAMED_S;
-        if (sender == HOP_SENDER_ONE || (is_fresh && is_in_phase(t, o)) ||
-            (is_fresh && sender == HOP_SENDER_OPEN && now_s - t->agreed_s < PATIENCE_S))
+        enum hop_sender sender = uw_hop_sender(t, o, is_fresh ? MEETINGS_MIN : MEETINGS_SURE);
+
+        if (sender == HOP_SENDER_ONE || (is_fresh && is_multiple && is_in_phase(t, o)) ||
+            (is_fresh && sender == HOP_SENDER_OPEN && is_open(t, o, now_s)))
             found = o;
     }
     return found;
@@ -384,9 +408,13 @@ static void take_over(struct hop_train *t, struct hop_train *o) {
     t->llr = o->llr;
     t->given_llr = o->given_llr;
     t->reported_s = o->reported_s;
+    t->n_bursts += o->n_bursts;
+    t->n_dwells += o->n_dwells;
     o->number = 0;
     o->agreed = 0;
     o->llr = o->given_llr = 0.0;
+    o->n_bursts = o->n_dwells = 0;
+    o->used = !o->parted;
 }
 
 static const char *variant_of(const struct hop_train *t) {

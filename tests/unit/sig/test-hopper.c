@@ -511,13 +511,43 @@ static void test_several_packets_a_hop(void **unused) {
     uw_sigdb_free(db);
 }
 
+/* Bursts of like length at any time, which become stronger until they are within 4 dB of a link, do
+ * not silence it. */
+static void test_others_rise(void **unused) {
+    struct uw_sigdb *db = trial_db(UW_SIGNATURES);
+    struct numbers numbers = {0};
+    struct listener l;
+    double other_s = 0.0;
+
+    (void)unused;
+    state = 1;
+    listener_open(&l, db, 1, count_emit, &numbers);
+    for (int k = 0; k < 9000; ++k) {
+        double at_s = 0.1 + 6.6667e-3 * k;
+        double offset = -4.9e6 + 200e3 * floor(50.0 * uniform());
+
+        for (; other_s < at_s; other_s -= log(uniform() + 1e-12) / 160.0)
+            listener_burst(&l, other_s, 2.1e-3, -900e3 + 200e3 * floor(10.0 * uniform()),
+                           -38.0 + 4.5 * fmin(fmax((at_s - 20.0) / 10.0, 0.0), 1.0) +
+                               0.2 * normal());
+        listener_burst(&l, at_s + 60e-6 * (2.0 * uniform() - 1.0), 2.1e-3, offset + 1e3 * normal(),
+                       -30.0 + 0.2 * normal());
+    }
+    listener_close(&l);
+    assert_int_equal(numbers.n, 1);
+    assert_true(numbers.last_s[0] > 58.0);
+    uw_sigdb_free(db);
+}
+
 /* One sender, of whose weak bursts many are heard in part only, is one, for as long as it is there.
  */
 static void test_pieces(void **unused) {
     struct uw_sigdb *db = trial_db(UW_SIGNATURES);
 
     (void)unused;
-    for (uint64_t seed = 1; seed <= 6; ++seed) {
+    for (uint64_t seed = 1; seed <= 8; ++seed) {
+        /* up to more than half a period late */
+        double piece_s = seed % 2 ? 2.5e-3 : 5.5e-3;
         struct numbers numbers = {0};
         struct listener l;
 
@@ -525,10 +555,10 @@ static void test_pieces(void **unused) {
         listener_open(&l, db, 1, count_emit, &numbers);
         for (int k = 0; k < 4000; ++k) {
             double offset = -4.9e6 + 200e3 * floor(50.0 * uniform());
-            double late_s = (uniform() < 0.4 ? 2.5e-3 : 0.0) + 0.05e-3 * normal();
+            double late_s = (uniform() < 0.4 ? piece_s : 0.0) + 0.05e-3 * normal();
 
-            listener_burst(&l, 0.1 + 10e-3 * k + late_s, 6.5e-3 - late_s, offset + 5e3 * normal(),
-                           -43.0 + 0.4 * normal());
+            listener_burst(&l, 0.1 + 10e-3 * k + late_s, piece_s + 4e-3 - late_s,
+                           offset + 5e3 * normal(), -43.0 + 0.4 * normal());
         }
         listener_close(&l);
         assert_int_equal(numbers.n, 1);
@@ -680,6 +710,7 @@ int main(void) {
         cmocka_unit_test(test_chance_of_a_part),
         cmocka_unit_test(test_several_of_one_make),
         cmocka_unit_test(test_several_packets_a_hop),
+        cmocka_unit_test(test_others_rise),
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_leave_and_return),
         cmocka_unit_test(test_raster),
