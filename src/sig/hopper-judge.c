@@ -39,6 +39,8 @@
 #define DWELL_GAP_S  0.25 /* on the same channel: another visit */
 #define STAY_MAX_S   0.2
 #define STAY_SHARE   0.1
+#define STAY_PERIODS 0.75 /* packets within a hop are closer */
+#define STAY_SIGMAS  4.0
 #define LEFT_NATS    15.0 /* a channel is so long left by chance once in exp(15) */
 #define LEFT_SHARE   0.5
 #define CHANNELS_MIN 3
@@ -370,6 +372,26 @@ static bool sweeps(const struct work *w, const struct hop_lattice *l, const stru
            (double)(up > down ? up : down) > SWEEP_SHARE * (double)steps;
 }
 
+/* Whether the next burst a hop or more later is on the same channel more often than hops are there
+ * by chance: by senders that stay, and only seem to hop as several are on the air. */
+static bool stays(const struct work *w, const struct hop_lattice *l) {
+    double same = 0.0;
+    double chance = 0.0;
+    double n = (double)w->n_dwells;
+
+    for (size_t i = 0; i < w->n_gaps; ++i)
+        same += w->gaps_s[i] > STAY_PERIODS * l->period_s;
+    for (int c = 0; c < w->n_channels; ++c) {
+        double share = 0.0;
+
+        for (size_t i = 0; i < w->n_dwells; ++i)
+            share += w->where[i] == c;
+        chance += share * share / (n * n);
+    }
+    n += same;
+    return same > n * chance + STAY_SIGMAS * sqrt(n * chance * (1.0 - chance));
+}
+
 /* Whether all its channels lie in the band and most of its slots are silent all the same. */
 static bool is_often_silent(const struct work *w, const struct hop_verdict *v, double usable_hz) {
     double step = v->raster.step_hz;
@@ -464,6 +486,8 @@ static const char *judge_times(const struct hop_train *t, struct work *w, double
         return "takes turns";
     if (!known && w->n_channels < TAKING_TURNS)
         return "order not known";
+    if (stays(w, l))
+        return "stays too long";
     if (sweeps(w, l, &v->raster))
         return "sweeps";
     if (is_often_silent(w, v, usable_hz))

@@ -267,6 +267,24 @@ static void test_judge(void **unused) {
         t.bursts[i].offset_hz = -900e3 + 600e3 * c + 2e3 * normal();
     }
     assert_string_equal(judged(&t, &v), "stays too long");
+    /* several at a time whose commands, 5 ms apart and heard now and then, are as regular as hops
+     */
+    make_train(&t, 5.5, 5e-3, 9, 60e-6, 0.2);
+    size_t n = 0;
+    for (size_t i = 0; i < t.n; ++i) {
+        if (uniform() < 0.3)
+            t.bursts[n++] = t.bursts[i];
+    }
+    t.n = t.next = n;
+    int on = 0;
+    for (size_t i = 0; i < t.n; ++i) {
+        on = uniform() < 0.5 ? (int)(4.0 * uniform()) : on;
+        t.bursts[i].offset_hz = -900e3 + 600e3 * on + 1e3 * normal();
+    }
+    assert_string_equal(judged(&t, &v), "stays too long");
+    for (size_t i = 0; i < t.n; ++i)
+        t.bursts[i].offset_hz = -900e3 + 600e3 * floor(4.0 * uniform()) + 1e3 * normal();
+    assert_string_not_equal(judged(&t, &v), "stays too long");
 }
 
 static struct uw_scenario *scenario(const char *emitter, double seconds, uint64_t seed) {
