@@ -9,15 +9,44 @@
  * with another number if it was silent for long.
  */
 
+#include <math.h>
+
 #include "hopper-impl.h"
 
-#define PARTS_MAX 3   /* lattices tried to take a train apart */
-#define APART_S   0.1 /* for each of them: it is costly, whatever is on the air */
+#define SAME_HZ   20e3 /* the same channel as the burst before */
+#define PARTS_MAX 3    /* lattices tried to take a train apart */
+#define APART_S   0.1  /* for each of them: it is costly, whatever is on the air */
+
+void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *slots) {
+    size_t n = t->n;
+
+    t->n = 0;
+    for (size_t i = 0; i < n; ++i) {
+        struct hop_burst b = t->bursts[uw_hop_place(t, n, i)];
+
+        if (!uw_hop_is_inside(slots, b.start_s))
+            t->bursts[uw_hop_place(t, n, t->n++)] = b;
+    }
+    t->next = uw_hop_place(t, n, t->n);
+}
+
+bool uw_hop_changes(const struct hop_burst *before, const struct hop_burst *b) {
+    return fabs(before->offset_hz - b->offset_hz) > SAME_HZ;
+}
+
+void uw_hop_count(struct hop_train *t) {
+    t->n_bursts = (int64_t)t->n;
+    t->n_dwells = t->n > 0;
+    for (size_t i = 1; i < t->n; ++i)
+        t->n_dwells += uw_hop_changes(&t->bursts[uw_hop_place(t, t->n, i - 1)],
+                                      &t->bursts[uw_hop_place(t, t->n, i)]);
+}
 
 /* A train that is not spoken of. */
 static void begin_anew(struct hop_train *t) {
     t->number = 0;
     t->agreed = 0;
+    t->open_s = 0.0;
     t->llr = t->given_llr = 0.0;
     uw_hop_count(t);
 }

@@ -107,6 +107,11 @@ struct hop_train {
     double waits_s;             /* since when it would be taken apart; 0: it would not */
 };
 
+/* Where the i-th of the n latest bursts of a train lies in its ring. */
+static inline size_t uw_hop_place(const struct hop_train *t, size_t n, size_t i) {
+    return (t->next + HOP_BURSTS_MAX - n + i) % HOP_BURSTS_MAX;
+}
+
 /* A burst that is about as strong as the noise, or what was heard of it. */
 struct hop_piece {
     uint64_t start, stop; /* samples */

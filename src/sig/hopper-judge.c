@@ -29,7 +29,6 @@
 #include "uw/base/util.h"
 
 #define WINDOW_S     6.0
-#define SAME_HZ      20e3 /* the same channel as the burst before */
 #define SPAN_MIN_S   2.2
 #define PARTS        5 /* of the span, in each of which it is heard */
 #define PERIOD_MIN_S 4e-3
@@ -39,8 +38,9 @@
 #define DWELL_GAP_S  0.25 /* on the same channel: another visit */
 #define STAY_MAX_S   0.2
 #define STAY_SHARE   0.1
-#define STAY_PERIODS 0.75 /* packets within a hop are closer */
-#define STAY_SIGMAS  4.0
+#define STAY_EARLY   0.25 /* of a period: packets within a hop are closer than the hop less this */
+#define PACKETS_MAX  8    /* a hop */
+#define STAY_SIGMAS  3.0
 #define LEFT_NATS    15.0 /* a channel is so long left by chance once in exp(15) */
 #define LEFT_SHARE   0.5
 #define CHANNELS_MIN 3
@@ -85,8 +85,9 @@ struct work {
     double begin_s[HOP_BURSTS_MAX];
     double level_db[HOP_BURSTS_MAX]; /* of its first burst */
     int where[HOP_BURSTS_MAX];
-    size_t n_long; /* of these stay long */
-    size_t n_gaps; /* packet to packet within dwells */
+    double before_s[HOP_BURSTS_MAX]; /* from the burst before, which was elsewhere or long ago */
+    size_t n_long;                   /* of these stay long */
+    size_t n_gaps;                   /* packet to packet within dwells */
     double gaps_s[HOP_BURSTS_MAX];
 };
 
@@ -108,15 +109,10 @@ static double density(double x, double sigma) {
     return exp(-0.5 * x * x / (sigma * sigma)) / (sigma * sqrt(2.0 * UW_PI));
 }
 
-/* Where the i-th of the n latest bursts lies in the ring. */
-static size_t place_of(const struct hop_train *t, size_t n, size_t i) {
-    return (t->next + HOP_BURSTS_MAX - n + i) % HOP_BURSTS_MAX;
-}
-
 static void collect(const struct hop_train *t, double now_s, struct work *w) {
     w->n = 0;
     for (size_t i = 0; i < t->n; ++i) {
-        const struct hop_burst *b = &t->bursts[place_of(t, t->n, i)];
+        const struct hop_burst *b = &t->bursts[uw_hop_place(t, t->n, i)];
         size_t at = w->n;
 
         if (b->start_s < now_s - WINDOW_S)
@@ -246,6 +242,7 @@ static void find_dwells(struct work *w) {
             where = w->channel[i];
             counted = false;
             w->begin_s[w->n_dwells] = start;
+            w->before_s[w->n_dwells] = start - last_s;
             w->level_db[w->n_dwells] = (double)w->burst[i]->power_db;
             w->where[w->n_dwells++] = where;
         }
@@ -372,24 +369,40 @@ static bool sweeps(const struct work *w, const struct hop_lattice *l, const stru
            (double)(up > down ? up : down) > SWEEP_SHARE * (double)steps;
 }
 
-/* Whether the next burst a hop or more later is on the same channel more often than hops are there
- * by chance: by senders that stay, and only seem to hop as several are on the air. */
-static bool stays(const struct work *w, const struct hop_lattice *l) {
+/* Whether the next burst is on the same channel more often than hops are by chance, of those that
+ * come a while later. */
+static bool stays_over(const struct work *w, double chance, double while_s) {
     double same = 0.0;
-    double chance = 0.0;
-    double n = (double)w->n_dwells;
+    double n = 0.0;
 
     for (size_t i = 0; i < w->n_gaps; ++i)
-        same += w->gaps_s[i] > STAY_PERIODS * l->period_s;
+        same += w->gaps_s[i] > while_s;
+    for (size_t i = 1; i < w->n_dwells; ++i)
+        n += w->before_s[i] > while_s;
+    n += same;
+    return same > n * chance + STAY_SIGMAS * sqrt(n * chance * (1.0 - chance));
+}
+
+/* Whether that is so whatever the hop: by senders that stay, and only seem to hop as several are on
+ * the air. The lattice may be that of packets, of which a hop has several. */
+static bool stays(const struct work *w, const struct hop_lattice *l) {
+    double chance = 0.0;
+
     for (int c = 0; c < w->n_channels; ++c) {
         double share = 0.0;
 
         for (size_t i = 0; i < w->n_dwells; ++i)
             share += w->where[i] == c;
-        chance += share * share / (n * n);
+        share /= (double)w->n_dwells;
+        chance += share * share;
     }
-    n += same;
-    return same > n * chance + STAY_SIGMAS * sqrt(n * chance * (1.0 - chance));
+    for (int packets = 1; packets <= PACKETS_MAX; ++packets) {
+        if (packets * l->period_s > PERIOD_MAX_S)
+            break;
+        if (!stays_over(w, chance, (packets - STAY_EARLY) * l->period_s))
+            return false;
+    }
+    return true;
 }
 
 /* Whether all its channels lie in the band and most of its slots are silent all the same. */
@@ -569,29 +582,4 @@ bool uw_hop_slots(const struct hop_train *t, double now_s, const struct hop_verd
         return false;
     *ret = l;
     return true;
-}
-
-void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *slots) {
-    size_t n = t->n;
-
-    t->n = 0;
-    for (size_t i = 0; i < n; ++i) {
-        struct hop_burst b = t->bursts[place_of(t, n, i)];
-
-        if (!uw_hop_is_inside(slots, b.start_s))
-            t->bursts[place_of(t, n, t->n++)] = b;
-    }
-    t->next = place_of(t, n, t->n);
-}
-
-bool uw_hop_changes(const struct hop_burst *before, const struct hop_burst *b) {
-    return fabs(before->offset_hz - b->offset_hz) > SAME_HZ;
-}
-
-void uw_hop_count(struct hop_train *t) {
-    t->n_bursts = (int64_t)t->n;
-    t->n_dwells = t->n > 0;
-    for (size_t i = 1; i < t->n; ++i)
-        t->n_dwells +=
-            uw_hop_changes(&t->bursts[place_of(t, t->n, i - 1)], &t->bursts[place_of(t, t->n, i)]);
 }

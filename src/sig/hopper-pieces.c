@@ -15,7 +15,7 @@
 
 #include "hopper-impl.h"
 
-#define LOOK_S     10.0 /* of the newest bursts: hops of many channels meet seldom in the band */
+#define LOOK_S     30.0 /* of the newest bursts: hops of many channels meet seldom in the band */
 #define DISORDER_S 0.05 /* pieces are measured later than what was whole */
 #define INSIDE_S   1e-3 /* a piece reaches so far beyond the whole at most */
 #define APART_MOST 0.2  /* of the meetings of two senders: others are on the air */

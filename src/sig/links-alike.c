@@ -31,7 +31,8 @@
  *
  * Which slots. A link sends in each of its slots, and any of them may be heard. A network whose
  * slots are two to eight of the link's uses one in so many, and what lies elsewhere is noise. But
- * every second slot may be the other end's (ExpressLRS with telemetry 1:2), which is too weak.
+ * every second slot may be the other end's (ExpressLRS with telemetry 1:2, which MAVLink wants),
+ * and that too weak.
  *
  * How long. The likelihood of a packet of k data symbols is the product of those of its symbols;
  * a link's packets have one of the lengths of its air rates, others any.
@@ -60,7 +61,7 @@
 #define SLOTS_MOST   8                       /* of a link in one of a network's */
 #define STRAYS       0.1                     /* of its packets lie elsewhere */
 #define SLOTS_MAX    10.0                    /* nats */
-#define TELEMETRY    5.0 /* ... of one slot in two: one link in 150 is so, and one end of it heard */
+#define TELEMETRY    2.5 /* ... of one slot in two: one link in ten is so, and one end of it heard */
 #define UNHEARD      0.3 /* of the visits */
 #define HOP_NATS_MIN (-6.0)
 #define LENGTH_MIN   (-2.0)
@@ -210,8 +211,8 @@ static double one_slot_in(const struct emitter *e, int64_t per_packet, int of) {
     int most = 0;
 
     for (int i = 0; i < n; ++i) {
-        int64_t slot = (e->slots[i] - e->slots[0]) / per_packet % of;
-        int *c = &count[slot < 0 ? slot + of : slot];
+        int64_t turn = e->slots[i] % (per_packet * of); /* of the network's slots */
+        int *c = &count[(turn < 0 ? turn + per_packet * of : turn) / per_packet];
 
         ++*c;
         most = *c > most ? *c : most;

@@ -385,8 +385,7 @@ static struct hop_train *find_other(struct uw_hopper *h, struct hop_train *t, do
     for (size_t i = 0; i < HOP_TRAINS_MAX; ++i) {
         struct hop_train *o = &h->trains[i];
 
-        if (o == t || !o->used || o->number == 0 || o->reported_s < now_s - HOP_GONE_S ||
-            (found && found->reported_s > o->reported_s))
+        if (o == t || !o->used || o->number == 0 || (found && found->reported_s > o->reported_s))
             continue;
         /* weak bursts' times tell the period no better than to one in a thousand */
         bool is_multiple = uw_hop_is_multiple(o->lattice.period_s, t->lattice.period_s);
@@ -412,6 +411,7 @@ static void take_over(struct hop_train *t, struct hop_train *o) {
     t->n_dwells += o->n_dwells;
     o->number = 0;
     o->agreed = 0;
+    o->open_s = 0.0;
     o->llr = o->given_llr = 0.0;
     o->n_bursts = o->n_dwells = 0;
     o->used = !o->parted;
