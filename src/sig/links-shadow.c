@@ -11,7 +11,8 @@
  * 7.14 MHz away), 30 dB to 50 dB weaker and mirrored: up-chirps as down-chirps. A link hops between
  * the band and its image, so the image is heard when the link is not; but it keeps the link's
  * slots. An emitter whose lattice is that of mirrored packets IMAGE_DB stronger is such an image.
- * By chance another link lies so in one of fifty.
+ * By chance another link lies so in one of fifty. Of few weak packets the emitter's clock may come
+ * out wrong: then only what is near in time tells.
  *
  * After samples were lost, lattices say nothing: the clock tells of a loss some time behind it, and
  * of how much to a millisecond at best. What is heard below the noise then, IMAGE_DB under whole
@@ -23,11 +24,12 @@
 #include "links-impl.h"
 
 #define OUTSHONE_DB  15.0
-#define IMAGE_DB     20.0 /* the worst tuners reject so much */
-#define IMAGE_AGE_S  2.0  /* behind that the lattice is not known well enough */
-#define IMAGES_MIN   2    /* mirrored packets on the lattice: the first may be another's */
-#define IMAGE_SYMBOL 0.35 /* the image's carrier, read wrong, shifts its begin by chips */
-#define LATTICE_SDS  4.0  /* what lattice.c allows */
+#define IMAGE_DB     20.0  /* the worst tuners reject so much */
+#define IMAGE_AGE_S  2.0   /* behind that the lattice is not known well enough */
+#define IMAGE_CLOCK  80e-6 /* its own clock may be wrong by so much: of few weak packets */
+#define IMAGES_MIN   2     /* mirrored packets on the lattice: the first may be another's */
+#define IMAGE_SYMBOL 0.35  /* the image's carrier, read wrong, shifts its begin by chips */
+#define LATTICE_SDS  4.0   /* what lattice.c allows */
 
 /* Longest time on air of a link's packet of this modulation: where a faint packet's end was missed,
  * its rest is on the air all the same. */
@@ -85,18 +87,19 @@ static bool is_stronger(const struct emitter *e, const struct uw_packet *p) {
            fabs(p->bandwidth_hz - first->bandwidth_hz) < 1.0 && p->snr_db > e->snr_db + IMAGE_DB;
 }
 
-bool uw_link_is_image(const struct uw_links *links, const struct emitter *e) {
-    const struct uw_sig_variant *v = uw_link_variant(e, true);
+/* Whether most of the mirrored packets so shortly before or after its latest are on its lattice. */
+static bool has_mirrored(const struct uw_links *links, const struct emitter *e,
+                         const struct uw_sig_variant *v, double age_s) {
     double rate = links->env.config->rate_hz;
     int on = 0;
     int off = 0;
 
-    for (size_t i = 0; i < LINK_STRETCHES && v; ++i) {
+    for (size_t i = 0; i < LINK_STRETCHES; ++i) {
         struct uw_packet p = links->stretches[i].packet;
         double symbol_s = (double)(1 << p.sf) / p.bandwidth_hz;
 
         if (!is_stronger(e, &p) || p.down == e->first_packet.down ||
-            fabs(p.start - e->last_start) > IMAGE_AGE_S * rate)
+            fabs(p.start - e->last_start) > age_s * rate)
             continue;
         /* a weak packet's begin is reckoned from its sync word */
         if (p.preamble > 0)
@@ -108,6 +111,18 @@ bool uw_link_is_image(const struct uw_links *links, const struct emitter *e) {
             ++off;
     }
     return on >= IMAGES_MIN && on > off;
+}
+
+bool uw_link_is_image(const struct uw_links *links, const struct emitter *e) {
+    const struct uw_sig_variant *v = uw_link_variant(e, true);
+    const struct uw_packet *first = &e->first_packet;
+    double symbol_s;
+
+    if (!v || first->modulation != UW_SIG_LORA)
+        return false;
+    symbol_s = (double)(1 << first->sf) / first->bandwidth_hz;
+    return has_mirrored(links, e, v, IMAGE_AGE_S) ||
+           has_mirrored(links, e, v, fmin(IMAGE_SYMBOL * symbol_s / IMAGE_CLOCK, IMAGE_AGE_S));
 }
 
 bool uw_link_is_cast(const struct uw_links *links, const struct emitter *e) {
