@@ -243,50 +243,50 @@ INLINE void FORM(leave)(struct row x, const struct square *turns, size_t b, size
     *(FORM(any_vec) *)(s[b].im + i) = x.im;
 }
 
-FORM_TARGET
-static void FORM(run7)(const struct uw_lines *l, INPUT, float *re, float *im) {
-    struct square s[2];
+/* Radix p, 2, 4 or 8, in place, in order. */
+INLINE void FORM(step)(struct row *x, size_t p) {
+    struct row a = x[0];
+
+    if (p == 8) {
+        fft8(x);
+    } else if (p == 4) {
+        fft4(x[0], x[1], x[2], x[3], &x[0], &x[1], &x[2], &x[3]);
+    } else {
+        x[0] = plus(a, x[1]);
+        x[1] = minus(a, x[1]);
+    }
+}
+
+/* A window of p squares. */
+INLINE void FORM(run_long)(const struct uw_lines *l, INPUT, float *re, float *im, size_t p,
+                           const struct square *turns) {
+    struct square s[P_MAX];
 
     for (size_t i = 0; i < SQUARE; i += WIDTH) {
-        struct row a = IN(i);
-        struct row b = IN(i + SQUARE);
+        struct row x[P_MAX];
 
-        FORM(leave)(plus(a, b), l->outer[0], 0, i, s);
-        FORM(leave)(minus(a, b), l->outer[0], 1, i, s);
+        for (size_t b = 0; b < p; ++b)
+            x[b] = IN(i + b * SQUARE);
+        FORM(step)(x, p);
+        for (size_t b = 0; b < p; ++b)
+            FORM(leave)(x[b], turns, b, i, s);
     }
-    FORM(run_squares)(l, s, 2, re, im);
+    FORM(run_squares)(l, s, p, re, im);
+}
+
+FORM_TARGET
+static void FORM(run7)(const struct uw_lines *l, INPUT, float *re, float *im) {
+    FORM(run_long)(l, x_re, x_im, c_re, c_im, re, im, 2, l->outer[0]);
 }
 
 FORM_TARGET
 static void FORM(run8)(const struct uw_lines *l, INPUT, float *re, float *im) {
-    struct square s[4];
-
-    for (size_t i = 0; i < SQUARE; i += WIDTH) {
-        struct row x[4];
-
-        for (size_t b = 0; b < 4; ++b)
-            x[b] = IN(i + b * SQUARE);
-        fft4(x[0], x[1], x[2], x[3], &x[0], &x[1], &x[2], &x[3]);
-        for (size_t b = 0; b < 4; ++b)
-            FORM(leave)(x[b], l->outer[1], b, i, s);
-    }
-    FORM(run_squares)(l, s, 4, re, im);
+    FORM(run_long)(l, x_re, x_im, c_re, c_im, re, im, 4, l->outer[1]);
 }
 
 FORM_TARGET
 static void FORM(run9)(const struct uw_lines *l, INPUT, float *re, float *im) {
-    struct square s[8];
-
-    for (size_t i = 0; i < SQUARE; i += WIDTH) {
-        struct row x[8];
-
-        for (size_t b = 0; b < 8; ++b)
-            x[b] = IN(i + b * SQUARE);
-        fft8(x);
-        for (size_t b = 0; b < 8; ++b)
-            FORM(leave)(x[b], l->outer[2], b, i, s);
-    }
-    FORM(run_squares)(l, s, 8, re, im);
+    FORM(run_long)(l, x_re, x_im, c_re, c_im, re, im, 8, l->outer[2]);
 }
 
 #undef IN_EACH

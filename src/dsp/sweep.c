@@ -66,8 +66,7 @@ struct stage {
     float *sum;      /* the lanes' one behind the other, too */
     size_t oldest;   /* row */
     uint64_t window; /* since the stream began */
-    uint64_t due;    /* no hit is closed before this window */
-    size_t n_open;
+    uint64_t due;    /* no hit is closed before this window; UINT64_MAX: none is open */
     struct open_hit open[LANES][OPEN_MAX];
 };
 
@@ -129,6 +128,7 @@ static int new_stage(const struct uw_sweep_config *config, int sf, struct stage 
     double share = config->rate_share[sf] > 0.0 ? config->rate_share[sf] : 1.0;
     double rate_hz = share * config->false_rate_hz;
 
+    stage->due = UINT64_MAX;
     stage->run = config->run[sf] < RUN_MAX ? config->run[sf] : RUN_MAX;
     stage->threshold = solve_threshold(stage->run, rate_hz / config->bandwidth_hz);
     stage->rows = new_floats((size_t)stage->run * LANES * n);
@@ -166,7 +166,7 @@ void uw_sweep_reset(struct uw_sweep *sweep) {
         memset(s->rows, 0, (size_t)s->run * LANES * sizeof(float) << sf);
         memset(s->sum, 0, LANES * sizeof(float) << sf);
         memset(s->open, 0, sizeof(s->open));
-        s->n_open = 0;
+        s->due = UINT64_MAX;
         s->oldest = 0;
         s->window = 0;
     }
@@ -227,34 +227,27 @@ static void note(struct stage *s, int sf, int lane, size_t line) {
     }
     if (place) {
         *place = hit;
-        if (s->n_open++ == 0)
+        if (s->due > s->window + (uint64_t)s->run)
             s->due = s->window + (uint64_t)s->run;
     }
 }
 
-/* When a hit may be closed that is open now, or sooner. */
-static uint64_t next_due(const struct stage *s) {
-    uint64_t due = UINT64_MAX;
-
-    for (size_t i = 0; i < LANES * OPEN_MAX; ++i) {
-        const struct open_hit *o = &s->open[i / OPEN_MAX][i % OPEN_MAX];
-
-        if (o->used && o->window + (uint64_t)s->run < due)
-            due = o->window + (uint64_t)s->run;
-    }
-    return due;
-}
-
-static void close_old(struct uw_sweep *sweep, int sf, int lane) {
+/* Gives the hits whose runs can't be seen again. */
+static void close_old(struct uw_sweep *sweep, int sf) {
     struct stage *s = &sweep->stages[sf];
 
-    for (size_t i = 0; i < OPEN_MAX; ++i) {
-        struct open_hit *o = &s->open[lane][i];
+    s->due = UINT64_MAX;
+    for (int lane = 0; lane < LANES; ++lane) {
+        for (size_t i = 0; i < OPEN_MAX; ++i) {
+            struct open_hit *o = &s->open[lane][i];
+            uint64_t due = o->window + (uint64_t)s->run;
 
-        if (o->used && s->window >= o->window + (uint64_t)s->run) {
-            give(sweep, sf, lane, o);
-            o->used = false;
-            --s->n_open;
+            if (o->used && s->window >= due) {
+                give(sweep, sf, lane, o);
+                o->used = false;
+            } else if (o->used && due < s->due) {
+                s->due = due;
+            }
         }
     }
 }
@@ -412,21 +405,17 @@ static void run_stage(struct uw_sweep *sweep, int sf, const float *re, const flo
         bool any;
 
         /* what is open must be closed in time */
-        if (s->n_open > 0 && s->due - s->window < most)
+        if (s->due - s->window < most)
             most = (size_t)(s->due - s->window) + 1;
         done = add_windows(s, sf, re + from, im + from, scale + w, most, &s->oldest);
         any = done <= most;
         done = any ? done : most;
         w += done;
         s->window += done - 1; /* of the last one */
-        for (int lane = 0; lane < LANES; ++lane) {
-            if (any)
-                note_all(s, sf, lane);
-            if (s->n_open > 0 && s->window >= s->due)
-                close_old(sweep, sf, lane);
-        }
-        if (s->n_open > 0 && s->window >= s->due)
-            s->due = next_due(s);
+        for (int lane = 0; any && lane < LANES; ++lane)
+            note_all(s, sf, lane);
+        if (s->window >= s->due)
+            close_old(sweep, sf);
         ++s->window;
     }
     if (s->window % REFRESH == 0)

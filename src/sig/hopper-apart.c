@@ -42,12 +42,16 @@ void uw_hop_count(struct hop_train *t) {
                                       &t->bursts[uw_hop_place(t, t->n, i)]);
 }
 
-/* A train that is not spoken of. */
-static void begin_anew(struct hop_train *t) {
+void uw_hop_unname(struct hop_train *t) {
     t->number = 0;
     t->agreed = 0;
     t->open_s = 0.0;
     t->llr = t->given_llr = 0.0;
+}
+
+/* A train that is not spoken of. */
+static void begin_anew(struct hop_train *t) {
+    uw_hop_unname(t);
     uw_hop_count(t);
 }
 

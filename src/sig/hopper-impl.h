@@ -21,6 +21,7 @@
 #define HOP_EVENTS_MAX   48  /* times that a period is looked for in */
 #define HOP_BURSTS_MAX   640 /* kept of a train: 2.5 s at 250 a second */
 #define HOP_CHANNELS_MAX 64
+#define HOP_LEVEL_DB     6.0 /* one sender's bursts are as strong as each other within this */
 
 /* What lies under a list of times. */
 struct hop_lattice {
@@ -98,8 +99,8 @@ struct hop_train {
     uint64_t number;                     /* 0: nothing yet */
     int agreed;                          /* judgements in a row with the same period */
     double agreed_s, good_s, reported_s; /* first and last of these; the last finding */
-    double
-        open_s; /* since when it may be another's pieces, before it has a number; 0: it was not */
+    /* since when it may be another's pieces, before it has a number; 0: it was not */
+    double open_s;
     double llr, given_llr;
     int64_t n_bursts, n_dwells;
     struct hop_lattice lattice; /* of its hops */
@@ -110,6 +111,11 @@ struct hop_train {
 /* Where the i-th of the n latest bursts of a train lies in its ring. */
 static inline size_t uw_hop_place(const struct hop_train *t, size_t n, size_t i) {
     return (t->next + HOP_BURSTS_MAX - n + i) % HOP_BURSTS_MAX;
+}
+
+/* Whether both are of one waveform, the bandwidth apart. */
+static inline bool uw_hop_same_waveform(const struct hop_train *a, const struct hop_train *b) {
+    return a->lora == b->lora && a->down == b->down && a->sf == b->sf;
 }
 
 /* A burst that is about as strong as the noise, or what was heard of it. */
@@ -149,6 +155,8 @@ bool uw_hop_slots(const struct hop_train *t, double now_s, const struct hop_verd
 bool uw_hop_changes(const struct hop_burst *before, const struct hop_burst *burst);
 /* Counts its bursts, and the dwells that they make. */
 void uw_hop_count(struct hop_train *t);
+/* It is not spoken of any more. */
+void uw_hop_unname(struct hop_train *t);
 /* Takes the bursts in the slots out of the train. */
 void uw_hop_leave_out(struct hop_train *t, const struct hop_lattice *slots);
 

@@ -386,14 +386,14 @@ static bool stays_over(const struct work *w, double chance, double while_s) {
 /* Whether that is so whatever the hop: by senders that stay, and only seem to hop as several are on
  * the air. The lattice may be that of packets, of which a hop has several. */
 static bool stays(const struct work *w, const struct hop_lattice *l) {
+    size_t visits[HOP_CHANNELS_MAX] = {0};
     double chance = 0.0;
 
+    for (size_t i = 0; i < w->n_dwells; ++i)
+        ++visits[w->where[i]];
     for (int c = 0; c < w->n_channels; ++c) {
-        double share = 0.0;
+        double share = (double)visits[c] / (double)w->n_dwells;
 
-        for (size_t i = 0; i < w->n_dwells; ++i)
-            share += w->where[i] == c;
-        share /= (double)w->n_dwells;
         chance += share * share;
     }
     for (int packets = 1; packets <= PACKETS_MAX; ++packets) {

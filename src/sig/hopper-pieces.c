@@ -19,10 +19,9 @@
 #define DISORDER_S 0.05 /* pieces are measured later than what was whole */
 #define INSIDE_S   1e-3 /* a piece reaches so far beyond the whole at most */
 #define APART_MOST 0.2  /* of the meetings of two senders: others are on the air */
-#define LEVEL_DB   6.0  /* pieces are as strong as the whole within this */
 
 static const struct hop_burst *newest(const struct hop_train *t, size_t k) {
-    return &t->bursts[(t->next + HOP_BURSTS_MAX - 1 - k) % HOP_BURSTS_MAX];
+    return &t->bursts[uw_hop_place(t, k + 1, 0)];
 }
 
 /* How much sooner than a train's burst the other's of the same slot begins, if one of them is part
@@ -95,8 +94,7 @@ enum hop_sender uw_hop_sender(const struct hop_train *t, const struct hop_train 
     int n = 0;
     int apart = 0;
 
-    if (t->lora != o->lora || t->down != o->down || t->sf != o->sf ||
-        fabs(t->power_db - o->power_db) > LEVEL_DB)
+    if (!uw_hop_same_waveform(t, o) || fabs(t->power_db - o->power_db) > HOP_LEVEL_DB)
         return HOP_SENDER_TWO;
     if (o->n > 0)
         since_s = fmax(since_s, newest(o, o->n - 1)->start_s);

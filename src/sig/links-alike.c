@@ -222,13 +222,11 @@ static double one_slot_in(const struct emitter *e, int64_t per_packet, int of) {
 
 double uw_link_judge_slots(const struct emitter *e) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
-    double tried = 0.0;
+    double tried = log(0.5 * SLOTS_MOST * (SLOTS_MOST + 1.0) - 1.0); /* 2 + 3 + ... of them */
     double most = 0.0;
 
-    for (int of = 2; of <= SLOTS_MOST; ++of)
-        tried += of;
     for (int of = 2; v && of <= SLOTS_MOST; ++of) {
-        double nats = one_slot_in(e, uw_link_slots_per_packet(e, v), of) - log(tried);
+        double nats = one_slot_in(e, uw_link_slots_per_packet(e, v), of) - tried;
 
         most = fmax(most, fmin(nats, of == 2 ? TELEMETRY : SLOTS_MAX));
     }

@@ -22,6 +22,7 @@
 #include <math.h>
 
 #include "links-impl.h"
+#include "links-jump-impl.h"
 
 #define OUTSHONE_DB  15.0
 #define IMAGE_DB     20.0  /* the worst tuners reject so much */
@@ -91,20 +92,20 @@ static bool is_stronger(const struct emitter *e, const struct uw_packet *p) {
 static bool has_mirrored(const struct uw_links *links, const struct emitter *e,
                          const struct uw_sig_variant *v, double age_s) {
     double rate = links->env.config->rate_hz;
+    double symbol = uw_link_symbol(e, rate); /* theirs, too */
     int on = 0;
     int off = 0;
 
     for (size_t i = 0; i < LINK_STRETCHES; ++i) {
         struct uw_packet p = links->stretches[i].packet;
-        double symbol_s = (double)(1 << p.sf) / p.bandwidth_hz;
 
         if (!is_stronger(e, &p) || p.down == e->first_packet.down ||
             fabs(p.start - e->last_start) > age_s * rate)
             continue;
         /* a weak packet's begin is reckoned from its sync word */
         if (p.preamble > 0)
-            p.start += (p.preamble - v->preamble) * symbol_s * rate;
-        p.start_error_s = IMAGE_SYMBOL / LATTICE_SDS * symbol_s;
+            p.start += (p.preamble - v->preamble) * symbol;
+        p.start_error_s = IMAGE_SYMBOL / LATTICE_SDS * symbol / rate;
         if (uw_link_fit(e, rate, &p).misfit <= 1.0)
             ++on;
         else
@@ -115,14 +116,11 @@ static bool has_mirrored(const struct uw_links *links, const struct emitter *e,
 
 bool uw_link_is_image(const struct uw_links *links, const struct emitter *e) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
-    const struct uw_packet *first = &e->first_packet;
-    double symbol_s;
+    double rate = links->env.config->rate_hz;
+    double near_s = IMAGE_SYMBOL * uw_link_symbol(e, rate) / (IMAGE_CLOCK * rate);
 
-    if (!v || first->modulation != UW_SIG_LORA)
-        return false;
-    symbol_s = (double)(1 << first->sf) / first->bandwidth_hz;
-    return has_mirrored(links, e, v, IMAGE_AGE_S) ||
-           has_mirrored(links, e, v, fmin(IMAGE_SYMBOL * symbol_s / IMAGE_CLOCK, IMAGE_AGE_S));
+    return v && (has_mirrored(links, e, v, IMAGE_AGE_S) ||
+                 has_mirrored(links, e, v, fmin(near_s, IMAGE_AGE_S)));
 }
 
 bool uw_link_is_cast(const struct uw_links *links, const struct emitter *e) {

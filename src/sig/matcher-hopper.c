@@ -33,7 +33,6 @@
 #define WIDTH_MAX_HZ   900e3
 #define LENGTH_ERROR_S 0.3e-3
 #define LENGTH_ERROR   0.06
-#define LEVEL_ERROR_DB 6.0
 #define WIDTH_RATIO    3.0
 #define SMOOTHING      0.1 /* of level and width */
 #define JUDGE_S        0.6
@@ -97,11 +96,10 @@ struct uw_hopper *uw_hopper_free(struct uw_hopper *hopper) {
 static double misfit(const struct hop_train *t, const struct hop_train *like) {
     double length =
         fabs(t->length_s - like->length_s) / fmax(LENGTH_ERROR_S, LENGTH_ERROR * t->length_s);
-    double level = fabs(t->power_db - like->power_db) / LEVEL_ERROR_DB;
+    double level = fabs(t->power_db - like->power_db) / HOP_LEVEL_DB;
     double width = fabs(log(t->bandwidth_hz / like->bandwidth_hz)) / log(WIDTH_RATIO);
 
-    if (t->lora != like->lora || t->down != like->down || t->sf != like->sf ||
-        (t->lora && t->bandwidth_hz != like->bandwidth_hz))
+    if (!uw_hop_same_waveform(t, like) || (t->lora && t->bandwidth_hz != like->bandwidth_hz))
         return INFINITY;
     return fmax(length, fmax(level, width));
 }
@@ -156,7 +154,7 @@ static void add(struct uw_hopper *h, const struct hop_train *like, const struct 
         best->used = true;
         best->judged_s = b->start_s;
     }
-    size_t before = (best->next + HOP_BURSTS_MAX - 1) % HOP_BURSTS_MAX;
+    size_t before = uw_hop_place(best, 1, 0);
     ++best->n_bursts;
     best->n_dwells += best->n == 0 || uw_hop_changes(&best->bursts[before], b);
     best->power_db += SMOOTHING * (like->power_db - best->power_db);
@@ -409,10 +407,7 @@ static void take_over(struct hop_train *t, struct hop_train *o) {
     t->reported_s = o->reported_s;
     t->n_bursts += o->n_bursts;
     t->n_dwells += o->n_dwells;
-    o->number = 0;
-    o->agreed = 0;
-    o->open_s = 0.0;
-    o->llr = o->given_llr = 0.0;
+    uw_hop_unname(o);
     o->n_bursts = o->n_dwells = 0;
     o->used = !o->parted;
 }
@@ -427,7 +422,7 @@ static const char *variant_of(const struct hop_train *t) {
 
 static void report(struct uw_hopper *h, struct hop_train *t, const struct hop_verdict *v) {
     double rate = h->env.config->rate_hz;
-    const struct hop_burst *last = &t->bursts[(t->next + HOP_BURSTS_MAX - 1) % HOP_BURSTS_MAX];
+    const struct hop_burst *last = &t->bursts[uw_hop_place(t, 1, 0)];
     double begin = t->number ? t->reported_s : v->begin_s;
 
     if (t->number == 0)

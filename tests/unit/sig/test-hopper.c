@@ -28,6 +28,11 @@ static double uniform(void) {
     return (double)(state >> 11) / 9007199254740992.0;
 }
 
+/* Of 50 that are 200 kHz apart; ten lie in the band. */
+static double any_channel(void) {
+    return -4.9e6 + 200e3 * floor(50.0 * uniform());
+}
+
 static double normal(void) {
     return sqrt(-2.0 * log(uniform() + 1e-300)) * cos(6.283185307179586 * uniform());
 }
@@ -484,7 +489,7 @@ static void hear(const struct uw_sigdb *db, const struct sender *senders, size_t
         const struct sender *s = &senders[i];
 
         for (double hop = s->from_s + s->phase_s; hop < s->to_s; hop += s->hop_s) {
-            double offset = -4.9e6 + 200e3 * floor(50.0 * uniform());
+            double offset = any_channel();
 
             for (int k = 0; k < (int)round(s->hop_s / s->packet_s); ++k) {
                 if (fabs(offset) < 1e6)
@@ -542,7 +547,7 @@ static void test_others_rise(void **unused) {
     listener_open(&l, db, 1, count_emit, &numbers);
     for (int k = 0; k < 9000; ++k) {
         double at_s = 0.1 + 6.6667e-3 * k;
-        double offset = -4.9e6 + 200e3 * floor(50.0 * uniform());
+        double offset = any_channel();
 
         for (; other_s < at_s; other_s -= log(uniform() + 1e-12) / 160.0)
             listener_burst(&l, other_s, 2.1e-3, -900e3 + 200e3 * floor(10.0 * uniform()),
@@ -572,7 +577,7 @@ static void test_pieces(void **unused) {
         state = seed;
         listener_open(&l, db, 1, count_emit, &numbers);
         for (int k = 0; k < 4000; ++k) {
-            double offset = -4.9e6 + 200e3 * floor(50.0 * uniform());
+            double offset = any_channel();
             double late_s = (uniform() < 0.4 ? piece_s : 0.0) + 0.05e-3 * normal();
 
             listener_burst(&l, 0.1 + 10e-3 * k + late_s, piece_s + 4e-3 - late_s,
@@ -598,7 +603,7 @@ static void test_lossy_hops(void **unused) {
         state = 3;
         listener_open(&l, db, 1, count_emit, &numbers);
         for (double hop_s = 0.1; hop_s < 30.0; hop_s += 7e-3 * packets) {
-            double offset = -4.9e6 + 200e3 * floor(50.0 * uniform());
+            double offset = any_channel();
 
             for (int k = 0; k < packets; ++k) {
                 double start_s = hop_s + 7e-3 * k + 60e-6 * (2.0 * uniform() - 1.0);
@@ -703,7 +708,7 @@ static void test_walk(void **unused) {
     for (int k = 0; k < 1500; ++k) {
         double start = 0.01 + 6.6667e-3 * k;
         double now_centre = 1.07e6 * ((k / 90) % 3); /* 0.6 s each; no multiple of the raster */
-        double offset = -4.9e6 + 200e3 * floor(50.0 * uniform()) + 1e3 * normal() - now_centre;
+        double offset = any_channel() + 1e3 * normal() - now_centre;
 
         if (now_centre != centre)
             uw_matcher_hopper.retune(l.hopper, now_centre - centre);
