@@ -21,16 +21,19 @@
 #include "uw/base/util.h"
 #include "uw/dsp/fft.h"
 
-#define LENGTHS_MAX  16
-#define CUT_WIDTH    1.2 /* lengths' bandwidths */
-#define CUT_RATE     1.3 /* ... of the cut */
-#define WINDOW_MIN   8192
-#define MARGIN_S     0.5e-3
-#define EDGE_S       70e-6 /* looked at on each side of each end */
-#define GUARD_S      12e-6 /* ... this far from it */
-#define MIN_RATIO    1.5   /* mean power over noise in the cut: -3 dB */
-#define INSIDE       0.5   /* share of the power at both ends inside */
-#define OUTSIDE      0.4   /* ... outside */
+#define LENGTHS_MAX 16
+#define CUT_WIDTH   1.2 /* lengths' bandwidths */
+#define CUT_RATE    1.3 /* ... of the cut */
+#define WINDOW_MIN  8192
+#define MARGIN_S    0.5e-3
+#define EDGE_S      70e-6 /* looked at on each side of each end */
+#define GUARD_S     12e-6 /* ... this far from it */
+#define MIN_RATIO   1.5   /* mean power over noise in the cut: -3 dB */
+#define INSIDE      0.5   /* share of the power at both ends inside */
+#define OUTSIDE     0.4   /* ... outside */
+/* Energy within half the deviation of the carrier: random GFSK has up to 0.67 there (h 2/3, BT 0.5,
+ * 60 bits of preamble in 197), a keyed carrier 0.83 to 1. */
+#define CENTRE_MOST  0.72
 #define SNIPPET_MAX  2048
 #define SNIPPET_LAGS 20    /* samples that two packets' begins may be off */
 #define SNIPPET_HZ   120e3 /* ... and the centres of their cuts */
@@ -299,6 +302,32 @@ static bool is_steady(const struct matcher *m, const struct piece *piece, const 
     return fabs(apart) < 4.0 * sigma;
 }
 
+/* Whether the signal's energy lies where its two frequencies put it, and not at the carrier, as
+ * that of a keyed one does: readers of tags, which a packet's length and place can be cut from. */
+static bool is_spread(struct matcher *m, const struct piece *piece, const struct length *l,
+                      size_t i, size_t n) {
+    float complex *z = uw_fft_buffer(m->fft);
+    size_t part = n < SNIPPET_MAX ? n : SNIPPET_MAX;
+    double power = mean_power(m, i, i + n);
+    double bin_hz = piece->rate_hz / SNIPPET_MAX;
+    double carrier = mean_frequency(m, piece, i, n, 1.0 - piece->noise / power) / bin_hz;
+    double half = 0.5 * l->deviation_hz / bin_hz;
+    double sum = 0.0;
+
+    memset(z, 0, SNIPPET_MAX * sizeof(*z));
+    memcpy(z, samples_at(m, i), part * sizeof(*z));
+    uw_fft_run(m->fft);
+    for (long b = lround(carrier - half); b <= lround(carrier + half); ++b) {
+        size_t k = (size_t)b % SNIPPET_MAX; /* negative ones from the end */
+
+        sum += (double)(crealf(z[k]) * crealf(z[k]) + cimagf(z[k]) * cimagf(z[k]));
+    }
+    double noise = piece->noise * l->deviation_hz / (CUT_WIDTH * l->bandwidth_hz);
+    double centre = sum / ((double)part * SNIPPET_MAX) - noise;
+
+    return centre <= CENTRE_MOST * (energy(m, i, i + part) / (double)part - piece->noise);
+}
+
 /* Energy that the two snippets have in common at this lag, over the product of theirs; the carriers
  * may differ: the product of one with the conjugate of the other is a tone. */
 static double common_energy(struct matcher *m, long lag, double rate_hz) {
@@ -392,7 +421,8 @@ static void search_piece(struct matcher *m, const struct uw_burst *b, struct pie
             continue;
         }
         if (is_packet(m, piece, best, n)) {
-            if (!has_rival(m, piece, l, best, n) && is_steady(m, piece, l, best, n))
+            if (!has_rival(m, piece, l, best, n) && is_steady(m, piece, l, best, n) &&
+                is_spread(m, piece, l, best, n))
                 take_packet(m, b, piece, l, best, n);
             i = best + n;
         } else {

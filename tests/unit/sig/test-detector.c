@@ -268,12 +268,35 @@ static void test_look_alikes(void **state) {
     expect_silence(s, "meshtastic ShortTurbo");
 }
 
+/* Keyed carriers with the times and channels of an FSK link's packets, as they can be cut from those
+ * of readers of tags: a hopper it may be called, but not that link. */
+static void test_keyed(void **state) {
+    struct uw_scenario *s = scenario(3.0, 915.0e6, 11);
+    struct uw_synth_emitter *e = add(s, UW_SYNTH_OOK, "", "", 20.0);
+    struct trial t;
+
+    (void)state;
+    e->baud = 80e3;
+    e->depth = 0.9;
+    e->burst_s = 658e-6;
+    e->interval_s = 1e-3;
+    e->poisson = false;
+    for (int i = 0; i < 4; ++i)
+        e->channels_hz[i] = 914.3e6 + 600e3 * i; /* of FCC915 */
+    e->n_channels = 4;
+    trial_run(s, db, ALERT_LLR, false, &t);
+    for (int i = 0; i < t.n_emitters; ++i)
+        assert_string_not_equal(t.emitters[i].signature->family, "expresslrs");
+    uw_scenario_free(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_and_blocks),
         cmocka_unit_test(test_gap),
         cmocka_unit_test(test_every_rate),
         cmocka_unit_test(test_look_alikes),
+        cmocka_unit_test(test_keyed),
     };
 
     return cmocka_run_group_tests_name("detector", tests, load, unload);
