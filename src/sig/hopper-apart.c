@@ -58,8 +58,8 @@ static void begin_anew(struct hop_train *t) {
 /* Finds a link among the bursts of a train that is none: those of one lattice, or what is left
  * without them. h->part is a train of it alone, with its slots and its hops. Returns the number of
  * lattices tried. */
-static int find_part(struct uw_hopper *h, const struct hop_train *t, double now_s, double usable_hz,
-                     bool *ret_found) {
+static int find_part(struct uw_hopper *h, const struct hop_train *t, double now_s,
+                     const struct hop_band *band, bool *ret_found) {
     struct hop_verdict v;
     int tried = 0;
 
@@ -69,11 +69,11 @@ static int find_part(struct uw_hopper *h, const struct hop_train *t, double now_
         ++tried;
         if (!uw_hop_take_part(&h->rest, now_s, &h->part))
             break;
-        uw_hop_judge(&h->part, now_s, usable_hz, &v);
+        uw_hop_judge(&h->part, now_s, band, &v);
         *ret_found = !v.reason;
         if (v.reason) {
             uw_hop_leave_out(&h->rest, &h->part.slots);
-            uw_hop_judge(&h->rest, now_s, usable_hz, &v);
+            uw_hop_judge(&h->rest, now_s, band, &v);
             *ret_found = !v.reason && uw_hop_slots(&h->rest, now_s, &v, &h->rest.slots);
             if (*ret_found)
                 h->part = h->rest;
@@ -85,14 +85,15 @@ static int find_part(struct uw_hopper *h, const struct hop_train *t, double now_
 
 /* Several links of one make, as strong as each other, are one train at first: each has its lattice.
  * One is parted with, the others stay, and the next may be at the next judgement. */
-static void take_apart(struct uw_hopper *h, struct hop_train *t, double now_s, double usable_hz) {
+static void take_apart(struct uw_hopper *h, struct hop_train *t, double now_s,
+                       const struct hop_band *band) {
     struct hop_train *part = uw_hop_free_place(h, now_s);
     bool found;
 
     t->waits_s = 0.0;
     if (part == t || (part->used && part->number))
         return;
-    h->apart_s = now_s + APART_S * find_part(h, t, now_s, usable_hz, &found);
+    h->apart_s = now_s + APART_S * find_part(h, t, now_s, band, &found);
     if (!found)
         return;
     *part = h->part;
@@ -110,7 +111,7 @@ static void take_apart(struct uw_hopper *h, struct hop_train *t, double now_s, d
     part->n_new = t->n_new = HOP_NEW_MIN;
 }
 
-void uw_hop_take_one_apart(struct uw_hopper *h, double now_s, double usable_hz) {
+void uw_hop_take_one_apart(struct uw_hopper *h, double now_s, const struct hop_band *band) {
     struct hop_train *first = NULL;
 
     if (now_s < h->apart_s)
@@ -122,5 +123,5 @@ void uw_hop_take_one_apart(struct uw_hopper *h, double now_s, double usable_hz) 
             first = t;
     }
     if (first)
-        take_apart(h, first, now_s, usable_hz);
+        take_apart(h, first, now_s, band);
 }

@@ -138,7 +138,7 @@ struct hop_verdict {
     size_t n_dwells;     /* that keep the lattice */
     size_t n_channels;   /* heard */
     double n_visible;    /* places of the raster in the band */
-    double level_nats;   /* for one sender against many */
+    double sender_nats;  /* for one sender against many */
     double llr;          /* nats, bounded, for a finding */
     const char *reason;  /* why it is no control link, or NULL */
     bool may_be_several; /* which may be as it is more than one */
@@ -168,9 +168,14 @@ enum hop_sender { HOP_SENDER_OPEN, HOP_SENDER_ONE, HOP_SENDER_TWO };
 enum hop_sender uw_hop_sender(const struct hop_train *t, const struct hop_train *other,
                               double meetings);
 
-/* Weighs the bursts of the last seconds before now_s. usable_hz: half the width in which a carrier
- * is heard. */
-void uw_hop_judge(const struct hop_train *t, double now_s, double usable_hz,
+/* Where the receiver listens. */
+struct hop_band {
+    double centre_hz; /* NAN: not known */
+    double usable_hz; /* half the width in which a carrier is heard */
+};
+
+/* Weighs the bursts of the last seconds before now_s. */
+void uw_hop_judge(const struct hop_train *t, double now_s, const struct hop_band *band,
                   struct hop_verdict *ret);
 
 #define HOP_TRAINS_MAX 24
@@ -205,8 +210,8 @@ struct hop_train *uw_hop_free_place(struct uw_hopper *hopper, double now_s);
 /* Whether one period is a small multiple of the other. */
 bool uw_hop_is_multiple(double a, double b);
 /* Takes apart the train that has waited longest for it, unless it is too soon: none is left waiting
- * for ever. usable_hz as of uw_hop_judge(). */
-void uw_hop_take_one_apart(struct uw_hopper *hopper, double now_s, double usable_hz);
+ * for ever. */
+void uw_hop_take_one_apart(struct uw_hopper *hopper, double now_s, const struct hop_band *band);
 
 /* *ret_hopper is NULL if no enabled signature asks for it. */
 int uw_hopper_new(const struct uw_matcher_env *env, struct uw_hopper **ret_hopper);

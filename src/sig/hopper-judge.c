@@ -9,8 +9,8 @@
  * - Many senders at any time: the hops lie on no lattice. uw_hop_lattice(), against chance.
  * - A regular sender, slow or single: the period is longer than a link's, or there is one channel.
  * - Slots shared by many (TDMA, slotted Aloha): levels differ from packet to packet on a channel,
- *   where they are measured well; and silence: of channels that all lie in the band, every slot of
- *   a link is heard.
+ *   where they are measured well, and carriers where the receiver is driven to its limit; and
+ *   silence: of channels that all lie in the band, every slot of a link is heard.
  * - Senders that each keep a channel and take turns: every channel comes round at one place of a
  *   cycle. A link that hops in a fixed order has more channels than that.
  * - Readers of tags, calls: they stay for many packets, or for long, before they change, one alone
@@ -55,8 +55,12 @@
 #define RASTER_ERROR      0.12 /* of the step */
 #define LEVEL_SIGMA_DB    0.5
 #define LEVELS_SIGMA_DB   3.0 /* of many senders, within what makes a train */
-#define LEVEL_STRAYS      0.1
-#define LEVEL_NATS        12.0 /* many senders reach them in one of exp(12) judgements at most */
+#define STRAYS            0.1
+#define LIMIT_DBFS        (-1.0) /* a full-scale carrier has 0: levels above it are all alike */
+#define CARRIERS_SHARE    5e-6   /* of many senders, crystals of +-10 ppm */
+#define CENTRE_HZ         900e6  /* where it is not known */
+#define LORA_SIGMA_HZ     500.0
+#define SENDER_NATS       12.0 /* many senders reach them in one of exp(12) judgements at most */
 #define LORA_TOLERANCE_HZ 4e3
 #define TOLERANCE_MIN_HZ  8e3
 #define TOLERANCE_MAX_HZ  20e3
@@ -83,7 +87,7 @@ struct work {
 
     size_t n_dwells; /* that begin in the window */
     double begin_s[HOP_BURSTS_MAX];
-    double level_db[HOP_BURSTS_MAX]; /* of its first burst */
+    const struct hop_burst *first[HOP_BURSTS_MAX]; /* of its bursts */
     int where[HOP_BURSTS_MAX];
     double before_s[HOP_BURSTS_MAX]; /* from the burst before, which was elsewhere or long ago */
     size_t n_long;                   /* of these stay long */
@@ -243,32 +247,43 @@ static void find_dwells(struct work *w) {
             counted = false;
             w->begin_s[w->n_dwells] = start;
             w->before_s[w->n_dwells] = start - last_s;
-            w->level_db[w->n_dwells] = (double)w->burst[i]->power_db;
+            w->first[w->n_dwells] = w->burst[i];
             w->where[w->n_dwells++] = where;
         }
         last_s = start;
     }
 }
 
-/* Nats for one sender against many: from visit to visit of a channel its level is the same but for
- * LEVEL_SIGMA_DB a time (and now and then something else's), those of many senders differ. */
-static double level_nats(const struct work *w) {
-    double sigma = sqrt(2.0) * LEVEL_SIGMA_DB;
-    double many = sqrt(2.0) * LEVELS_SIGMA_DB;
-    double before[HOP_CHANNELS_MAX];
+/* Nats of a difference of two visits for one sender, whose measure has a deviation of sigma (and
+ * now and then it is something else's), against many senders. */
+static double one_sender(double difference, double sigma, double many) {
+    return log((1.0 - STRAYS) * density(difference, sqrt(2.0) * sigma) +
+               STRAYS * density(difference, 2.0 * many)) -
+           log(density(difference, sqrt(2.0) * many));
+}
+
+/* Nats for one sender against many: from visit to visit of a channel its level is the same. Where
+ * that is the receiver's limit, its carrier is: measured over a packet of random symbols of FSK
+ * with a modulation index of 2, whose bandwidth is three times its symbol rate and its deviation.
+ */
+static double sender_nats(const struct hop_train *t, const struct work *w,
+                          const struct hop_band *band) {
+    double centre_hz = isfinite(band->centre_hz) ? band->centre_hz : CENTRE_HZ;
+    double carrier_hz = t->lora ? LORA_SIGMA_HZ : sqrt(t->bandwidth_hz / (3.0 * t->length_s));
+    double carriers_hz = hypot(carrier_hz, CARRIERS_SHARE * centre_hz);
+    const struct hop_burst *before[HOP_CHANNELS_MAX] = {NULL};
     double nats = 0.0;
 
-    for (int c = 0; c < w->n_channels; ++c)
-        before[c] = NAN;
     for (size_t i = 0; i < w->n_dwells; ++i) {
-        double *last = &before[w->where[i]];
-        double d = w->level_db[i] - *last;
+        const struct hop_burst *last = before[w->where[i]];
+        const struct hop_burst *b = w->first[i];
 
-        *last = w->level_db[i];
-        if (isfinite(d))
-            nats += log((1.0 - LEVEL_STRAYS) * density(d, sigma) +
-                        LEVEL_STRAYS * density(d, 2.0 * LEVELS_SIGMA_DB)) -
-                    log(density(d, many));
+        before[w->where[i]] = b;
+        if (last && fmin((double)last->power_db, (double)b->power_db) > LIMIT_DBFS)
+            nats += one_sender(b->offset_hz - last->offset_hz, carrier_hz, carriers_hz);
+        else if (last)
+            nats +=
+                one_sender((double)(b->power_db - last->power_db), LEVEL_SIGMA_DB, LEVELS_SIGMA_DB);
     }
     return nats;
 }
@@ -445,18 +460,19 @@ static bool keeps_channels(const struct work *w) {
 }
 
 static const char too_short[] = "too short";
+static const char several_senders[] = "several senders";
 static const char few_channels[] = "few channels";
 static const char telephones[] = "telephones";
 
 /* What speaks against a control link before the times are looked at: it is cheap. */
 static const char *judge_channels(const struct hop_train *t, struct work *w,
-                                  struct hop_verdict *v) {
+                                  const struct hop_band *band, struct hop_verdict *v) {
     if (w->n < BURSTS_MIN || !is_heard_throughout(w))
         return too_short;
     if (!find_channels(t, w))
         return "no channels";
     if (has_several_senders(t, w))
-        return "several senders";
+        return several_senders;
     leave_strays(w);
     if (w->n_channels < CHANNELS_MIN)
         return few_channels;
@@ -473,14 +489,14 @@ static const char *judge_channels(const struct hop_train *t, struct work *w,
         return "stays too long";
     if (!is_evenly_used(w))
         return "prefers a channel";
-    v->level_nats = level_nats(w);
-    if (v->level_nats < LEVEL_NATS)
-        return "several levels";
+    v->sender_nats = sender_nats(t, w, band);
+    if (v->sender_nats < SENDER_NATS)
+        return several_senders;
     return NULL;
 }
 
-static const char *judge_times(const struct hop_train *t, struct work *w, double usable_hz,
-                               struct hop_verdict *v) {
+static const char *judge_times(const struct hop_train *t, struct work *w,
+                               const struct hop_band *band, struct hop_verdict *v) {
     struct hop_lattice *l = &v->lattice;
     bool known;
 
@@ -503,7 +519,7 @@ static const char *judge_times(const struct hop_train *t, struct work *w, double
         return "stays too long";
     if (sweeps(w, l, &v->raster))
         return "sweeps";
-    if (is_often_silent(w, v, usable_hz))
+    if (is_often_silent(w, v, band->usable_hz))
         return "often silent";
     return NULL;
 }
@@ -513,21 +529,20 @@ static double sum_up(const struct hop_verdict *v) {
     double even = (double)v->n_channels - 1.0;
 
     return fmin(0.3 * v->lattice.nats, 10.0) + fmin(v->raster.nats, 4.0) + fmin(even, 4.0) +
-           fmin(0.1 * v->level_nats, 2.0);
+           fmin(0.1 * v->sender_nats, 2.0);
 }
 
-void uw_hop_judge(const struct hop_train *t, double now_s, double usable_hz,
+void uw_hop_judge(const struct hop_train *t, double now_s, const struct hop_band *band,
                   struct hop_verdict *ret) {
     struct work w;
 
     *ret = (struct hop_verdict){.packet_s = NAN};
     collect(t, now_s, &w);
-    ret->reason = judge_channels(t, &w, ret);
+    ret->reason = judge_channels(t, &w, band, ret);
     if (!ret->reason)
-        ret->reason = judge_times(t, &w, usable_hz, ret);
+        ret->reason = judge_times(t, &w, band, ret);
     ret->n_bursts = w.n;
-    /* several links have no fewer channels than one, and do not make one that is slower or regular
-     */
+    /* several links have no fewer channels than one, and do not make one slower or regular */
     ret->may_be_several = ret->reason && ret->reason != too_short && ret->reason != few_channels &&
                           ret->reason != telephones;
     if (ret->reason)
@@ -536,8 +551,8 @@ void uw_hop_judge(const struct hop_train *t, double now_s, double usable_hz,
     ret->begin_s = w.burst[0]->start_s;
     if (w.n_gaps > w.n / 3)
         ret->packet_s = median(w.gaps_s, w.n_gaps);
-    ret->n_visible = floor((usable_hz - ret->raster.first_hz) / ret->raster.step_hz) -
-                     ceil((-usable_hz - ret->raster.first_hz) / ret->raster.step_hz) + 1.0;
+    ret->n_visible = floor((band->usable_hz - ret->raster.first_hz) / ret->raster.step_hz) -
+                     ceil((-band->usable_hz - ret->raster.first_hz) / ret->raster.step_hz) + 1.0;
     ret->llr = sum_up(ret);
 }
 

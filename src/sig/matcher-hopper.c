@@ -461,13 +461,14 @@ static void report(struct uw_hopper *h, struct hop_train *t, const struct hop_ve
     h->env.emit(h->env.userdata, &f);
 }
 
-static void judge(struct uw_hopper *h, struct hop_train *t, double now_s, double usable_hz) {
+static void judge(struct uw_hopper *h, struct hop_train *t, double now_s,
+                  const struct hop_band *band) {
     double before_s = t->lattice.period_s;
     struct hop_verdict v;
 
     t->judged_s = now_s;
     t->n_new = 0;
-    uw_hop_judge(t, now_s, usable_hz, &v);
+    uw_hop_judge(t, now_s, band, &v);
     if (v.reason) {
         t->agreed = 0;
         if (t->parted)
@@ -501,7 +502,8 @@ static void judge(struct uw_hopper *h, struct hop_train *t, double now_s, double
 static void matcher_progress(void *matcher, uint64_t sample) {
     struct uw_hopper *h = matcher;
     double now_s = (double)sample / h->env.config->rate_hz;
-    double usable_hz = 0.42 * h->env.config->rate_hz;
+    const struct hop_band band = {.centre_hz = h->env.config->freq_hz,
+                                  .usable_hz = 0.42 * h->env.config->rate_hz};
 
     h->allowance = fmin(h->allowance + PIECES_RATE_HZ * (now_s - h->now_s), PIECES_RATE_HZ);
     h->now_s = now_s;
@@ -514,9 +516,9 @@ static void matcher_progress(void *matcher, uint64_t sample) {
         if (now_s - t->last_s > (t->number ? HOP_GONE_S : OLD_S))
             t->used = false;
         else if (t->n_new >= HOP_NEW_MIN && now_s - t->judged_s >= JUDGE_S)
-            judge(h, t, now_s, usable_hz);
+            judge(h, t, now_s, &band);
     }
-    uw_hop_take_one_apart(h, now_s, usable_hz);
+    uw_hop_take_one_apart(h, now_s, &band);
 }
 
 static void matcher_retune(void *matcher, double shift_hz) {

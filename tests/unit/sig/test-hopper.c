@@ -226,7 +226,9 @@ static void make_train(struct hop_train *t, double seconds, double period_s, int
 }
 
 static const char *judged(const struct hop_train *t, struct hop_verdict *v) {
-    uw_hop_judge(t, t->last_s, 1.008e6, v);
+    static const struct hop_band band = {.centre_hz = 915e6, .usable_hz = 1.008e6};
+
+    uw_hop_judge(t, t->last_s, &band, v);
     return v->reason ? v->reason : "";
 }
 
@@ -244,7 +246,15 @@ static void test_judge(void **unused) {
     make_train(&t, 5.0, 12e-3, 50, 12e-3, 0.2);
     assert_string_equal(judged(&t, &v), "no period");
     make_train(&t, 5.0, 12e-3, 50, 60e-6, 3.0);
-    assert_string_equal(judged(&t, &v), "several levels");
+    assert_string_equal(judged(&t, &v), "several senders");
+    /* so strong that the receiver shows all levels alike: the carriers are left */
+    make_train(&t, 5.0, 12e-3, 50, 60e-6, 0.2);
+    for (size_t i = 0; i < t.n; ++i)
+        t.bursts[i].power_db = 0.3f;
+    assert_string_equal(judged(&t, &v), "");
+    for (size_t i = 0; i < t.n; ++i)
+        t.bursts[i].offset_hz += 5e3 * normal();
+    assert_string_equal(judged(&t, &v), "several senders");
     make_train(&t, 1.5, 12e-3, 50, 60e-6, 0.2);
     assert_string_equal(judged(&t, &v), "too short");
     make_train(&t, 5.0, 12e-3, 2, 60e-6, 0.2);
