@@ -268,8 +268,8 @@ static void test_look_alikes(void **state) {
     expect_silence(s, "meshtastic ShortTurbo");
 }
 
-/* Keyed carriers with the times and channels of an FSK link's packets, as they can be cut from those
- * of readers of tags: a hopper it may be called, but not that link. */
+/* Keyed carriers with the times and channels of an FSK link's packets, as they can be cut from
+ * those of readers of tags: a hopper it may be called, but not that link. */
 static void test_keyed(void **state) {
     struct uw_scenario *s = scenario(3.0, 915.0e6, 11);
     struct uw_synth_emitter *e = add(s, UW_SYNTH_OOK, "", "", 20.0);
