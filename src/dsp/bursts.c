@@ -38,6 +38,8 @@
 #define GAP_HZ     15e3   /* gaps up to this are bridged within a frame */
 #define JOIN_HZ    60e3   /* ... between a frame and the open burst: a fast chirp leaps */
 #define EDGE_SHARE 0.005f /* of the energy is left outside each edge */
+#define LIMIT_DBFS (-1.5) /* a full-scale carrier has 0: the receiver clips */
+#define PRODUCTS   0.1    /* of the level: what clipping makes is 14 dB down, thrice as wide */
 #define HANN_POWER 0.375  /* mean square of a Hann window */
 #define PIECE      64     /* bins */
 
@@ -278,25 +280,56 @@ static bool mark(struct uw_bursts *b, const float *power, const float *inverse_f
     return any;
 }
 
-static void report_burst(struct uw_bursts *b, const struct open_burst *o, bool open) {
+static double power_dbfs(const struct uw_bursts *b, double total, uint64_t frames) {
+    double n = (double)b->config.n_fft;
+
+    return 10.0 * log10(total / ((double)frames * HANN_POWER * n * n));
+}
+
+/* Takes out of the profile what clipping makes of a signal that is stronger than the receiver can
+ * show: its harmonics would lend it their width. */
+static void take_out_products(struct open_burst *o, double total) {
+    double square = 0.0;
+
+    for (size_t k = o->lo; k <= o->hi; ++k)
+        square += pow(fmax((double)o->profile[k], 0.0), 2.0);
+    for (size_t k = o->lo; k <= o->hi; ++k) {
+        if ((double)o->profile[k] < PRODUCTS * square / total)
+            o->profile[k] = 0.0f;
+    }
+}
+
+/* The sum of the profile, and its first moment. */
+static double sum_up(const struct open_burst *o, double *ret_moment) {
+    double total = 0.0;
+
+    *ret_moment = 0.0;
+    for (size_t k = o->lo; k <= o->hi; ++k) {
+        double e = fmax((double)o->profile[k], 0.0);
+
+        total += e;
+        *ret_moment += e * (double)k;
+    }
+    return total;
+}
+
+static void report_burst(struct uw_bursts *b, struct open_burst *o, bool open) {
     double bin_hz = b->config.rate_hz / (double)b->config.n_fft;
     double n = (double)b->config.n_fft;
     uint64_t frames = o->last - o->first + 1;
-    double total = 0.0;
-    double moment = 0.0;
+    double moment;
     size_t lo = o->lo;
     size_t hi = o->hi;
 
     if (frames < 2 && !open)
         return; /* an impulse */
-    for (size_t k = lo; k <= hi; ++k) {
-        double e = fmax((double)o->profile[k], 0.0);
-
-        total += e;
-        moment += e * (double)k;
-    }
+    double total = sum_up(o, &moment);
     if (total <= 0.0)
         return;
+    if (power_dbfs(b, total, frames) > LIMIT_DBFS) {
+        take_out_products(o, total);
+        total = sum_up(o, &moment);
+    }
     double cut = total * (double)EDGE_SHARE;
     double below = fmax((double)o->profile[lo], 0.0);
     while (lo < hi && below < cut)
@@ -313,7 +346,7 @@ static void report_burst(struct uw_bursts *b, const struct open_burst *o, bool o
         .upper_hz = ((double)hi + 0.5 - n / 2.0) * bin_hz,
         .centre_hz = (moment / total - n / 2.0) * bin_hz,
         .snr_db = 10.0 * log10(total / (o->floor_sum * (double)(hi - lo + 1))),
-        .power_dbfs = 10.0 * log10(total / ((double)frames * HANN_POWER * n * n)),
+        .power_dbfs = power_dbfs(b, total, frames),
         .open = open,
     };
     b->report(b->userdata, &burst);

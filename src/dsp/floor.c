@@ -12,6 +12,9 @@
  * A change of gain moves all bins at once. It shows in the share of bins below the estimate,
  * which then leaves p for good; when it has been far off for STEP_FRAMES frames in a row, the whole
  * floor is moved by the factor that brings the share back: share = 1 - exp(-x / mean).
+ *
+ * A signal that is stronger than the receiver can show lights up the whole band, too, with what
+ * clipping makes of it: as long as a packet lasts, and without any change of noise.
  */
 
 #include "uw/dsp/floor.h"
@@ -33,6 +36,9 @@
 #define SHARE_LOW        0.10f /* +5 dB */
 #define SHARE_HIGH       0.55f /* -4.4 dB */
 #define POWER_MIN        1e-20f
+#define HANN_POWER       0.375f /* mean square of a Hann window */
+#define LIMIT            0.7f   /* of a full-scale carrier's power: the receiver clips */
+#define LIMIT_NOISE      0.07f  /* ... more noise is not a receiver's: floats of another scale */
 
 struct uw_floor {
     size_t n;
@@ -169,12 +175,25 @@ static bool settle(struct uw_floor *floor, float share) {
     return true;
 }
 
-static bool follow_gain(struct uw_floor *floor, size_t below) {
+/* Whether the receiver is driven to its limit, by something other than noise. */
+static bool is_driven(const struct uw_floor *floor, const float *power) {
+    float full_scale = HANN_POWER * (float)floor->n * (float)floor->n;
+    float sum = 0.0f;
+
+    for (size_t k = 0; k < floor->n; ++k)
+        sum += power[k];
+    return sum > LIMIT * full_scale &&
+           uw_floor_mean(floor) * (double)floor->n < (double)(LIMIT_NOISE * full_scale);
+}
+
+static bool follow_gain(struct uw_floor *floor, size_t below, const float *power) {
     float share = ((float)below + 0.5f) / (float)(floor->n + 1);
 
     if (floor->settling > 0)
         return settle(floor, share);
-    if (share < SHARE_LOW)
+    if (share < SHARE_LOW && is_driven(floor, power))
+        floor->off = 0;
+    else if (share < SHARE_LOW)
         floor->off = floor->off > 0 ? floor->off + 1 : 1;
     else if (share > SHARE_HIGH)
         floor->off = floor->off < 0 ? floor->off - 1 : -1;
@@ -231,7 +250,7 @@ bool uw_floor_update(struct uw_floor *floor, const float *power) {
     unsigned below =
         follow(floor->n, floor->up, floor->down, power, floor->quantile, floor->inverse);
 
-    return follow_gain(floor, below);
+    return follow_gain(floor, below, power);
 }
 
 const float *uw_floor_inverse(const struct uw_floor *floor) {

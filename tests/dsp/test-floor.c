@@ -240,6 +240,27 @@ static void test_gain_steps(void **state) {
     uw_floor_free(floor);
 }
 
+/* A packet that drives the receiver to its limit lights up the band as more gain would: the floor
+ * stays, and what the packet is made of is heard. */
+static void test_driven(void **state) {
+    uint64_t random = 8;
+    struct uw_floor *floor = learned(0, 1000, &random);
+
+    (void)state;
+    for (int f = 0; f < 200; ++f) {
+        float power[N];
+
+        for (size_t k = 0; k < N; ++k)
+            power[k] = exponential(&random, 100.0);
+        power[N / 3] = 0.375f * N * N; /* a full-scale carrier */
+        assert_false(uw_floor_update(floor, power));
+    }
+    const double error = 10.0 * log10(uw_floor_mean(floor));
+    print_message("driven for 200 frames: %+.2f dB\n", error);
+    assert_true(error < 1.0);
+    uw_floor_free(floor);
+}
+
 /* Silence (all zero) and its end: no infinity, no NaN, and it comes back. */
 static void test_silence(void **state) {
     uint64_t random = 7;
@@ -265,7 +286,8 @@ int main(void) {
         cmocka_unit_test(test_learn_in_parts), cmocka_unit_test(test_learn),
         cmocka_unit_test(test_learn_few_rows), cmocka_unit_test(test_update),
         cmocka_unit_test(test_busy),           cmocka_unit_test(test_band_lit),
-        cmocka_unit_test(test_gain_steps),     cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_gain_steps),     cmocka_unit_test(test_driven),
+        cmocka_unit_test(test_silence),
     };
 
     return cmocka_run_group_tests_name("floor", tests, NULL, NULL);

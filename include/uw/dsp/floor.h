@@ -28,7 +28,8 @@ size_t uw_floor_halo(const struct uw_floor *floor, size_t rows);
  * the band's end its begin follows). */
 void uw_floor_learn(struct uw_floor *floor, size_t first, size_t count, const float *power,
                     size_t rows);
-/* One frame of n powers. Returns true if the whole floor was moved: the gain had changed. */
+/* One frame of n powers, of a Hann window over samples whose full-scale carrier has a power of 1.
+ * Returns true if the whole floor was moved: the gain had changed. */
 bool uw_floor_update(struct uw_floor *floor, const float *power);
 /* 1 / mean noise power per bin. */
 const float *uw_floor_inverse(const struct uw_floor *floor);

@@ -18,6 +18,7 @@
 #include "trial.h"
 #include "uw/base/err.h"
 #include "uw/base/str.h"
+#include "uw/base/util.h"
 
 #define ALERT_LLR 14.8
 #define FINDINGS  4096
@@ -231,6 +232,30 @@ static void test_every_rate(void **state) {
     assert_true(n_alerts >= 3 * n_rates - 2 && n_named >= 3 * n_rates - 3);
 }
 
+/* A drone beside the receiver, which shows no more than full scale (some +37 dB): as
+ * harmonics of its packets fill the band, they are heard all the same, as one link. */
+static void test_clipped(void **state) {
+    static const struct rate rates[] = {{"200Hz", 3.0}, {"25Hz", 8.0}, {"D50", 3.0}};
+
+    (void)state;
+    for (size_t i = 0; i < 2 * UW_ARRAY_SIZE(rates); ++i) {
+        const struct rate *rate = &rates[i / 2];
+        const double snr_db = i % 2 ? 54.0 : 44.0;
+        struct uw_scenario *s = scenario(rate->seconds, 915.0e6, 40 + (uint64_t)i);
+        struct trial t;
+
+        add(s, UW_SYNTH_EXPRESSLRS, rate->name, "FCC915", snr_db)->ppm = 15.0;
+        trial_run(s, db, ALERT_LLR, false, &t);
+        const struct trial_emitter *a = trial_alert(&t);
+        print_message("%s at %.0f dB: alert after %.2f s, %s\n", rate->name, snr_db,
+                      a ? a->alert_s : NAN, a && a->variant ? a->variant : "-");
+        assert_int_equal(trial_n_alerts(&t), 1);
+        assert_string_equal(a->signature->id, "expresslrs-900");
+        assert_true(!a->variant || strcmp(a->variant, rate->name) == 0);
+        uw_scenario_free(s);
+    }
+}
+
 static void expect_silence(struct uw_scenario *s, const char *what) {
     struct trial t;
 
@@ -292,11 +317,9 @@ static void test_keyed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order_and_blocks),
-        cmocka_unit_test(test_gap),
-        cmocka_unit_test(test_every_rate),
-        cmocka_unit_test(test_look_alikes),
-        cmocka_unit_test(test_keyed),
+        cmocka_unit_test(test_order_and_blocks), cmocka_unit_test(test_gap),
+        cmocka_unit_test(test_every_rate),       cmocka_unit_test(test_clipped),
+        cmocka_unit_test(test_look_alikes),      cmocka_unit_test(test_keyed),
     };
 
     return cmocka_run_group_tests_name("detector", tests, load, unload);
