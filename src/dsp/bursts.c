@@ -39,7 +39,9 @@
 #define JOIN_HZ    60e3   /* ... between a frame and the open burst: a fast chirp leaps */
 #define EDGE_SHARE 0.005f /* of the energy is left outside each edge */
 #define LIMIT_DBFS (-1.5) /* a full-scale carrier has 0: the receiver clips */
-#define PRODUCTS   0.1    /* of the level: what clipping makes is 14 dB down, thrice as wide */
+#define CORE_SHARE 0.6    /* of the energy: what clipping makes has 19 % at most */
+#define PRODUCTS   0.1    /* of the core's density: those are three times as wide, 14 dB down */
+#define SMOOTH     8      /* of the core's width, for their lines */
 #define HANN_POWER 0.375  /* mean square of a Hann window */
 #define PIECE      64     /* bins */
 
@@ -286,34 +288,59 @@ static double power_dbfs(const struct uw_bursts *b, double total, uint64_t frame
     return 10.0 * log10(total / ((double)frames * HANN_POWER * n * n));
 }
 
-/* Takes out of the profile what clipping makes of a signal that is stronger than the receiver can
- * show: its harmonics would lend it their width. */
-static void take_out_products(struct open_burst *o, double total) {
-    double square = 0.0;
-
-    for (size_t k = o->lo; k <= o->hi; ++k)
-        square += pow(fmax((double)o->profile[k], 0.0), 2.0);
-    for (size_t k = o->lo; k <= o->hi; ++k) {
-        if ((double)o->profile[k] < PRODUCTS * square / total)
-            o->profile[k] = 0.0f;
-    }
+static double energy_at(const struct open_burst *o, size_t k) {
+    return fmax((double)o->profile[k], 0.0);
 }
 
-/* The sum of the profile, and its first moment. */
-static double sum_up(const struct open_burst *o, double *ret_moment) {
+/* The sum of a band's energy, and its first moment. */
+static double sum_up(const struct open_burst *o, size_t lo, size_t hi, double *ret_moment) {
     double total = 0.0;
 
     *ret_moment = 0.0;
-    for (size_t k = o->lo; k <= o->hi; ++k) {
-        double e = fmax((double)o->profile[k], 0.0);
-
-        total += e;
-        *ret_moment += e * (double)k;
+    for (size_t k = lo; k <= hi; ++k) {
+        total += energy_at(o, k);
+        *ret_moment += energy_at(o, k) * (double)k;
     }
     return total;
 }
 
-static void report_burst(struct uw_bursts *b, struct open_burst *o, bool open) {
+/* The narrowest band with the core's share of the energy. */
+static void find_core(const struct open_burst *o, double total, size_t *ret_lo, size_t *ret_hi) {
+    double sum = 0.0;
+    size_t lo = o->lo;
+
+    *ret_lo = o->lo;
+    *ret_hi = o->hi;
+    for (size_t hi = o->lo; hi <= o->hi; ++hi) {
+        sum += energy_at(o, hi);
+        for (; lo < hi && sum - energy_at(o, lo) >= CORE_SHARE * total; ++lo)
+            sum -= energy_at(o, lo);
+        if (sum >= CORE_SHARE * total && hi - lo < *ret_hi - *ret_lo) {
+            *ret_lo = lo;
+            *ret_hi = hi;
+        }
+    }
+}
+
+/* Without what clipping makes of a signal that is stronger than the receiver can show: harmonics,
+ * which would lend it their width. Goes out from the core as long as the density stays. */
+static void leave_products(const struct open_burst *o, double total, size_t *ret_lo,
+                           size_t *ret_hi) {
+    double unused;
+    size_t lo, hi;
+
+    find_core(o, total, &lo, &hi);
+    size_t step = 1 + (hi - lo) / SMOOTH;
+    double least = PRODUCTS * CORE_SHARE * total / (double)(hi - lo + 1) * (double)step;
+    while (lo >= o->lo + step && sum_up(o, lo - step, lo - 1, &unused) >= least)
+        lo -= step;
+    while (hi + step <= o->hi && sum_up(o, hi + 1, hi + step, &unused) >= least)
+        hi += step;
+    *ret_lo = lo < o->lo + step ? o->lo : lo;
+    *ret_hi = hi + step > o->hi ? o->hi : hi;
+}
+
+static void report_burst(struct uw_bursts *b, const struct open_burst *o, bool open) {
     double bin_hz = b->config.rate_hz / (double)b->config.n_fft;
     double n = (double)b->config.n_fft;
     uint64_t frames = o->last - o->first + 1;
@@ -323,20 +350,20 @@ static void report_burst(struct uw_bursts *b, struct open_burst *o, bool open) {
 
     if (frames < 2 && !open)
         return; /* an impulse */
-    double total = sum_up(o, &moment);
+    double total = sum_up(o, lo, hi, &moment);
     if (total <= 0.0)
         return;
     if (power_dbfs(b, total, frames) > LIMIT_DBFS) {
-        take_out_products(o, total);
-        total = sum_up(o, &moment);
+        leave_products(o, total, &lo, &hi);
+        total = sum_up(o, lo, hi, &moment);
     }
     double cut = total * (double)EDGE_SHARE;
-    double below = fmax((double)o->profile[lo], 0.0);
+    double below = energy_at(o, lo);
     while (lo < hi && below < cut)
-        below += fmax((double)o->profile[++lo], 0.0);
-    double above = fmax((double)o->profile[hi], 0.0);
+        below += energy_at(o, ++lo);
+    double above = energy_at(o, hi);
     while (hi > lo && above < cut)
-        above += fmax((double)o->profile[--hi], 0.0);
+        above += energy_at(o, --hi);
 
     struct uw_burst burst = {
         .number = b->number++,

@@ -347,7 +347,7 @@ int uw_links_new(const struct uw_matcher_env *env, struct uw_links **ret_links);
 struct uw_links *uw_links_free(struct uw_links *links);
 /* Returns whether a link signature has this waveform (the packet is then being followed). */
 bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet);
-/* One that is too badly measured to be followed: it is on the air all the same. */
+/* One that is too badly measured to be followed, or held: it is on the air all the same. */
 void uw_links_heard(struct uw_links *links, const struct uw_packet *packet);
 /* Whether any enabled link has the packet's modulation (its length apart). */
 bool uw_links_waveform(const struct uw_links *links, const struct uw_packet *packet);
@@ -356,6 +356,8 @@ bool uw_links_explain(const struct uw_links *links, const struct uw_packet *pack
 /* Whether a packet measured whole lies over this stretch of samples within a bandwidth of this
  * carrier. */
 bool uw_links_covers(const struct uw_links *links, double start, double stop, double offset_hz);
+/* Whether a much stronger packet that was measured whole has this one's very time. */
+bool uw_links_casts(const struct uw_links *links, const struct uw_packet *packet);
 void uw_links_progress(struct uw_links *links, uint64_t sample);
 /* n samples are missing before `sample`, and from there on the receiver listens shift_hz further up
  * (the configuration has the new centre by now); 0: where it was. */

@@ -7,6 +7,9 @@
  * OUTSHONE_DB weaker than a whole packet at the same time is not believed, as in shadow-impl.h; but
  * that one takes for noise what is on the air nearly all the time, and whole packets are certain.
  *
+ * A whole FSK packet looks alike at its harmonics: what begins and ends with another and is CAST_DB
+ * weaker is that one's.
+ *
  * At other times: a tuner's image. It shows a channel that lies outside the band (an R820T: about
  * 7.14 MHz away), 30 dB to 50 dB weaker and mirrored: up-chirps as down-chirps. A link hops between
  * the band and its image, so the image is heard when the link is not; but it keeps the link's
@@ -25,6 +28,8 @@
 #include "links-jump-impl.h"
 
 #define OUTSHONE_DB  15.0
+#define CAST_DB      10.0  /* a clipped signal's third harmonic has as much less */
+#define CAST_S       40e-6 /* what is one packet's begins and ends together */
 #define IMAGE_DB     20.0  /* the worst tuners reject so much */
 #define IMAGE_AGE_S  2.0   /* behind that the lattice is not known well enough */
 #define IMAGE_CLOCK  80e-6 /* its own clock may be wrong by so much: of few weak packets */
@@ -52,6 +57,12 @@ static double longest_airtime(const struct uw_links *links, const struct uw_pack
 void uw_link_remember(struct uw_links *links, const struct uw_packet *p) {
     double longest = p->start + longest_airtime(links, p) * links->env.config->rate_hz;
 
+    for (size_t i = 0; i < LINK_STRETCHES; ++i) {
+        const struct uw_packet *known = &links->stretches[i].packet;
+
+        if (known->start == p->start && known->offset_hz == p->offset_hz)
+            return; /* it was held since */
+    }
     links->stretches[links->n_stretches++ % LINK_STRETCHES] = (struct stretch){
         .packet = *p,
         .stop = fmax(p->stop, longest),
@@ -75,6 +86,19 @@ bool uw_link_is_outshone(const struct uw_links *links, const struct uw_packet *p
         double both = fmin(s->stop, p->stop) - fmax(s->packet.start, p->start);
 
         if (both > 0.5 * (p->stop - p->start) && s->packet.snr_db > p->snr_db + OUTSHONE_DB)
+            return true;
+    }
+    return false;
+}
+
+bool uw_links_casts(const struct uw_links *links, const struct uw_packet *p) {
+    double reach = CAST_S * links->env.config->rate_hz;
+
+    for (size_t i = 0; i < LINK_STRETCHES; ++i) {
+        const struct uw_packet *other = &links->stretches[i].packet;
+
+        if (other->modulation == p->modulation && fabs(other->start - p->start) < reach &&
+            fabs(other->stop - p->stop) < reach && other->snr_db > p->snr_db + CAST_DB)
             return true;
     }
     return false;

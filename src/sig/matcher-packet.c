@@ -8,6 +8,9 @@
  * both ends inside. That measures begin and length together, which the tracker of links then wants
  * at an exact period and on a grid. The carrier is the mean frequency over the packet (phase of the
  * first autocorrelation), freed of the pull of the noise, which is centred in the cut.
+ *
+ * Packets are held until all that was on the air with them has been looked at: what a much stronger
+ * one casts elsewhere would take its slot.
  */
 
 #include <errno.h>
@@ -15,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "held-impl.h"
 #include "links-impl.h"
 #include "matcher-impl.h"
 #include "uw/base/err.h"
@@ -40,6 +44,7 @@
 #define SAME_SHARE                                                                                 \
     0.4 /* of the signals' energy in common: random payloads share their header, a tenth */
 #define START_ERROR_S 10e-6
+#define HELD_S        1e-3 /* bursts that end together come within this */
 
 struct length {
     double airtime_s, bandwidth_hz, symbol_rate, deviation_hz;
@@ -58,6 +63,7 @@ struct matcher {
     struct uw_matcher_env env;
     struct uw_fft *fft; /* of SNIPPET_MAX */
     struct snippet last, now;
+    struct uw_held held;
     size_t n_lengths;
     struct length lengths[LENGTHS_MAX];
     double longest_s;
@@ -397,7 +403,9 @@ static void take_packet(struct matcher *m, const struct uw_burst *b, const struc
     p.same_as = m->last.start;
     p.same = compare_packets(m, piece, l, i, n, p.start, share);
     m->last = m->now;
-    (void)uw_links_packet(m->env.links, &p);
+    uw_links_heard(m->env.links, &p);
+    uw_held_add(&m->held,
+                &(struct uw_held_hit){.packet = p, .sum = power, .until = p.stop + HELD_S * rate});
 }
 
 /* The positions where the box holds most power, box by box. */
@@ -450,11 +458,28 @@ static bool matcher_burst(void *matcher, const struct uw_burst *b) {
     return false;
 }
 
+static void matcher_progress(void *matcher, uint64_t sample) {
+    struct matcher *m = matcher;
+    struct uw_packet p;
+
+    while (uw_held_next(&m->held, (double)sample, &p)) {
+        if (!uw_links_casts(m->env.links, &p))
+            (void)uw_links_packet(m->env.links, &p);
+    }
+}
+
+static void matcher_flush(void *matcher) {
+    matcher_progress(matcher, UINT64_MAX);
+}
+
 const struct uw_matcher_ops uw_matcher_packet = {
     .name = "packet",
     .modulation = UW_SIG_FSK,
     .new = matcher_new,
     .free = matcher_free,
     .burst = matcher_burst,
+    .progress = matcher_progress,
+    .flush = matcher_flush,
+    .leave = matcher_flush,
     .retune = matcher_retune,
 };

@@ -232,26 +232,38 @@ static void test_every_rate(void **state) {
     assert_true(n_alerts >= 3 * n_rates - 2 && n_named >= 3 * n_rates - 3);
 }
 
-/* A drone beside the receiver, which shows no more than full scale (some +37 dB): as
+struct near {
+    const char *rate, *domain, *id;
+    double seconds, rate_hz, freq_hz;
+};
+
+/* A drone beside the receiver, which shows no more than full scale (some +37 dB at 2.4 MS/s): as
  * harmonics of its packets fill the band, they are heard all the same, as one link. */
 static void test_clipped(void **state) {
-    static const struct rate rates[] = {{"200Hz", 3.0}, {"25Hz", 8.0}, {"D50", 3.0}};
+    static const struct near links[] = {
+        {"200Hz", "FCC915", "expresslrs-900", 3.0, 2.4e6, 915e6},
+        {"25Hz", "FCC915", "expresslrs-900", 8.0, 2.4e6, 915e6},
+        {"D50", "FCC915", "expresslrs-900", 3.0, 2.4e6, 915e6},
+        {"K1000Full", "FCC915", "expresslrs-900", 2.0, 2.4e6, 915e6},
+        {"F500", "ISM2G4", "expresslrs-2g4", 1.5, 10e6, 2440e6},
+    };
 
     (void)state;
-    for (size_t i = 0; i < 2 * UW_ARRAY_SIZE(rates); ++i) {
-        const struct rate *rate = &rates[i / 2];
+    for (size_t i = 0; i < 2 * UW_ARRAY_SIZE(links); ++i) {
+        const struct near *l = &links[i / 2];
         const double snr_db = i % 2 ? 54.0 : 44.0;
-        struct uw_scenario *s = scenario(rate->seconds, 915.0e6, 40 + (uint64_t)i);
+        struct uw_scenario *s = scenario(l->seconds, l->freq_hz, 40 + (uint64_t)i);
         struct trial t;
 
-        add(s, UW_SYNTH_EXPRESSLRS, rate->name, "FCC915", snr_db)->ppm = 15.0;
+        s->receivers[0].rate_hz = l->rate_hz;
+        add(s, UW_SYNTH_EXPRESSLRS, l->rate, l->domain, snr_db)->ppm = 15.0;
         trial_run(s, db, ALERT_LLR, false, &t);
         const struct trial_emitter *a = trial_alert(&t);
-        print_message("%s at %.0f dB: alert after %.2f s, %s\n", rate->name, snr_db,
+        print_message("%s at %.0f dB: alert after %.2f s, %s\n", l->rate, snr_db,
                       a ? a->alert_s : NAN, a && a->variant ? a->variant : "-");
         assert_int_equal(trial_n_alerts(&t), 1);
-        assert_string_equal(a->signature->id, "expresslrs-900");
-        assert_true(!a->variant || strcmp(a->variant, rate->name) == 0);
+        assert_string_equal(a->signature->id, l->id);
+        assert_true(!a->variant || strcmp(a->variant, l->rate) == 0);
         uw_scenario_free(s);
     }
 }

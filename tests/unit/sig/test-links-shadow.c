@@ -75,6 +75,32 @@ static void test_outshone(void **state) {
     assert_true(beside >= 5); /* what is not so much weaker is heard all the same */
 }
 
+/* What clipping makes of an FSK packet has its very time. */
+static void test_products(void **state) {
+    struct room *room = enter(915.0e6);
+    struct link l = make_link("K1000Full", "FCC915", 1);
+    struct uw_packet p, q;
+
+    (void)state;
+    while (!next_packet(&l, room, &p)) {
+    }
+    p.snr_db = 40.0;
+    uw_links_heard(room->links, &p);
+    assert_false(uw_links_casts(room->links, &p));
+    q = p;
+    q.offset_hz += 900e3;
+    q.start += 5e-6 * RATE;
+    q.snr_db = 25.0;
+    assert_true(uw_links_casts(room->links, &q));
+    q.snr_db = 32.0; /* another link, that meets it */
+    assert_false(uw_links_casts(room->links, &q));
+    q.snr_db = 25.0;
+    q.start += 100e-6 * RATE;
+    q.stop += 100e-6 * RATE;
+    assert_false(uw_links_casts(room->links, &q));
+    leave(room);
+}
+
 /* A link of the other direction, whose channels outside the band show in it, mirrored. */
 static struct room *hear_image(double rejection_db, double apart_s, uint64_t seed) {
     struct room *room = enter(915.0e6);
@@ -403,6 +429,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_overtaken),
         cmocka_unit_test(test_outshone),
+        cmocka_unit_test(test_products),
         cmocka_unit_test(test_image),
         cmocka_unit_test(test_image_of_wrong_clock),
         cmocka_unit_test(test_cast_while_losing),
