@@ -14,7 +14,8 @@
  * floor is moved by the factor that brings the share back: share = 1 - exp(-x / mean).
  *
  * A signal that is stronger than the receiver can show lights up the whole band, too, with what
- * clipping makes of it: as long as a packet lasts, and without any change of noise.
+ * clipping makes of it, as long as a packet lasts; or there is less noise then, as a sample at full
+ * scale has none. Nothing is learned from it, unless it is there all the time.
  */
 
 #include "uw/dsp/floor.h"
@@ -38,6 +39,7 @@
 #define POWER_MIN        1e-20f
 #define HANN_POWER       0.375f /* mean square of a Hann window */
 #define LIMIT            0.7f   /* of a full-scale carrier's power: the receiver clips */
+#define DRIVEN           8.0    /* time constants: longer than a packet */
 #define LIMIT_NOISE      0.07f  /* ... more noise is not a receiver's: floats of another scale */
 
 struct uw_floor {
@@ -46,6 +48,8 @@ struct uw_floor {
     int off;      /* frames in a row with a share out of bounds; sign is the side */
     int settling; /* frames left of looking closely behind a step */
     float settle_sum;
+    double driven,
+        driven_max; /* frames in a row at the receiver's limit, and what is learned from */
     float *quantile;
     float *inverse;
 };
@@ -70,6 +74,7 @@ int uw_floor_new(size_t n, double frames, struct uw_floor **ret_floor) {
     if (!floor)
         return uw_err(-ENOMEM);
     floor->n = n;
+    floor->driven_max = DRIVEN * fmax(frames, 8.0);
     floor->up = 1.0f + eta * QUANTILE;
     floor->down = 1.0f - eta * (1.0f - QUANTILE);
     floor->quantile = calloc(n, sizeof(float));
@@ -175,25 +180,12 @@ static bool settle(struct uw_floor *floor, float share) {
     return true;
 }
 
-/* Whether the receiver is driven to its limit, by something other than noise. */
-static bool is_driven(const struct uw_floor *floor, const float *power) {
-    float full_scale = HANN_POWER * (float)floor->n * (float)floor->n;
-    float sum = 0.0f;
-
-    for (size_t k = 0; k < floor->n; ++k)
-        sum += power[k];
-    return sum > LIMIT * full_scale &&
-           uw_floor_mean(floor) * (double)floor->n < (double)(LIMIT_NOISE * full_scale);
-}
-
-static bool follow_gain(struct uw_floor *floor, size_t below, const float *power) {
+static bool follow_gain(struct uw_floor *floor, size_t below) {
     float share = ((float)below + 0.5f) / (float)(floor->n + 1);
 
     if (floor->settling > 0)
         return settle(floor, share);
-    if (share < SHARE_LOW && is_driven(floor, power))
-        floor->off = 0;
-    else if (share < SHARE_LOW)
+    if (share < SHARE_LOW)
         floor->off = floor->off > 0 ? floor->off + 1 : 1;
     else if (share > SHARE_HIGH)
         floor->off = floor->off < 0 ? floor->off - 1 : -1;
@@ -246,11 +238,43 @@ static unsigned follow(size_t n, float up, float down, const float *restrict pow
     return below;
 }
 
+/* By partial sums that are the same on every processor. */
+UW_CLONES
+static float sum_of(const float *restrict power, size_t n) {
+    float part[16] = {0};
+    float sum = 0.0f;
+    size_t i = 0;
+
+    for (; i + 16 <= n; i += 16) {
+        for (size_t k = 0; k < 16; ++k)
+            part[k] += power[i + k];
+    }
+    for (; i < n; ++i)
+        part[i % 16] += power[i];
+    for (size_t k = 0; k < 16; ++k)
+        sum += part[k];
+    return sum;
+}
+
+/* Whether something other than noise drives the receiver to its limit, and not all the time. */
+static bool is_driven(struct uw_floor *floor, const float *power) {
+    float full_scale = HANN_POWER * (float)floor->n * (float)floor->n;
+
+    if (!(sum_of(power, floor->n) > LIMIT * full_scale) ||
+        uw_floor_mean(floor) * (double)floor->n > (double)(LIMIT_NOISE * full_scale)) {
+        floor->driven = 0.0;
+        return false;
+    }
+    return ++floor->driven < floor->driven_max;
+}
+
 bool uw_floor_update(struct uw_floor *floor, const float *power) {
+    if (is_driven(floor, power))
+        return false;
     unsigned below =
         follow(floor->n, floor->up, floor->down, power, floor->quantile, floor->inverse);
 
-    return follow_gain(floor, below, power);
+    return follow_gain(floor, below);
 }
 
 const float *uw_floor_inverse(const struct uw_floor *floor) {
