@@ -6,8 +6,9 @@
  * Private to src/sig: hopping control links that no signature describes
  *
  * hopper-lattice.c finds periods in times and rasters in carriers, hopper-judge.c weighs a train of
- * bursts, hopper-apart.c takes trains apart, hopper-pieces.c tells which are one sender's,
- * matcher-hopper.c sorts bursts into trains and gives the findings.
+ * bursts, hopper-levels.c by levels and carriers, hopper-apart.c takes trains apart,
+ * hopper-pieces.c tells which are one sender's, matcher-hopper.c sorts bursts into trains and gives
+ * the findings.
  *
  * Threads: one. No function here allocates but uw_hopper_new().
  */
@@ -170,9 +171,16 @@ enum hop_sender uw_hop_sender(const struct hop_train *t, const struct hop_train 
 
 /* Where the receiver listens. */
 struct hop_band {
-    double centre_hz; /* NAN: not known */
-    double usable_hz; /* half the width in which a carrier is heard */
+    double centre_hz;  /* NAN: not known */
+    double usable_hz;  /* half the width in which a carrier is heard */
+    double limit_dbfs; /* above it all levels are alike; INFINITY: there is none */
 };
+
+/* Whether n visits are one sender's, by levels and carriers: `first` burst of each, `where` its
+ * channel. *ret_nats: for one against many. */
+bool uw_hop_is_one_sender(const struct hop_train *t, const struct hop_burst *const *first,
+                          const int *where, size_t n, const struct hop_band *band,
+                          double *ret_nats);
 
 /* Weighs the bursts of the last seconds before now_s. */
 void uw_hop_judge(const struct hop_train *t, double now_s, const struct hop_band *band,

@@ -53,14 +53,6 @@
 #define PART_SHARE        0.2 /* of a train's bursts: up to four links */
 #define RASTER_NATS       1.0
 #define RASTER_ERROR      0.12 /* of the step */
-#define LEVEL_SIGMA_DB    0.5
-#define LEVELS_SIGMA_DB   3.0 /* of many senders, within what makes a train */
-#define STRAYS            0.1
-#define LIMIT_DBFS        (-1.0) /* a full-scale carrier has 0: levels above it are all alike */
-#define CARRIERS_SHARE    5e-6   /* of many senders, crystals of +-10 ppm */
-#define CENTRE_HZ         900e6  /* where it is not known */
-#define LORA_SIGMA_HZ     500.0
-#define SENDER_NATS       12.0 /* many senders reach them in one of exp(12) judgements at most */
 #define LORA_TOLERANCE_HZ 4e3
 #define TOLERANCE_MIN_HZ  8e3
 #define TOLERANCE_MAX_HZ  20e3
@@ -88,7 +80,7 @@ struct work {
     size_t n_dwells; /* that begin in the window */
     double begin_s[HOP_BURSTS_MAX];
     const struct hop_burst *first[HOP_BURSTS_MAX]; /* of its bursts */
-    int where[HOP_BURSTS_MAX];
+    int where[HOP_BURSTS_MAX];                     /* channel */
     double before_s[HOP_BURSTS_MAX]; /* from the burst before, which was elsewhere or long ago */
     size_t n_long;                   /* of these stay long */
     size_t n_gaps;                   /* packet to packet within dwells */
@@ -107,10 +99,6 @@ static double median(double *x, size_t n) {
         return NAN;
     qsort(x, n, sizeof(*x), by_value);
     return n % 2 ? x[n / 2] : 0.5 * (x[n / 2 - 1] + x[n / 2]);
-}
-
-static double density(double x, double sigma) {
-    return exp(-0.5 * x * x / (sigma * sigma)) / (sigma * sqrt(2.0 * UW_PI));
 }
 
 static void collect(const struct hop_train *t, double now_s, struct work *w) {
@@ -252,40 +240,6 @@ static void find_dwells(struct work *w) {
         }
         last_s = start;
     }
-}
-
-/* Nats of a difference of two visits for one sender, whose measure has a deviation of sigma (and
- * now and then it is something else's), against many senders. */
-static double one_sender(double difference, double sigma, double many) {
-    return log((1.0 - STRAYS) * density(difference, sqrt(2.0) * sigma) +
-               STRAYS * density(difference, 2.0 * many)) -
-           log(density(difference, sqrt(2.0) * many));
-}
-
-/* Nats for one sender against many: from visit to visit of a channel its level is the same. Where
- * that is the receiver's limit, its carrier is: measured over a packet of random symbols of FSK
- * with a modulation index of 2, whose bandwidth is three times its symbol rate and its deviation.
- */
-static double sender_nats(const struct hop_train *t, const struct work *w,
-                          const struct hop_band *band) {
-    double centre_hz = isfinite(band->centre_hz) ? band->centre_hz : CENTRE_HZ;
-    double carrier_hz = t->lora ? LORA_SIGMA_HZ : sqrt(t->bandwidth_hz / (3.0 * t->length_s));
-    double carriers_hz = hypot(carrier_hz, CARRIERS_SHARE * centre_hz);
-    const struct hop_burst *before[HOP_CHANNELS_MAX] = {NULL};
-    double nats = 0.0;
-
-    for (size_t i = 0; i < w->n_dwells; ++i) {
-        const struct hop_burst *last = before[w->where[i]];
-        const struct hop_burst *b = w->first[i];
-
-        before[w->where[i]] = b;
-        if (last && fmin((double)last->power_db, (double)b->power_db) > LIMIT_DBFS)
-            nats += one_sender(b->offset_hz - last->offset_hz, carrier_hz, carriers_hz);
-        else if (last)
-            nats +=
-                one_sender((double)(b->power_db - last->power_db), LEVEL_SIGMA_DB, LEVELS_SIGMA_DB);
-    }
-    return nats;
 }
 
 static bool is_heard_throughout(const struct work *w) {
@@ -460,7 +414,6 @@ static bool keeps_channels(const struct work *w) {
 }
 
 static const char too_short[] = "too short";
-static const char several_senders[] = "several senders";
 static const char few_channels[] = "few channels";
 static const char telephones[] = "telephones";
 
@@ -472,7 +425,7 @@ static const char *judge_channels(const struct hop_train *t, struct work *w,
     if (!find_channels(t, w))
         return "no channels";
     if (has_several_senders(t, w))
-        return several_senders;
+        return "several senders";
     leave_strays(w);
     if (w->n_channels < CHANNELS_MIN)
         return few_channels;
@@ -489,9 +442,8 @@ static const char *judge_channels(const struct hop_train *t, struct work *w,
         return "stays too long";
     if (!is_evenly_used(w))
         return "prefers a channel";
-    v->sender_nats = sender_nats(t, w, band);
-    if (v->sender_nats < SENDER_NATS)
-        return several_senders;
+    if (!uw_hop_is_one_sender(t, w->first, w->where, w->n_dwells, band, &v->sender_nats))
+        return "levels or carriers differ";
     return NULL;
 }
 

@@ -37,6 +37,7 @@
 #define SMOOTHING      0.1 /* of level and width */
 #define JUDGE_S        0.6
 #define OLD_S          3.0
+#define LIMIT_DBFS     (-1.0) /* a full-scale carrier has 0 */
 #define AGREED         2
 #define PERIOD_ERROR   400e-6
 #define WEAK_PERIOD    1e-3
@@ -502,8 +503,12 @@ static void judge(struct uw_hopper *h, struct hop_train *t, double now_s,
 static void matcher_progress(void *matcher, uint64_t sample) {
     struct uw_hopper *h = matcher;
     double now_s = (double)sample / h->env.config->rate_hz;
-    const struct hop_band band = {.centre_hz = h->env.config->freq_hz,
-                                  .usable_hz = 0.42 * h->env.config->rate_hz};
+    const struct hop_band band = {
+        .centre_hz = h->env.config->freq_hz,
+        .usable_hz = 0.42 * h->env.config->rate_hz,
+        /* floats may be of any scale */
+        .limit_dbfs = h->env.config->format == UW_IQ_CF32 ? INFINITY : LIMIT_DBFS,
+    };
 
     h->allowance = fmin(h->allowance + PIECES_RATE_HZ * (now_s - h->now_s), PIECES_RATE_HZ);
     h->now_s = now_s;

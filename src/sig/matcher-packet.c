@@ -36,8 +36,10 @@
 #define INSIDE      0.5   /* share of the power at both ends inside */
 #define OUTSIDE     0.4   /* ... outside */
 /* Energy within half the deviation of the carrier: random GFSK has up to 0.67 there (h 2/3, BT 0.5,
- * 60 bits of preamble in 197), a keyed carrier 0.83 to 1. */
+ * 60 bits of preamble in 197), a keyed carrier 0.83 to 1; about as strong as the noise it may pass.
+ */
 #define CENTRE_MOST  0.72
+#define INDEX_MIN    0.3 /* of modulation: with less there is no telling */
 #define SNIPPET_MAX  2048
 #define SNIPPET_LAGS 20    /* samples that two packets' begins may be off */
 #define SNIPPET_HZ   120e3 /* ... and the centres of their cuts */
@@ -320,6 +322,8 @@ static bool is_spread(struct matcher *m, const struct piece *piece, const struct
     double half = 0.5 * l->deviation_hz / bin_hz;
     double sum = 0.0;
 
+    if (2.0 * l->deviation_hz < INDEX_MIN * l->symbol_rate)
+        return true;
     memset(z, 0, SNIPPET_MAX * sizeof(*z));
     memcpy(z, samples_at(m, i), part * sizeof(*z));
     uw_fft_run(m->fft);
@@ -328,7 +332,9 @@ static bool is_spread(struct matcher *m, const struct piece *piece, const struct
 
         sum += (double)(crealf(z[k]) * crealf(z[k]) + cimagf(z[k]) * cimagf(z[k]));
     }
-    double noise = piece->noise * l->deviation_hz / (CUT_WIDTH * l->bandwidth_hz);
+    double noise = l->deviation_hz * uw_front_noise_density(
+                                         m->env.front, piece->centre_hz + (carrier - half) * bin_hz,
+                                         piece->centre_hz + (carrier + half) * bin_hz);
     double centre = sum / ((double)part * SNIPPET_MAX) - noise;
 
     return centre <= CENTRE_MOST * (energy(m, i, i + part) / (double)part - piece->noise);

@@ -83,7 +83,10 @@ static void read_variant(struct uw_conf *conf, const struct uw_conf_node *node,
     }
     if (v->modulation == UW_SIG_FSK) {
         (void)uw_conf_get_double(conf, node, "symbol_rate", true, 100.0, 10e6, &v->symbol_rate);
-        (void)uw_conf_get_double(conf, node, "deviation_hz", true, 10.0, 10e6, &v->deviation_hz);
+        /* both frequencies lie in the bandwidth; where that is wrong itself, one error will do */
+        double most = v->bandwidth_hz >= 1e3 ? 0.5 * v->bandwidth_hz : 10e6;
+
+        (void)uw_conf_get_double(conf, node, "deviation_hz", true, 10.0, most, &v->deviation_hz);
     }
     (void)uw_conf_get_double(conf, node, "airtime_s", false, 1e-5, 10.0, &v->airtime_s);
     (void)uw_conf_get_double(conf, node, "period_s", false, 1e-4, 100.0, &v->period_s);

@@ -18,6 +18,7 @@
 #include "trial.h"
 #include "uw/base/err.h"
 #include "uw/base/str.h"
+#include "uw/base/util.h"
 
 #define ALERT_LLR 14.8
 
@@ -226,7 +227,8 @@ static void make_train(struct hop_train *t, double seconds, double period_s, int
 }
 
 static const char *judged(const struct hop_train *t, struct hop_verdict *v) {
-    static const struct hop_band band = {.centre_hz = 915e6, .usable_hz = 1.008e6};
+    static const struct hop_band band = {
+        .centre_hz = 915e6, .usable_hz = 1.008e6, .limit_dbfs = -1.0};
 
     uw_hop_judge(t, t->last_s, &band, v);
     return v->reason ? v->reason : "";
@@ -246,7 +248,7 @@ static void test_judge(void **unused) {
     make_train(&t, 5.0, 12e-3, 50, 12e-3, 0.2);
     assert_string_equal(judged(&t, &v), "no period");
     make_train(&t, 5.0, 12e-3, 50, 60e-6, 3.0);
-    assert_string_equal(judged(&t, &v), "several senders");
+    assert_string_equal(judged(&t, &v), "levels or carriers differ");
     /* so strong that the receiver shows all levels alike: the carriers are left */
     make_train(&t, 5.0, 12e-3, 50, 60e-6, 0.2);
     for (size_t i = 0; i < t.n; ++i)
@@ -254,7 +256,7 @@ static void test_judge(void **unused) {
     assert_string_equal(judged(&t, &v), "");
     for (size_t i = 0; i < t.n; ++i)
         t.bursts[i].offset_hz += 5e3 * normal();
-    assert_string_equal(judged(&t, &v), "several senders");
+    assert_string_equal(judged(&t, &v), "levels or carriers differ");
     make_train(&t, 1.5, 12e-3, 50, 60e-6, 0.2);
     assert_string_equal(judged(&t, &v), "too short");
     make_train(&t, 5.0, 12e-3, 2, 60e-6, 0.2);
@@ -300,6 +302,76 @@ static void test_judge(void **unused) {
     for (size_t i = 0; i < t.n; ++i)
         t.bursts[i].offset_hz = -900e3 + 600e3 * floor(4.0 * uniform()) + 1e3 * normal();
     assert_string_not_equal(judged(&t, &v), "stays too long");
+}
+
+struct clipped {
+    bool lora;
+    double centre_hz, bandwidth_hz, length_s;
+    double sigma_hz; /* of what is measured of one sender */
+    double ppm;      /* crystals of many are within +- so much; 0: one sender */
+    int strays;      /* visits of something 40 kHz away */
+};
+
+/* Visits whose levels are all at the receiver's limit. */
+static bool is_one(const struct clipped *c) {
+    static struct hop_burst bursts[300];
+    const struct hop_burst *first[300];
+    int where[300];
+    const struct hop_band band = {.centre_hz = c->centre_hz, .usable_hz = 1e6, .limit_dbfs = -1.0};
+    const struct hop_train t = {
+        .lora = c->lora, .bandwidth_hz = c->bandwidth_hz, .length_s = c->length_s};
+    double nats;
+
+    for (int i = 0; i < 300; ++i) {
+        bursts[i] = (struct hop_burst){
+            .offset_hz =
+                c->sigma_hz * normal() + 1e-6 * c->ppm * c->centre_hz * (2.0 * uniform() - 1.0),
+            .power_db = 0.5f,
+        };
+        if (i % 50 < c->strays)
+            bursts[i].offset_hz += 40e3;
+        first[i] = &bursts[i];
+        where[i] = (int)(8.0 * uniform());
+    }
+    bool one = uw_hop_is_one_sender(&t, first, where, 300, &band, &nats);
+    assert_true(isfinite(nats));
+    return one;
+}
+
+static void test_carriers(void **unused) {
+    static const struct clipped one[] = {
+        {false, 915e6, 140e3, 2.9e-3, 2710.0, 0.0, 0}, /* 85 kBd, index 1 */
+        {false, 434e6, 140e3, 2.9e-3, 2710.0, 0.0, 0},
+        {false, 915e6, 150e3, 2.9e-3, 4150.0, 0.0, 0}, /* index 2 */
+        {false, 915e6, 79e3, 9.5e-3, 2220.0, 0.0, 0},  /* 19.2 kBd, index 3 */
+        {false, 915e6, 375e3, 2.5e-3, 2500.0, 0.0, 0}, /* 250 kBd, index 1/2 */
+        {true, 868e6, 500e3, 10e-3, 300.0, 0.0, 0},
+    };
+    static const struct clipped many[] = {
+        {false, 915e6, 98e3, 12e-3, 1020.0, 10.0, 0}, /* 50 kBd, index 1 */
+        {false, 434e6, 60e3, 20e-3, 600.0, 10.0, 0},
+        {true, 433e6, 125e3, 40e-3, 100.0, 10.0, 3},
+        {true, 169e6, 125e3, 40e-3, 100.0, 10.0, 3},
+    };
+
+    (void)unused;
+    state = 23;
+    for (size_t i = 0; i < UW_ARRAY_SIZE(one); ++i) {
+        int n = 0;
+
+        for (int k = 0; k < 100; ++k)
+            n += is_one(&one[i]);
+        print_message("one sender %zu: %d of 100\n", i, n);
+        assert_true(n >= 97);
+    }
+    for (size_t i = 0; i < UW_ARRAY_SIZE(many); ++i) {
+        int n = 0;
+
+        for (int k = 0; k < 100; ++k)
+            n += is_one(&many[i]);
+        print_message("many senders %zu: %d of 100\n", i, n);
+        assert_true(n <= 3);
+    }
 }
 
 static struct uw_scenario *scenario(const char *emitter, double seconds, uint64_t seed) {
@@ -354,6 +426,8 @@ static void test_detector(void **unused) {
     print_message("GFSK at 0 dB: %d of 6 within 5 s\n", in_time);
     assert_true(in_time >= 5);
     assert_true(time_to_alert(db, GFSK "interval_s = 6.6667e-3;", 30.0, 5.2, 9, NULL) < 4.0);
+    /* beyond what the receiver can show */
+    assert_true(time_to_alert(db, GFSK "interval_s = 6.6667e-3;", 50.0, 5.2, 9, NULL) < 5.0);
     assert_true(time_to_alert(db, LORA, 6.0, 5.2, 9, "LoRa SF7/250") < 5.0);
     /* the same packets at random times */
     assert_true(isnan(
@@ -779,6 +853,7 @@ int main(void) {
         cmocka_unit_test(test_leave_and_return),
         cmocka_unit_test(test_raster),
         cmocka_unit_test(test_judge),
+        cmocka_unit_test(test_carriers),
         cmocka_unit_test(test_detector),
         cmocka_unit_test(test_yields),
         cmocka_unit_test(test_beside_a_name),
