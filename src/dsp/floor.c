@@ -48,8 +48,8 @@ struct uw_floor {
     int off;      /* frames in a row with a share out of bounds; sign is the side */
     int settling; /* frames left of looking closely behind a step */
     float settle_sum;
-    double driven,
-        driven_max; /* frames in a row at the receiver's limit, and what is learned from */
+    double driven;     /* frames in a row at the receiver's limit */
+    double driven_max; /* so many are no packet: they are learned from */
     float *quantile;
     float *inverse;
 };
