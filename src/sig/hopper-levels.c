@@ -28,6 +28,7 @@
 #define LORA_SIGMA_HZ   500.0
 #define LEVEL_NATS      0.6  /* half of what a level of one sender says in the mean */
 #define DOUBT           3.0  /* nats for many that carriers may reach by chance */
+#define LORA_VISITS_MIN 8    /* whose carriers are measured well */
 #define VISITS_MIN      16   /* after the first, for carriers to tell */
 #define SENDER_NATS     12.0 /* many senders reach them in one of exp(12) judgements at most */
 
@@ -118,5 +119,6 @@ bool uw_hop_is_one_sender(const struct hop_train *t, const struct hop_burst *con
         needed = fmin(needed, LEVEL_NATS * (double)n_levels) - DOUBT;
     }
     *ret_nats = nats;
-    return nats >= needed && (c.n == 0 || c.n + n_levels >= VISITS_MIN);
+    return nats >= needed &&
+           (c.n == 0 || c.n + n_levels >= (t->lora ? LORA_VISITS_MIN : VISITS_MIN));
 }
