@@ -357,7 +357,7 @@ bool uw_links_explain(const struct uw_links *links, const struct uw_packet *pack
  * carrier. */
 bool uw_links_covers(const struct uw_links *links, double start, double stop, double offset_hz);
 /* Whether a much stronger packet that was measured whole has this one's very time. */
-bool uw_links_casts(const struct uw_links *links, const struct uw_packet *packet);
+bool uw_links_is_harmonic(const struct uw_links *links, const struct uw_packet *packet);
 void uw_links_progress(struct uw_links *links, uint64_t sample);
 /* n samples are missing before `sample`, and from there on the receiver listens shift_hz further up
  * (the configuration has the new centre by now); 0: where it was. */

@@ -91,7 +91,7 @@ bool uw_link_is_outshone(const struct uw_links *links, const struct uw_packet *p
     return false;
 }
 
-bool uw_links_casts(const struct uw_links *links, const struct uw_packet *p) {
+bool uw_links_is_harmonic(const struct uw_links *links, const struct uw_packet *p) {
     double reach = CAST_S * links->env.config->rate_hz;
 
     for (size_t i = 0; i < LINK_STRETCHES; ++i) {

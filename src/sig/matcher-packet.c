@@ -314,6 +314,8 @@ static bool is_steady(const struct matcher *m, const struct piece *piece, const 
  * that of a keyed one does: readers of tags, which a packet's length and place can be cut from. */
 static bool is_spread(struct matcher *m, const struct piece *piece, const struct length *l,
                       size_t i, size_t n) {
+    if (2.0 * l->deviation_hz < INDEX_MIN * l->symbol_rate)
+        return true;
     float complex *z = uw_fft_buffer(m->fft);
     size_t part = n < SNIPPET_MAX ? n : SNIPPET_MAX;
     double power = mean_power(m, i, i + n);
@@ -322,8 +324,6 @@ static bool is_spread(struct matcher *m, const struct piece *piece, const struct
     double half = 0.5 * l->deviation_hz / bin_hz;
     double sum = 0.0;
 
-    if (2.0 * l->deviation_hz < INDEX_MIN * l->symbol_rate)
-        return true;
     memset(z, 0, SNIPPET_MAX * sizeof(*z));
     memcpy(z, samples_at(m, i), part * sizeof(*z));
     uw_fft_run(m->fft);
@@ -469,7 +469,7 @@ static void matcher_progress(void *matcher, uint64_t sample) {
     struct uw_packet p;
 
     while (uw_held_next(&m->held, (double)sample, &p)) {
-        if (!uw_links_casts(m->env.links, &p))
+        if (!uw_links_is_harmonic(m->env.links, &p))
             (void)uw_links_packet(m->env.links, &p);
     }
 }

@@ -86,18 +86,18 @@ static void test_products(void **state) {
     }
     p.snr_db = 40.0;
     uw_links_heard(room->links, &p);
-    assert_false(uw_links_casts(room->links, &p));
+    assert_false(uw_links_is_harmonic(room->links, &p));
     q = p;
     q.offset_hz += 900e3;
     q.start += 5e-6 * RATE;
     q.snr_db = 25.0;
-    assert_true(uw_links_casts(room->links, &q));
+    assert_true(uw_links_is_harmonic(room->links, &q));
     q.snr_db = 32.0; /* another link, that meets it */
-    assert_false(uw_links_casts(room->links, &q));
+    assert_false(uw_links_is_harmonic(room->links, &q));
     q.snr_db = 25.0;
     q.start += 100e-6 * RATE;
     q.stop += 100e-6 * RATE;
-    assert_false(uw_links_casts(room->links, &q));
+    assert_false(uw_links_is_harmonic(room->links, &q));
     leave(room);
 }
 
