@@ -10,6 +10,11 @@
  * A whole FSK packet looks alike at its harmonics: what begins and ends with another and is CAST_DB
  * weaker is that one's.
  *
+ * Nor is what lies in the slots of a train that never hops, on its channel, and has another
+ * waveform. One that is on the air most of the time has become noise to the burst finder, so that
+ * no packet of it is whole; but the search below the noise finds in its chirps those of other
+ * spreading factors, too, always at the same place in its slots.
+ *
  * At other times: a tuner's image. It shows a channel that lies outside the band (an R820T: about
  * 7.14 MHz away), 30 dB to 50 dB weaker and mirrored: up-chirps as down-chirps. A link hops between
  * the band and its image, so the image is heard when the link is not; but it keeps the link's
@@ -86,6 +91,32 @@ bool uw_link_is_outshone(const struct uw_links *links, const struct uw_packet *p
         double both = fmin(s->stop, p->stop) - fmax(s->packet.start, p->start);
 
         if (both > 0.5 * (p->stop - p->start) && s->packet.snr_db > p->snr_db + OUTSHONE_DB)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the emitter, which never hops, has a slot that overlaps this weak packet of another
+ * waveform. */
+static bool is_in_slot(const struct emitter *e, double rate_hz, const struct uw_packet *p) {
+    const struct uw_packet *first = &e->first_packet;
+    double slot = uw_link_slot(e, rate_hz);
+    double airtime = isnan(e->airtime_s) ? first->stop - first->start : e->airtime_s * rate_hz;
+    double reach = 0.5 * (e->bandwidth_hz + p->bandwidth_hz);
+
+    if ((p->modulation == first->modulation && p->sf == first->sf && p->down == first->down) ||
+        fabs(p->offset_hz - e->dwell_offset_hz) > reach)
+        return false;
+    /* from the middle of the one to that of the other */
+    double apart = 0.5 * (p->start + p->stop - airtime) - e->reference;
+    return fabs(remainder(apart, slot)) < 0.5 * (airtime + p->stop - p->start);
+}
+
+bool uw_link_is_of_train(const struct uw_links *links, const struct uw_packet *p) {
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        const struct emitter *e = &links->emitters[i];
+
+        if (e->used && e->never_hops && is_in_slot(e, links->env.config->rate_hz, p))
             return true;
     }
     return false;
