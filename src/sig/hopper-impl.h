@@ -169,6 +169,10 @@ enum hop_sender { HOP_SENDER_OPEN, HOP_SENDER_ONE, HOP_SENDER_TWO };
 enum hop_sender uw_hop_sender(const struct hop_train *t, const struct hop_train *other,
                               double meetings);
 
+/* Whether a train whose packets have these slots is the image of another that is much stronger. */
+bool uw_hop_is_image(const struct hop_train *t, const struct hop_lattice *slots,
+                     const struct hop_train *other);
+
 /* Where the receiver listens. */
 struct hop_band {
     double centre_hz;  /* NAN: not known */

@@ -53,6 +53,8 @@
 #define PART_SHARE        0.2 /* of a train's bursts: up to four links */
 #define RASTER_NATS       1.0
 #define RASTER_ERROR      0.12 /* of the step */
+#define CARRIER_HZ        3e3  /* deviation of one burst's, of FSK */
+#define CARRIER_MIN_HZ    1e3
 #define LORA_TOLERANCE_HZ 4e3
 #define TOLERANCE_MIN_HZ  8e3
 #define TOLERANCE_MAX_HZ  20e3
@@ -155,16 +157,40 @@ static bool has_several_senders(const struct hop_train *t, const struct work *w)
     return beside > BESIDE_SHARE * (double)w->n;
 }
 
-/* Leaves out channels that are heard much less often than the others: strays. */
-static void leave_strays(struct work *w) {
-    double visits[HOP_CHANNELS_MAX];
+/* Visits of the channel that the median burst is on: strays are many channels, but few bursts. */
+static double usual_visits(const struct work *w) {
+    double visits[HOP_BURSTS_MAX];
+    size_t n = 0;
+
+    for (int c = 0; c < w->n_channels; ++c) {
+        for (int i = 0; i < w->visits[c]; ++i)
+            visits[n++] = w->visits[c];
+    }
+    return median(visits, n);
+}
+
+/* Whether a channel that is visited more often stands so near that both are one, which weak bursts
+ * show here and there. */
+static bool is_beside_another(const struct hop_train *t, const struct work *w, int c) {
+    for (int o = 0; o < w->n_channels; ++o) {
+        if (fabs(w->carrier_hz[o] - w->carrier_hz[c]) < CHANNEL_WIDTHS * t->bandwidth_hz &&
+            (w->visits[o] > w->visits[c] || (w->visits[o] == w->visits[c] && o < c)))
+            return true;
+    }
+    return false;
+}
+
+/* Leaves out what is no channel of its own: what is heard much less often than the others, and what
+ * stands beside another. */
+static void leave_strays(const struct hop_train *t, struct work *w) {
+    double usual = usual_visits(w);
+    bool stray[HOP_CHANNELS_MAX];
     int kept = 0;
 
     for (int c = 0; c < w->n_channels; ++c)
-        visits[c] = w->visits[c];
-    double usual = median(visits, (size_t)w->n_channels);
+        stray[c] = w->visits[c] < STRAY * usual || is_beside_another(t, w, c);
     for (int c = 0; c < w->n_channels; ++c) {
-        if (w->visits[c] < STRAY * usual)
+        if (stray[c])
             continue;
         w->carrier_hz[kept] = w->carrier_hz[c];
         w->visits[kept++] = w->visits[c];
@@ -175,7 +201,9 @@ static void leave_strays(struct work *w) {
 /* The raster of all channels, or without the outermost: what the edge of the band cuts is not
  * measured where it is. */
 static bool find_raster(const struct hop_train *t, struct work *w, struct hop_raster *ret) {
-    double error = t->lora ? 1e3 : 3e3;
+    /* of a channel's carrier, the median of its visits' */
+    double error =
+        t->lora ? CARRIER_MIN_HZ : fmax(CARRIER_HZ / sqrt(usual_visits(w)), CARRIER_MIN_HZ);
 
     for (int trial = 0; trial < 4; ++trial) {
         int first = trial & 1;
@@ -426,7 +454,7 @@ static const char *judge_channels(const struct hop_train *t, struct work *w,
         return "no channels";
     if (has_several_senders(t, w))
         return "several senders";
-    leave_strays(w);
+    leave_strays(t, w);
     if (w->n_channels < CHANNELS_MIN)
         return few_channels;
     if (!find_raster(t, w, &v->raster))

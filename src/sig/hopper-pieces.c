@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * Trains that one sender's bursts make when they are heard in pieces
+ * Trains that are another's: pieces and images
  *
  * About as strong as the noise, some of a sender's bursts are found whole and others in part, which
  * begin later or end sooner: they make a train of their own, of the same period at another phase
@@ -9,16 +9,24 @@
  * something in a slot, it is on the same channel; of two senders, each wherever its own hops take
  * it, it rarely is. (Those that hop together, as one network, and are about as strong as each other
  * are one by this.)
+ *
+ * A tuner shows in the band what lies outside it, mirrored and much weaker: a sender that is strong
+ * enough is heard there when it is not heard in the band itself, in the same slots.
  */
 
 #include <math.h>
 
 #include "hopper-impl.h"
 
-#define LOOK_S     30.0 /* of the newest bursts: hops of many channels meet seldom in the band */
-#define DISORDER_S 0.05 /* pieces are measured later than what was whole */
-#define INSIDE_S   1e-3 /* a piece reaches so far beyond the whole at most */
-#define APART_MOST 0.2  /* of the meetings of two senders: others are on the air */
+#define LOOK_S      30.0 /* of the newest bursts: hops of many channels meet seldom in the band */
+#define DISORDER_S  0.05 /* pieces are measured later than what was whole */
+#define INSIDE_S    1e-3 /* a piece reaches so far beyond the whole at most */
+#define IMAGE_DB    20.0 /* the worst tuners reject so much */
+#define IMAGE_S     6.0
+#define IMAGE_MIN   8   /* bursts of the stronger one */
+#define IMAGE_SHARE 0.8 /* ... in the image's slots, which by chance one in ten is */
+#define IMAGE_RATIO 1.5 /* of widths */
+#define APART_MOST  0.2 /* of the meetings of two senders: others are on the air */
 
 static const struct hop_burst *newest(const struct hop_train *t, size_t k) {
     return &t->bursts[uw_hop_place(t, k + 1, 0)];
@@ -111,4 +119,20 @@ enum hop_sender uw_hop_sender(const struct hop_train *t, const struct hop_train 
     if (expected < meetings)
         return HOP_SENDER_OPEN;
     return apart < APART_MOST * expected ? HOP_SENDER_ONE : HOP_SENDER_TWO;
+}
+
+bool uw_hop_is_image(const struct hop_train *t, const struct hop_lattice *slots,
+                     const struct hop_train *o) {
+    int n = 0;
+    int inside = 0;
+
+    if (o->power_db < t->power_db + IMAGE_DB || o->lora != t->lora || o->sf != t->sf ||
+        (t->lora && o->down == t->down) ||
+        fabs(log(o->bandwidth_hz / t->bandwidth_hz)) > log(IMAGE_RATIO))
+        return false;
+    for (size_t k = 0; k < o->n && newest(o, k)->start_s > t->last_s - IMAGE_S; ++k) {
+        ++n;
+        inside += uw_hop_is_inside(slots, newest(o, k)->start_s);
+    }
+    return n >= IMAGE_MIN && inside >= IMAGE_SHARE * n;
 }

@@ -49,6 +49,7 @@
 #define MEETINGS_SURE  5.0 /* ... to take a number over: that is for good */
 #define MEET_S         1.0 /* what is silent for so long meets nobody */
 #define NAMED_S        6.0
+#define NAMED_MIN      0.1 /* confidence that a name is right: what has less is likelier a hopper's */
 #define PATIENCE_S     7.0
 #define ODDS           6.0 /* prior: nats against a link being there, as for named links */
 
@@ -285,7 +286,7 @@ void uw_hopper_packet(struct uw_hopper *h, const struct uw_packet *p) {
 
 void uw_hopper_named(struct uw_hopper *h, const struct uw_finding *f) {
     if (!h || f->signature == h->signature || f->signature->matcher != UW_SIG_MATCH_LINK ||
-        !f->signature->drone || !isfinite(f->period_s))
+        !f->signature->drone || !isfinite(f->period_s) || f->confidence < NAMED_MIN)
         return;
     double now_s = (double)f->stop / h->env.config->rate_hz;
     struct hop_named *n = &h->named[h->next_named];
@@ -400,6 +401,20 @@ static struct hop_train *find_other(struct uw_hopper *h, struct hop_train *t, do
     return found;
 }
 
+/* Whether it is the image of another train, which speaks for itself. */
+static bool is_image(const struct uw_hopper *h, const struct hop_train *t, double now_s,
+                     const struct hop_verdict *v) {
+    struct hop_lattice slots;
+
+    if (!uw_hop_slots(t, now_s, v, &slots))
+        return false;
+    for (size_t i = 0; i < HOP_TRAINS_MAX; ++i) {
+        if (h->trains[i].used && uw_hop_is_image(t, &slots, &h->trains[i]))
+            return true;
+    }
+    return false;
+}
+
 /* The sender is heard better in another train now. */
 static void take_over(struct hop_train *t, struct hop_train *o) {
     t->number = o->number;
@@ -490,7 +505,8 @@ static void judge(struct uw_hopper *h, struct hop_train *t, double now_s,
     if (t->agreed == 1)
         t->agreed_s = now_s;
     if (t->agreed < AGREED || has_a_name(h, v.lattice.period_s, now_s) ||
-        (may_get_a_name(h, t, v.lattice.period_s) && now_s - t->agreed_s < PATIENCE_S))
+        (may_get_a_name(h, t, v.lattice.period_s) && now_s - t->agreed_s < PATIENCE_S) ||
+        is_image(h, t, now_s, &v))
         return;
     struct hop_train *other = find_other(h, t, now_s);
     if (other && other->reported_s >= now_s - NAMED_S)

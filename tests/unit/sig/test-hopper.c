@@ -276,6 +276,25 @@ static void test_judge(void **unused) {
     for (size_t i = 0; i < t.n; ++i)
         t.bursts[i].offset_hz = -900e3 + 200e3 * (double)(i % 9);
     assert_string_equal(judged(&t, &v), "sweeps");
+    /* three in turns, of which weak bursts show one twice, and now and then something else */
+    make_train(&t, 5.0, 40e-3, 9, 60e-6, 0.2);
+    t.bandwidth_hz = 75e3;
+    for (size_t i = 0; i < t.n; ++i) {
+        t.bursts[i].offset_hz = -500e3 + 500e3 * (double)(i % 3) + 1e3 * normal();
+        if (i % 15 == 2)
+            t.bursts[i].offset_hz -= 12e3;
+        if (i % 60 == 7)
+            t.bursts[i].offset_hz = 900e3 * (2.0 * uniform() - 1.0);
+    }
+    assert_string_equal(judged(&t, &v), "takes turns");
+    /* five of a fine raster, and one that the edge of the band cuts */
+    static const double fine_hz[] = {-1081e3, -650e3, -500e3, 100e3, 450e3, 850e3};
+    make_train(&t, 5.0, 14e-3, 9, 60e-6, 0.2);
+    t.bandwidth_hz = 80e3;
+    for (size_t i = 0; i < t.n; ++i)
+        t.bursts[i].offset_hz = fine_hz[(int)(6.0 * uniform())] + 2e3 * normal();
+    assert_string_equal(judged(&t, &v), "");
+    assert_true(fabs(v.raster.step_hz - 50e3) < 500.0 && v.n_channels == 5);
     /* two readers of tags at a time, each on its channel for seconds */
     make_train(&t, 5.5, 10e-3, 9, 60e-6, 0.2);
     for (size_t i = 0; i < t.n; ++i) {
@@ -674,6 +693,78 @@ static void test_pieces(void **unused) {
     uw_sigdb_free(db);
 }
 
+/* A tuner's image goes on with its sender's slots where the sender's own bursts make no train for a
+ * while, here as their levels vary. On a lattice of its own it is another sender. */
+static void test_image(void **unused) {
+    struct uw_sigdb *db = trial_db(UW_SIGNATURES);
+
+    (void)unused;
+    for (int own = 0; own < 2; ++own) {
+        struct numbers numbers = {0};
+        struct listener l;
+
+        state = 7;
+        listener_open(&l, db, 1, count_emit, &numbers);
+        for (int k = 0; k < 1500; ++k) {
+            double start = 0.1 + 14e-3 * k;
+            double offset = any_channel();
+            bool is_image = fabs(offset) > 1e6;
+            double late_s = is_image && own ? 4e-3 + 3e-6 * k : 0.0;
+            struct uw_packet p = {
+                .modulation = UW_SIG_LORA,
+                .sf = 7,
+                .down = is_image,
+                .bandwidth_hz = 250e3,
+                .start = (start + late_s) * 2.4e6,
+                .stop = (start + late_s + 5e-3) * 2.4e6,
+                .start_error_s = 5e-6,
+                .offset_hz = is_image ? offset - 3e6 * copysign(1.0, offset) : offset,
+                .power_dbfs = is_image ? -36.0 + 0.3 * normal() : -6.0 + 3.0 * normal(),
+            };
+
+            p.offset_hz += 200.0 * normal();
+            if (fabs(p.offset_hz) < 1e6)
+                uw_hopper_packet(l.hopper, &p);
+            uw_matcher_hopper.progress(l.hopper, (uint64_t)p.stop + 6000);
+        }
+        listener_close(&l);
+        assert_int_equal(numbers.n, own);
+    }
+    uw_sigdb_free(db);
+}
+
+/* A link's name that is hardly likelier than noise does not silence what hops beside it. */
+static void test_poor_name(void **unused) {
+    struct uw_sigdb *db = trial_db(UW_SIGNATURES);
+    const struct uw_signature *named = uw_sigdb_find(db, "expresslrs-900");
+
+    (void)unused;
+    for (int good = 0; good < 2; ++good) {
+        struct numbers numbers = {0};
+        struct listener l;
+
+        state = 9;
+        listener_open(&l, db, 1, count_emit, &numbers);
+        for (int k = 0; k < 800; ++k) {
+            double start = 0.1 + 14e-3 * k;
+            struct uw_finding f = {
+                .signature = named,
+                .stop = (uint64_t)(start * 2.4e6),
+                .period_s = 1e-3,
+                .hop_interval_s = 2e-3,
+                .confidence = good ? 0.6 : 0.05,
+            };
+
+            uw_hopper_named(l.hopper, &f);
+            listener_burst(&l, start + 60e-6 * (2.0 * uniform() - 1.0), 2.1e-3,
+                           any_channel() + 1e3 * normal(), -30.0 + 0.2 * normal());
+        }
+        listener_close(&l);
+        assert_int_equal(numbers.n, !good);
+    }
+    uw_sigdb_free(db);
+}
+
 /* A link of several packets a hop of which a third is lost: what is regular is then its packets,
  * and those of a hop are on one channel. */
 static void test_lossy_hops(void **unused) {
@@ -850,6 +941,8 @@ int main(void) {
         cmocka_unit_test(test_others_rise),
         cmocka_unit_test(test_lossy_hops),
         cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_image),
+        cmocka_unit_test(test_poor_name),
         cmocka_unit_test(test_leave_and_return),
         cmocka_unit_test(test_raster),
         cmocka_unit_test(test_judge),
