@@ -4,14 +4,16 @@
  * One sender or many, by levels and carriers
  *
  * From visit to visit of a channel one sender's level is the same but for LEVEL_SIGMA_DB a time
- * (and now and then it is something else's), those of many senders differ. A receiver that is
- * driven to its limit shows all levels alike. There the carriers may tell: not that it is one
- * sender, but that it is not. They are measured as the mean over random symbols, whose deviation is
- * not known. Of FSK with symbols of a rate R for a time T it is R h / 2 over the root of R T; with
- * a bandwidth of (h + 1) R and a modulation index h of 2 that is the root of B / (3 T), and with
- * 1/2 a third of it. Each hypothesis has the deviation that suits it best. Senders of short, wide
- * packets, whose crystals differ by no more than that, or LoRa nodes with crystals better than some
- * 2 ppm, are one.
+ * (and now and then it is something else's), those of many senders differ. But of many only the few
+ * strongest may be heard, the sender of a slot in a cycle is the same each time, and a receiver
+ * that is driven to its limit shows all levels alike. So the carriers have a say: not that it is
+ * one sender, but that it is not. They are measured as the mean over random symbols, whose
+ * deviation is not known. Of FSK with symbols of a rate R for a time T it is R h / 2 over the root
+ * of R T; with a bandwidth of (h + 1) R and a modulation index h of 2 that is the root of B / (3
+ * T), with 3 it is 1.3 of that, and with 1/2 a third. Each hypothesis has the deviation that suits
+ * it best; without levels to go by, at most that of an index of 2. Senders of short, wide packets,
+ * whose crystals differ by no more than that, or LoRa nodes with crystals better than some 2 ppm,
+ * are one.
  */
 
 #include <math.h>
@@ -32,8 +34,9 @@
 #define VISITS_MIN      16   /* after the first, for carriers to tell */
 #define SENDER_NATS     12.0 /* many senders reach them in one of exp(12) judgements at most */
 
-static const double scales[] = {1.0, 0.85, 0.7, 0.6, 0.5, 0.42, 0.35};
+static const double scales[] = {1.3, 1.15, 1.0, 0.85, 0.7, 0.6, 0.5, 0.42, 0.35};
 #define N_SCALES UW_ARRAY_SIZE(scales)
+#define N_WIDE   2 /* of these for a modulation index of more than 2 */
 
 static double density(double x, double sigma) {
     return exp(-0.5 * x * x / (sigma * sigma)) / (sigma * sqrt(2.0 * UW_PI));
@@ -82,12 +85,17 @@ static void add_carriers(struct carriers *c, double difference_hz) {
     }
 }
 
-static double best_of(const double nats[N_SCALES]) {
-    double best = nats[0];
+static double best_of(const double nats[N_SCALES], size_t from) {
+    double best = nats[from];
 
-    for (size_t i = 1; i < N_SCALES; ++i)
+    for (size_t i = from + 1; i < N_SCALES; ++i)
         best = fmax(best, nats[i]);
     return best;
+}
+
+/* Nats for one sender, from this scale on. */
+static double weigh_carriers(const struct carriers *c, size_t from) {
+    return best_of(c->one_nats, from) - best_of(c->many_nats, from);
 }
 
 bool uw_hop_is_one_sender(const struct hop_train *t, const struct hop_burst *const *first,
@@ -96,8 +104,7 @@ bool uw_hop_is_one_sender(const struct hop_train *t, const struct hop_burst *con
     const struct hop_burst *before[HOP_CHANNELS_MAX] = {NULL};
     struct carriers c;
     size_t n_levels = 0;
-    double nats = 0.0;
-    double needed = SENDER_NATS;
+    double levels = 0.0;
 
     begin_carriers(t, band, &c);
     for (size_t i = 0; i < n; ++i) {
@@ -107,18 +114,17 @@ bool uw_hop_is_one_sender(const struct hop_train *t, const struct hop_burst *con
         before[where[i]] = b;
         if (!last)
             continue;
-        if ((double)fminf(last->power_db, b->power_db) > band->limit_dbfs) {
-            add_carriers(&c, b->offset_hz - last->offset_hz);
-        } else {
-            ++n_levels;
-            nats += weigh_levels((double)(b->power_db - last->power_db));
-        }
+        add_carriers(&c, b->offset_hz - last->offset_hz);
+        if ((double)fminf(last->power_db, b->power_db) > band->limit_dbfs)
+            continue;
+        ++n_levels;
+        levels += weigh_levels((double)(b->power_db - last->power_db));
     }
-    if (c.n > 0) {
-        nats += best_of(c.one_nats) - best_of(c.many_nats);
-        needed = fmin(needed, LEVEL_NATS * (double)n_levels) - DOUBT;
-    }
-    *ret_nats = nats;
-    return nats >= needed &&
-           (c.n == 0 || c.n + n_levels >= (t->lora ? LORA_VISITS_MIN : VISITS_MIN));
+    bool has_all_levels = n_levels == c.n;
+
+    *ret_nats = levels + fmin(weigh_carriers(&c, has_all_levels ? 0 : N_WIDE), 0.0);
+    if (has_all_levels)
+        return *ret_nats >= SENDER_NATS;
+    return *ret_nats >= fmin(SENDER_NATS, LEVEL_NATS * (double)n_levels) - DOUBT &&
+           c.n >= (t->lora ? LORA_VISITS_MIN : VISITS_MIN);
 }

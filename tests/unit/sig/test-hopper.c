@@ -321,6 +321,13 @@ static void test_judge(void **unused) {
     for (size_t i = 0; i < t.n; ++i)
         t.bursts[i].offset_hz = -900e3 + 600e3 * floor(4.0 * uniform()) + 1e3 * normal();
     assert_string_not_equal(judged(&t, &v), "stays too long");
+    /* levels that differ a little are one sender's, if the carriers do not */
+    make_train(&t, 5.0, 12e-3, 50, 60e-6, 0.8);
+    t.bandwidth_hz = 30e3;
+    assert_string_equal(judged(&t, &v), "");
+    for (size_t i = 0; i < t.n; ++i)
+        t.bursts[i].offset_hz += 9e3 * (2.0 * uniform() - 1.0);
+    assert_string_equal(judged(&t, &v), "levels or carriers differ");
 }
 
 struct clipped {
