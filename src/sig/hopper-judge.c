@@ -55,6 +55,7 @@
 #define RASTER_ERROR      0.12 /* of the step */
 #define CARRIER_HZ        3e3  /* deviation of one burst's, of FSK */
 #define CARRIER_MIN_HZ    1e3
+#define FINE_CHANNELS     5
 #define LORA_TOLERANCE_HZ 4e3
 #define TOLERANCE_MIN_HZ  8e3
 #define TOLERANCE_MAX_HZ  20e3
@@ -64,6 +65,7 @@
 #define BESIDE_SHARE      0.15
 #define STRAY             0.3 /* of the usual number of bursts on a channel */
 #define DIFFERENCES_MIN   6
+#define CYCLE_MAX         128 /* slots */
 #define CYCLE_SHARE       0.85
 #define SWEEP_SHARE       0.7
 #define OCCUPIED          0.4
@@ -198,18 +200,24 @@ static void leave_strays(const struct hop_train *t, struct work *w) {
     w->n_channels = kept;
 }
 
+/* Of a channel's carrier: the median of its visits'. Of few channels chance makes too many rasters
+ * so fine. */
+static double carrier_error(const struct hop_train *t, const struct work *w, int n) {
+    if (t->lora)
+        return CARRIER_MIN_HZ;
+    return n < FINE_CHANNELS ? CARRIER_HZ
+                             : fmax(CARRIER_HZ / sqrt(usual_visits(w)), CARRIER_MIN_HZ);
+}
+
 /* The raster of all channels, or without the outermost: what the edge of the band cuts is not
  * measured where it is. */
 static bool find_raster(const struct hop_train *t, struct work *w, struct hop_raster *ret) {
-    /* of a channel's carrier, the median of its visits' */
-    double error =
-        t->lora ? CARRIER_MIN_HZ : fmax(CARRIER_HZ / sqrt(usual_visits(w)), CARRIER_MIN_HZ);
-
     for (int trial = 0; trial < 4; ++trial) {
         int first = trial & 1;
         int n = w->n_channels - first - (trial >> 1);
 
-        if (n < CHANNELS_MIN || !uw_hop_raster(w->carrier_hz + first, (size_t)n, error, ret) ||
+        if (n < CHANNELS_MIN ||
+            !uw_hop_raster(w->carrier_hz + first, (size_t)n, carrier_error(t, w, n), ret) ||
             ret->nats < RASTER_NATS + (trial > 0 ? log(4.0) : 0.0) ||
             ret->error_hz > RASTER_ERROR * ret->step_hz ||
             ret->step_hz < CHANNEL_WIDTHS * t->bandwidth_hz)
@@ -331,14 +339,13 @@ static bool takes_turns(const struct work *w, const struct hop_lattice *l, bool 
     size_t n = find_returns(w, l, returns);
 
     *ret_known = n >= DIFFERENCES_MIN;
-    for (size_t i = 0; i < n; ++i) {
+    /* not those that were seen alone: where little is heard, none may be a cycle's own */
+    for (long cycle = CHANNELS_MIN; cycle <= CYCLE_MAX; ++cycle) {
         size_t multiples = 0;
 
-        if (returns[i] < w->n_channels)
-            continue;
         for (size_t k = 0; k < n; ++k)
-            multiples += returns[k] % returns[i] == 0;
-        if ((double)multiples >= CYCLE_SHARE * (double)n)
+            multiples += returns[k] % cycle == 0;
+        if (n > 0 && (double)multiples >= CYCLE_SHARE * (double)n)
             return true;
     }
     return false;

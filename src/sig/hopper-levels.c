@@ -5,15 +5,16 @@
  *
  * From visit to visit of a channel one sender's level is the same but for LEVEL_SIGMA_DB a time
  * (and now and then it is something else's), those of many senders differ. But of many only the few
- * strongest may be heard, the sender of a slot in a cycle is the same each time, and a receiver
- * that is driven to its limit shows all levels alike. So the carriers have a say: not that it is
- * one sender, but that it is not. They are measured as the mean over random symbols, whose
- * deviation is not known. Of FSK with symbols of a rate R for a time T it is R h / 2 over the root
- * of R T; with a bandwidth of (h + 1) R and a modulation index h of 2 that is the root of B / (3
- * T), with 3 it is 1.3 of that, and with 1/2 a third. Each hypothesis has the deviation that suits
- * it best; without levels to go by, at most that of an index of 2. Senders of short, wide packets,
- * whose crystals differ by no more than that, or LoRa nodes with crystals better than some 2 ppm,
- * are one.
+ * strongest may be heard, and the sender of a slot in a cycle is the same each time. So the
+ * carriers have a say, too: not that it is one sender, but that it is not. A receiver that is
+ * driven to its limit shows all levels alike: there they are nearly all there is.
+ *
+ * Carriers are measured as the mean over random symbols, whose deviation is not known. Of FSK with
+ * symbols of a rate R for a time T it is R h / 2 over the root of R T; with a bandwidth of (h + 1)
+ * R and a modulation index h of 2 that is the root of B / (3 T), with 3 it is 1.3 of that, and with
+ * 1/2 a third. Each hypothesis has the deviation that suits it best; without levels to go by, at
+ * most that of an index of 2. Senders of short, wide packets, whose crystals differ by no more than
+ * that, or LoRa nodes with crystals better than some 2 ppm, are one.
  */
 
 #include <math.h>
@@ -75,8 +76,8 @@ static void begin_carriers(const struct hop_train *t, const struct hop_band *ban
 }
 
 static void add_carriers(struct carriers *c, double difference_hz) {
-    double d = fmin(fabs(difference_hz), FAR * c->many[0]);
-    double stray = sqrt(2.0) * c->many[0];
+    double d = fmin(fabs(difference_hz), FAR * c->many[N_WIDE]);
+    double stray = sqrt(2.0) * c->many[N_WIDE];
 
     ++c->n;
     for (size_t i = 0; i < N_SCALES; ++i) {
@@ -121,8 +122,9 @@ bool uw_hop_is_one_sender(const struct hop_train *t, const struct hop_burst *con
         levels += weigh_levels((double)(b->power_db - last->power_db));
     }
     bool has_all_levels = n_levels == c.n;
+    double carriers = weigh_carriers(&c, has_all_levels ? 0 : N_WIDE);
 
-    *ret_nats = levels + fmin(weigh_carriers(&c, has_all_levels ? 0 : N_WIDE), 0.0);
+    *ret_nats = levels + (has_all_levels ? fmin(carriers, 0.0) : carriers);
     if (has_all_levels)
         return *ret_nats >= SENDER_NATS;
     return *ret_nats >= fmin(SENDER_NATS, LEVEL_NATS * (double)n_levels) - DOUBT &&

