@@ -276,25 +276,6 @@ static void test_judge(void **unused) {
     for (size_t i = 0; i < t.n; ++i)
         t.bursts[i].offset_hz = -900e3 + 200e3 * (double)(i % 9);
     assert_string_equal(judged(&t, &v), "sweeps");
-    /* three in turns, of which weak bursts show one twice, and now and then something else */
-    make_train(&t, 5.0, 40e-3, 9, 60e-6, 0.2);
-    t.bandwidth_hz = 75e3;
-    for (size_t i = 0; i < t.n; ++i) {
-        t.bursts[i].offset_hz = -500e3 + 500e3 * (double)(i % 3) + 1e3 * normal();
-        if (i % 15 == 2)
-            t.bursts[i].offset_hz -= 12e3;
-        if (i % 60 == 7)
-            t.bursts[i].offset_hz = 900e3 * (2.0 * uniform() - 1.0);
-    }
-    assert_string_not_equal(judged(&t, &v), "");
-    /* five of a fine raster, and one that the edge of the band cuts */
-    static const double fine_hz[] = {-1081e3, -650e3, -500e3, 100e3, 450e3, 850e3};
-    make_train(&t, 5.0, 14e-3, 9, 60e-6, 0.2);
-    t.bandwidth_hz = 80e3;
-    for (size_t i = 0; i < t.n; ++i)
-        t.bursts[i].offset_hz = fine_hz[(int)(6.0 * uniform())] + 2e3 * normal();
-    assert_string_equal(judged(&t, &v), "");
-    assert_true(fabs(v.raster.step_hz - 50e3) < 500.0 && v.n_channels == 5);
     /* two readers of tags at a time, each on its channel for seconds */
     make_train(&t, 5.5, 10e-3, 9, 60e-6, 0.2);
     for (size_t i = 0; i < t.n; ++i) {
@@ -321,6 +302,33 @@ static void test_judge(void **unused) {
     for (size_t i = 0; i < t.n; ++i)
         t.bursts[i].offset_hz = -900e3 + 600e3 * floor(4.0 * uniform()) + 1e3 * normal();
     assert_string_not_equal(judged(&t, &v), "stays too long");
+    /* levels that differ a little are one sender's, if the carriers do not */
+    make_train(&t, 5.0, 12e-3, 50, 60e-6, 0.8);
+    t.bandwidth_hz = 30e3;
+    assert_string_equal(judged(&t, &v), "");
+    for (size_t i = 0; i < t.n; ++i)
+        t.bursts[i].offset_hz += 9e3 * (2.0 * uniform() - 1.0);
+    assert_string_equal(judged(&t, &v), "levels or carriers differ");
+}
+
+/* Channels that are none, few, or cut by the band's edge. */
+static void test_channels(void **unused) {
+    static struct hop_train t;
+    struct hop_verdict v;
+
+    (void)unused;
+    state = 17;
+    /* three in turns, of which weak bursts show one twice, and now and then something else */
+    make_train(&t, 5.0, 40e-3, 9, 60e-6, 0.2);
+    t.bandwidth_hz = 75e3;
+    for (size_t i = 0; i < t.n; ++i) {
+        t.bursts[i].offset_hz = -500e3 + 500e3 * (double)(i % 3) + 1e3 * normal();
+        if (i % 15 == 2)
+            t.bursts[i].offset_hz -= 12e3;
+        if (i % 60 == 7)
+            t.bursts[i].offset_hz = 900e3 * (2.0 * uniform() - 1.0);
+    }
+    assert_string_not_equal(judged(&t, &v), "");
     /* three in turns, one slot in ten of which is heard, none of them a cycle behind another */
     static const int slots[] = {0, 16, 23, 33, 47, 60, 73, 89, 100, 115, 128, 140};
     make_train(&t, 5.9, 40e-3, 9, 60e-6, 0.2);
@@ -331,13 +339,14 @@ static void test_judge(void **unused) {
         t.bursts[i].offset_hz = -500e3 + 500e3 * (double)(slots[i] % 3);
     }
     assert_string_equal(judged(&t, &v), "takes turns");
-    /* levels that differ a little are one sender's, if the carriers do not */
-    make_train(&t, 5.0, 12e-3, 50, 60e-6, 0.8);
-    t.bandwidth_hz = 30e3;
-    assert_string_equal(judged(&t, &v), "");
+    /* five of a fine raster, and one that the edge of the band cuts */
+    static const double fine_hz[] = {-1081e3, -650e3, -500e3, 100e3, 450e3, 850e3};
+    make_train(&t, 5.0, 14e-3, 9, 60e-6, 0.2);
+    t.bandwidth_hz = 80e3;
     for (size_t i = 0; i < t.n; ++i)
-        t.bursts[i].offset_hz += 9e3 * (2.0 * uniform() - 1.0);
-    assert_string_equal(judged(&t, &v), "levels or carriers differ");
+        t.bursts[i].offset_hz = fine_hz[(int)(6.0 * uniform())] + 2e3 * normal();
+    assert_string_equal(judged(&t, &v), "");
+    assert_true(fabs(v.raster.step_hz - 50e3) < 500.0 && v.n_channels == 5);
 }
 
 struct clipped {
@@ -963,6 +972,7 @@ int main(void) {
         cmocka_unit_test(test_leave_and_return),
         cmocka_unit_test(test_raster),
         cmocka_unit_test(test_judge),
+        cmocka_unit_test(test_channels),
         cmocka_unit_test(test_carriers),
         cmocka_unit_test(test_detector),
         cmocka_unit_test(test_yields),
