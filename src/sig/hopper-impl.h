@@ -169,7 +169,10 @@ enum hop_sender { HOP_SENDER_OPEN, HOP_SENDER_ONE, HOP_SENDER_TWO };
 enum hop_sender uw_hop_sender(const struct hop_train *t, const struct hop_train *other,
                               double meetings);
 
-/* Whether a train whose packets have these slots is the image of another that is much stronger. */
+#define HOP_IMAGE_DB 20.0 /* the worst tuners reject so much */
+
+/* Whether a train whose packets have these slots and another, much stronger or weaker one are a
+ * sender and its image. */
 bool uw_hop_is_image(const struct hop_train *t, const struct hop_lattice *slots,
                      const struct hop_train *other);
 

@@ -171,28 +171,35 @@ static double usual_visits(const struct work *w) {
     return median(visits, n);
 }
 
-/* Whether a channel that is visited more often stands so near that both are one, which weak bursts
- * show here and there. */
-static bool is_beside_another(const struct hop_train *t, const struct work *w, int c) {
-    for (int o = 0; o < w->n_channels; ++o) {
-        if (fabs(w->carrier_hz[o] - w->carrier_hz[c]) < CHANNEL_WIDTHS * t->bandwidth_hz &&
-            (w->visits[o] > w->visits[c] || (w->visits[o] == w->visits[c] && o < c)))
-            return true;
+/* The most visited channel that is still to be decided on; -1: none. */
+static int most_visited(const struct work *w, const bool *decided) {
+    int most = -1;
+
+    for (int c = 0; c < w->n_channels; ++c) {
+        if (!decided[c] && (most < 0 || w->visits[c] > w->visits[most]))
+            most = c;
     }
-    return false;
+    return most;
 }
 
 /* Leaves out what is no channel of its own: what is heard much less often than the others, and what
- * stands beside another. */
+ * stands so near one that is heard more often that both are one, which weak bursts show here and
+ * there. */
 static void leave_strays(const struct hop_train *t, struct work *w) {
     double usual = usual_visits(w);
-    bool stray[HOP_CHANNELS_MAX];
+    double apart = CHANNEL_WIDTHS * t->bandwidth_hz;
+    bool decided[HOP_CHANNELS_MAX] = {false};
+    bool keep[HOP_CHANNELS_MAX] = {false};
     int kept = 0;
 
-    for (int c = 0; c < w->n_channels; ++c)
-        stray[c] = w->visits[c] < STRAY * usual || is_beside_another(t, w, c);
+    for (int c = most_visited(w, decided); c >= 0; c = most_visited(w, decided)) {
+        decided[c] = true;
+        keep[c] = w->visits[c] >= STRAY * usual;
+        for (int o = 0; o < w->n_channels; ++o)
+            keep[c] &= o == c || !keep[o] || fabs(w->carrier_hz[o] - w->carrier_hz[c]) >= apart;
+    }
     for (int c = 0; c < w->n_channels; ++c) {
-        if (stray[c])
+        if (!keep[c])
             continue;
         w->carrier_hz[kept] = w->carrier_hz[c];
         w->visits[kept++] = w->visits[c];
@@ -200,13 +207,18 @@ static void leave_strays(const struct hop_train *t, struct work *w) {
     w->n_channels = kept;
 }
 
-/* Of a channel's carrier: the median of its visits'. Of few channels chance makes too many rasters
- * so fine. */
+/* Of a channel's carrier: the median of its visits'; of the channel that is visited least. Of few
+ * channels chance makes too many rasters so fine. */
 static double carrier_error(const struct hop_train *t, const struct work *w, int n) {
+    double least = INFINITY;
+
     if (t->lora)
         return CARRIER_MIN_HZ;
-    return n < FINE_CHANNELS ? CARRIER_HZ
-                             : fmax(CARRIER_HZ / sqrt(usual_visits(w)), CARRIER_MIN_HZ);
+    if (n < FINE_CHANNELS)
+        return CARRIER_HZ;
+    for (int c = 0; c < w->n_channels; ++c)
+        least = fmin(least, w->visits[c]);
+    return fmax(CARRIER_HZ / sqrt(least), CARRIER_MIN_HZ);
 }
 
 /* The raster of all channels, or without the outermost: what the edge of the band cuts is not
@@ -461,9 +473,12 @@ static const char *judge_channels(const struct hop_train *t, struct work *w,
         return "no channels";
     if (has_several_senders(t, w))
         return "several senders";
-    leave_strays(t, w);
     if (w->n_channels < CHANNELS_MIN)
         return few_channels;
+    leave_strays(t, w);
+    /* one that stays, in the train of others that hop: it may be taken apart */
+    if (w->n_channels < CHANNELS_MIN)
+        return "prefers a channel";
     if (!find_raster(t, w, &v->raster))
         return "no raster";
     assign(w);
@@ -471,9 +486,7 @@ static const char *judge_channels(const struct hop_train *t, struct work *w,
     find_dwells(w);
     if (w->n_dwells < DWELLS_MIN)
         return "few hops";
-    if ((double)w->n_long > STAY_SHARE * (double)w->n_dwells)
-        return "stays too long";
-    if (keeps_channels(w))
+    if ((double)w->n_long > STAY_SHARE * (double)w->n_dwells || keeps_channels(w))
         return "stays too long";
     if (!is_evenly_used(w))
         return "prefers a channel";

@@ -11,7 +11,8 @@
  * are one by this.)
  *
  * A tuner shows in the band what lies outside it, mirrored and much weaker: a sender that is strong
- * enough is heard there when it is not heard in the band itself, in the same slots.
+ * enough is heard there when it is not heard in the band itself, in the same slots. Of FSK mirrored
+ * looks like any other.
  */
 
 #include <math.h>
@@ -21,10 +22,9 @@
 #define LOOK_S      30.0 /* of the newest bursts: hops of many channels meet seldom in the band */
 #define DISORDER_S  0.05 /* pieces are measured later than what was whole */
 #define INSIDE_S    1e-3 /* a piece reaches so far beyond the whole at most */
-#define IMAGE_DB    20.0 /* the worst tuners reject so much */
 #define IMAGE_S     6.0
-#define IMAGE_MIN   8   /* bursts of the stronger one */
-#define IMAGE_SHARE 0.8 /* ... in the image's slots, which by chance one in ten is */
+#define IMAGE_MIN   8   /* bursts of the other */
+#define IMAGE_SHARE 0.8 /* ... in the slots, which by chance one in seven is at worst (4 ms) */
 #define IMAGE_RATIO 1.5 /* of widths */
 #define APART_MOST  0.2 /* of the meetings of two senders: others are on the air */
 
@@ -126,7 +126,7 @@ bool uw_hop_is_image(const struct hop_train *t, const struct hop_lattice *slots,
     int n = 0;
     int inside = 0;
 
-    if (o->power_db < t->power_db + IMAGE_DB || o->lora != t->lora || o->sf != t->sf ||
+    if (fabs(o->power_db - t->power_db) < HOP_IMAGE_DB || o->lora != t->lora || o->sf != t->sf ||
         (t->lora && o->down == t->down) ||
         fabs(log(o->bandwidth_hz / t->bandwidth_hz)) > log(IMAGE_RATIO))
         return false;

@@ -323,9 +323,9 @@ void uw_link_remember(struct uw_links *links, const struct uw_packet *p);
 /* Whether a weak packet is so much weaker than a whole one at the same time that it is not
  * believed. */
 bool uw_link_is_outshone(const struct uw_links *links, const struct uw_packet *p);
-/* Whether a weak packet lies in a slot of a train of another waveform, on the channel that the
- * train never leaves. */
-bool uw_link_is_of_train(const struct uw_links *links, const struct uw_packet *p);
+/* Whether what was heard below the noise keeps to the channel and the time of a train that never
+ * hops: it is made of that train's packets. */
+bool uw_link_is_of_train(const struct uw_links *links, const struct emitter *e);
 /* Whether the emitter is the mirrored image of packets that are much stronger. */
 bool uw_link_is_image(const struct uw_links *links, const struct emitter *e);
 /* Whether it was heard below the noise, beside much stronger packets of its waveform, while samples

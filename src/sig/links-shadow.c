@@ -10,10 +10,11 @@
  * A whole FSK packet looks alike at its harmonics: what begins and ends with another and is CAST_DB
  * weaker is that one's.
  *
- * Nor is what lies in the slots of a train that never hops, on its channel, and has another
- * waveform. One that is on the air most of the time has become noise to the burst finder, so that
- * no packet of it is whole; but the search below the noise finds in its chirps those of other
- * spreading factors, too, always at the same place in its slots.
+ * Nor is what keeps to the channel and the time of a train that never hops and has more packets. A
+ * train that is on the air most of the time has become noise to the burst finder, so that no packet
+ * of it is whole; but the search below the noise finds in its chirps those of other spreading
+ * factors, too, always at the same place in its slots. A link on that channel has others, or, where
+ * no other is in the band, a crystal of its own.
  *
  * At other times: a tuner's image. It shows a channel that lies outside the band (an R820T: about
  * 7.14 MHz away), 30 dB to 50 dB weaker and mirrored: up-chirps as down-chirps. A link hops between
@@ -35,6 +36,7 @@
 #define OUTSHONE_DB  15.0
 #define CAST_DB      10.0  /* a clipped signal's third harmonic has as much less */
 #define CAST_S       40e-6 /* what is one packet's begins and ends together */
+#define TRAIN_SIGMAS 3.0
 #define IMAGE_DB     20.0  /* the worst tuners reject so much */
 #define IMAGE_AGE_S  2.0   /* behind that the lattice is not known well enough */
 #define IMAGE_CLOCK  80e-6 /* its own clock may be wrong by so much: of few weak packets */
@@ -96,27 +98,34 @@ bool uw_link_is_outshone(const struct uw_links *links, const struct uw_packet *p
     return false;
 }
 
-/* Whether the emitter, which never hops, has a slot that overlaps this weak packet of another
- * waveform. */
-static bool is_in_slot(const struct emitter *e, double rate_hz, const struct uw_packet *p) {
-    const struct uw_packet *first = &e->first_packet;
-    double slot = uw_link_slot(e, rate_hz);
-    double airtime = isnan(e->airtime_s) ? first->stop - first->start : e->airtime_s * rate_hz;
-    double reach = 0.5 * (e->bandwidth_hz + p->bandwidth_hz);
+/* Whether all that was heard of the emitter lies on the channel of the other. */
+static bool keeps_to_channel(const struct emitter *e, const struct emitter *other) {
+    double reach = 0.25 * (e->bandwidth_hz + other->bandwidth_hz);
 
-    if ((p->modulation == first->modulation && p->sf == first->sf && p->down == first->down) ||
-        fabs(p->offset_hz - e->dwell_offset_hz) > reach)
-        return false;
-    /* from the middle of the one to that of the other */
-    double apart = 0.5 * (p->start + p->stop - airtime) - e->reference;
-    return fabs(remainder(apart, slot)) < 0.5 * (airtime + p->stop - p->start);
+    for (int i = 0; i < e->n_channels; ++i) {
+        if (fabs(e->channels_hz[i] - other->dwell_offset_hz) > reach)
+            return false;
+    }
+    return true;
 }
 
-bool uw_link_is_of_train(const struct uw_links *links, const struct uw_packet *p) {
-    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
-        const struct emitter *e = &links->emitters[i];
+/* Whether the emitter's slots come with the train's, by the same crystal as far as is known. */
+static bool keeps_time(const struct emitter *e, const struct emitter *train) {
+    double ratio = fmax(e->period_s, train->period_s) / fmin(e->period_s, train->period_s);
+    double sigma = sqrt(e->var_clock + train->var_clock);
 
-        if (e->used && e->never_hops && is_in_slot(e, links->env.config->rate_hz, p))
+    return fabs(ratio - round(ratio)) < 1e-3 &&
+           fabs(e->clock - train->clock) < TRAIN_SIGMAS * sigma;
+}
+
+bool uw_link_is_of_train(const struct uw_links *links, const struct emitter *e) {
+    if (e->alerted || 2 * e->n_weak <= e->n_packets)
+        return false;
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        const struct emitter *o = &links->emitters[i];
+
+        if (o != e && o->used && o->never_hops && o->n_packets > e->n_packets &&
+            keeps_to_channel(e, o) && keeps_time(e, o))
             return true;
     }
     return false;

@@ -246,7 +246,7 @@ bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
 
     if (!packet->weak)
         uw_link_remember(links, packet);
-    else if (uw_link_is_outshone(links, packet) || uw_link_is_of_train(links, packet))
+    else if (uw_link_is_outshone(links, packet))
         return true;
     struct emitter *e = find_emitter(links, packet, &fit, &past);
 

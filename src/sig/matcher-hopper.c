@@ -379,14 +379,21 @@ static bool is_open(struct hop_train *t, const struct hop_train *o, double now_s
 
 /* Another train that is spoken of and is the same sender's, or may be. Of several the one that was
  * spoken of last. */
-static struct hop_train *find_other(struct uw_hopper *h, struct hop_train *t, double now_s) {
+static struct hop_train *find_other(struct uw_hopper *h, struct hop_train *t, double now_s,
+                                    const struct hop_verdict *v) {
     struct hop_train *found = NULL;
+    struct hop_lattice slots;
+    bool has_slots = uw_hop_slots(t, now_s, v, &slots);
 
     for (size_t i = 0; i < HOP_TRAINS_MAX; ++i) {
         struct hop_train *o = &h->trains[i];
 
         if (o == t || !o->used || o->number == 0 || (found && found->reported_s > o->reported_s))
             continue;
+        if (has_slots && uw_hop_is_image(t, &slots, o)) {
+            found = o;
+            continue;
+        }
         /* weak bursts' times tell the period no better than to one in a thousand */
         bool is_multiple = uw_hop_is_multiple(o->lattice.period_s, t->lattice.period_s);
         if (!is_multiple && fabs(o->lattice.period_s / t->lattice.period_s - 1.0) > WEAK_PERIOD)
@@ -399,20 +406,6 @@ static struct hop_train *find_other(struct uw_hopper *h, struct hop_train *t, do
             found = o;
     }
     return found;
-}
-
-/* Whether it is the image of another train, which speaks for itself. */
-static bool is_image(const struct uw_hopper *h, const struct hop_train *t, double now_s,
-                     const struct hop_verdict *v) {
-    struct hop_lattice slots;
-
-    if (!uw_hop_slots(t, now_s, v, &slots))
-        return false;
-    for (size_t i = 0; i < HOP_TRAINS_MAX; ++i) {
-        if (h->trains[i].used && uw_hop_is_image(t, &slots, &h->trains[i]))
-            return true;
-    }
-    return false;
 }
 
 /* The sender is heard better in another train now. */
@@ -505,11 +498,12 @@ static void judge(struct uw_hopper *h, struct hop_train *t, double now_s,
     if (t->agreed == 1)
         t->agreed_s = now_s;
     if (t->agreed < AGREED || has_a_name(h, v.lattice.period_s, now_s) ||
-        (may_get_a_name(h, t, v.lattice.period_s) && now_s - t->agreed_s < PATIENCE_S) ||
-        is_image(h, t, now_s, &v))
+        (may_get_a_name(h, t, v.lattice.period_s) && now_s - t->agreed_s < PATIENCE_S))
         return;
-    struct hop_train *other = find_other(h, t, now_s);
-    if (other && other->reported_s >= now_s - NAMED_S)
+    struct hop_train *other = find_other(h, t, now_s, &v);
+    /* what is so much stronger goes on for its image at once */
+    bool is_better = other && t->number == 0 && t->power_db > other->power_db + HOP_IMAGE_DB;
+    if (other && other->reported_s >= now_s - NAMED_S && !is_better)
         return;
     if (other && t->number == 0)
         take_over(t, other);

@@ -719,43 +719,83 @@ static void test_pieces(void **unused) {
     uw_sigdb_free(db);
 }
 
-/* A tuner's image goes on with its sender's slots where the sender's own bursts make no train for a
- * while, here as their levels vary. On a lattice of its own it is another sender. */
+/* A packet of the sender, or its image. */
+static struct uw_packet make_mirrored(bool is_image, double start_s, double offset_hz,
+                                      double power_db) {
+    return (struct uw_packet){
+        .modulation = UW_SIG_LORA,
+        .sf = 7,
+        .down = is_image,
+        .bandwidth_hz = 250e3,
+        .start = start_s * 2.4e6,
+        .stop = (start_s + 5e-3) * 2.4e6,
+        .start_error_s = 5e-6,
+        .offset_hz = offset_hz + 200.0 * normal(),
+        .power_dbfs = power_db,
+    };
+}
+
+/* A tuner's image goes on for its sender where the sender's own bursts make no train for a while,
+ * here as their levels vary, after ten seconds or always: one number. On a lattice of its own it is
+ * another sender. */
 static void test_image(void **unused) {
+    static const double varies_s[] = {10.0, 0.0, 1e3};
+    static const size_t senders[] = {1, 1, 2};
     struct uw_sigdb *db = trial_db(UW_SIGNATURES);
 
     (void)unused;
-    for (int own = 0; own < 2; ++own) {
+    for (int i = 0; i < 3; ++i) {
         struct numbers numbers = {0};
         struct listener l;
 
         state = 7;
         listener_open(&l, db, 1, count_emit, &numbers);
-        for (int k = 0; k < 1500; ++k) {
+        for (int k = 0; k < 2800; ++k) {
             double start = 0.1 + 14e-3 * k;
             double offset = any_channel();
+            double spread_db = start > varies_s[i] ? 3.0 : 0.3;
             bool is_image = fabs(offset) > 1e6;
-            double late_s = is_image && own ? 4e-3 + 3e-6 * k : 0.0;
-            struct uw_packet p = {
-                .modulation = UW_SIG_LORA,
-                .sf = 7,
-                .down = is_image,
-                .bandwidth_hz = 250e3,
-                .start = (start + late_s) * 2.4e6,
-                .stop = (start + late_s + 5e-3) * 2.4e6,
-                .start_error_s = 5e-6,
-                .offset_hz = is_image ? offset - 3e6 * copysign(1.0, offset) : offset,
-                .power_dbfs = is_image ? -36.0 + 0.3 * normal() : -6.0 + 3.0 * normal(),
-            };
 
-            p.offset_hz += 200.0 * normal();
+            if (is_image && i == 2)
+                start += 4e-3 + 3e-6 * k;
+            struct uw_packet p = make_mirrored(
+                is_image, start, is_image ? offset - 3e6 * copysign(1.0, offset) : offset,
+                is_image ? -36.0 + 0.3 * normal() : -6.0 + spread_db * normal());
             if (fabs(p.offset_hz) < 1e6)
                 uw_hopper_packet(l.hopper, &p);
             uw_matcher_hopper.progress(l.hopper, (uint64_t)p.stop + 6000);
         }
         listener_close(&l);
-        assert_int_equal(numbers.n, own);
+        assert_int_equal(numbers.n, senders[i]);
+        for (size_t k = 0; k < numbers.n; ++k)
+            assert_true(numbers.last_s[k] > 35.0);
     }
+    uw_sigdb_free(db);
+}
+
+/* A hopper whose train has most of its bursts from another that stays on a channel, as strong as
+ * it: it is taken apart. */
+static void test_beside_one_that_stays(void **unused) {
+    struct uw_sigdb *db = trial_db(UW_SIGNATURES);
+    struct numbers numbers = {0};
+    struct listener l;
+    double other_s = 0.0;
+
+    (void)unused;
+    state = 3;
+    listener_open(&l, db, 1, count_emit, &numbers);
+    for (int k = 0; k < 2400; ++k) {
+        double at_s = 0.1 + 8e-3 * k;
+
+        for (; other_s < at_s; other_s += 20.3e-3)
+            listener_burst(&l, other_s, 2.1e-3, 310e3 + 1e3 * normal(), -30.0 + 0.2 * normal());
+        listener_burst(&l, at_s + 60e-6 * (2.0 * uniform() - 1.0), 2.1e-3,
+                       any_channel() + 1e3 * normal(), -30.0 + 0.2 * normal());
+    }
+    listener_close(&l);
+    assert_int_equal(numbers.n, 1);
+    assert_true(fabs(numbers.period_s[0] / 8e-3 - 1.0) < 1e-3);
+    assert_true(numbers.last_s[0] > 17.0);
     uw_sigdb_free(db);
 }
 
@@ -968,6 +1008,7 @@ int main(void) {
         cmocka_unit_test(test_lossy_hops),
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_image),
+        cmocka_unit_test(test_beside_one_that_stays),
         cmocka_unit_test(test_poor_name),
         cmocka_unit_test(test_leave_and_return),
         cmocka_unit_test(test_raster),
