@@ -7,9 +7,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -17,8 +15,6 @@
 #include "hopper-impl.h"
 #include "matcher-impl.h"
 #include "trial.h"
-#include "uw/base/err.h"
-#include "uw/base/util.h"
 
 static void on_finding(void *unused, const struct uw_finding *f) {
     (void)unused;

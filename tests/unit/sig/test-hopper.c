@@ -15,7 +15,6 @@
 
 #include "hopper-draws.h"
 #include "hopper-impl.h"
-#include "matcher-impl.h"
 #include "trial.h"
 #include "uw/base/err.h"
 #include "uw/base/str.h"
