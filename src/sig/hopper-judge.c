@@ -351,7 +351,7 @@ static bool takes_turns(const struct work *w, const struct hop_lattice *l, bool 
     size_t n = find_returns(w, l, returns);
 
     *ret_known = n >= DIFFERENCES_MIN;
-    /* not those that were seen alone: where little is heard, none may be a cycle's own */
+    /* all, not the returns alone: where little is heard, none of them may be a whole cycle */
     for (long cycle = CHANNELS_MIN; cycle <= CYCLE_MAX; ++cycle) {
         size_t multiples = 0;
 
@@ -511,9 +511,9 @@ static const char *judge_times(const struct hop_train *t, struct work *w,
         return telephones;
     if (t->length_s > DUTY_MAX * least || t->length_s < DUTY_MIN * least)
         return "another duty than a link's";
-    if (takes_turns(w, l, &known) && w->n_channels < TAKING_TURNS)
+    if (w->n_channels < TAKING_TURNS && takes_turns(w, l, &known))
         return "takes turns";
-    if (!known && w->n_channels < TAKING_TURNS)
+    if (w->n_channels < TAKING_TURNS && !known)
         return "order not known";
     if (stays(w, l))
         return "stays too long";
