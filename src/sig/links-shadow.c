@@ -37,6 +37,7 @@
 #define CAST_DB      10.0  /* a clipped signal's third harmonic has as much less */
 #define CAST_S       40e-6 /* what is one packet's begins and ends together */
 #define TRAIN_SIGMAS 3.0
+#define TRAIN_SHARE  0.6   /* the rest is noise; of two channels a link is on each half the time */
 #define IMAGE_DB     20.0  /* the worst tuners reject so much */
 #define IMAGE_AGE_S  2.0   /* behind that the lattice is not known well enough */
 #define IMAGE_CLOCK  80e-6 /* its own clock may be wrong by so much: of few weak packets */
@@ -98,15 +99,18 @@ bool uw_link_is_outshone(const struct uw_links *links, const struct uw_packet *p
     return false;
 }
 
-/* Whether all that was heard of the emitter lies on the channel of the other. */
+/* Whether nearly all that was heard of the emitter lies on the channel of the other. */
 static bool keeps_to_channel(const struct emitter *e, const struct emitter *other) {
     double reach = 0.25 * (e->bandwidth_hz + other->bandwidth_hz);
+    int64_t on = 0;
+    int64_t n = 0;
 
     for (int i = 0; i < e->n_channels; ++i) {
-        if (fabs(e->channels_hz[i] - other->dwell_offset_hz) > reach)
-            return false;
+        n += e->channel_packets[i];
+        if (fabs(e->channels_hz[i] - other->dwell_offset_hz) < reach)
+            on += e->channel_packets[i];
     }
-    return true;
+    return (double)on > TRAIN_SHARE * (double)n;
 }
 
 /* Whether the emitter's slots come with the train's, by the same crystal as far as is known. */

@@ -107,6 +107,8 @@ static int alerts_of_train(const char *link, uint64_t seed, int *ret_spoken) {
 
         const double error = signal_uniform(&random) < 0.8 ? 8e3 : 65e3;
         again.offset_hz += error * (2.0 * signal_uniform(&random) - 1.0);
+        if (signal_uniform(&random) < 0.05) /* noise, elsewhere */
+            again.offset_hz -= 600e3;
         again = weak(&again, again.offset_hz, -16.0);
         add_data(&again.places[0].extent, variant_of(elrs(), "200Hz"));
         seen.stop = seen.start + 13.0 * 2.0 * SYMBOL_S * RATE;
