@@ -169,11 +169,9 @@ enum hop_sender { HOP_SENDER_OPEN, HOP_SENDER_ONE, HOP_SENDER_TWO };
 enum hop_sender uw_hop_sender(const struct hop_train *t, const struct hop_train *other,
                               double meetings);
 
-#define HOP_IMAGE_DB 20.0 /* the worst tuners reject so much */
-
-/* Whether a train whose packets have these slots and another, much stronger or weaker one are a
+/* Whether a train that was judged to be a link and another, much stronger or weaker one are a
  * sender and its image. */
-bool uw_hop_is_image(const struct hop_train *t, const struct hop_lattice *slots,
+bool uw_hop_is_image(const struct hop_train *t, double now_s, const struct hop_verdict *verdict,
                      const struct hop_train *other);
 
 /* Where the receiver listens. */

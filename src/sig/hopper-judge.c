@@ -352,12 +352,12 @@ static bool takes_turns(const struct work *w, const struct hop_lattice *l, bool 
 
     *ret_known = n >= DIFFERENCES_MIN;
     /* all, not the returns alone: where little is heard, none of them may be a whole cycle */
-    for (long cycle = CHANNELS_MIN; cycle <= CYCLE_MAX; ++cycle) {
+    for (long cycle = CHANNELS_MIN; n > 0 && cycle <= CYCLE_MAX; ++cycle) {
         size_t multiples = 0;
 
         for (size_t k = 0; k < n; ++k)
             multiples += returns[k] % cycle == 0;
-        if (n > 0 && (double)multiples >= CYCLE_SHARE * (double)n)
+        if ((double)multiples >= CYCLE_SHARE * (double)n)
             return true;
     }
     return false;

@@ -121,12 +121,11 @@ bool uw_hop_is_one_sender(const struct hop_train *t, const struct hop_burst *con
         ++n_levels;
         levels += weigh_levels((double)(b->power_db - last->power_db));
     }
-    bool has_all_levels = n_levels == c.n;
-    double carriers = weigh_carriers(&c, has_all_levels ? 0 : N_WIDE);
-
-    *ret_nats = levels + (has_all_levels ? fmin(carriers, 0.0) : carriers);
-    if (has_all_levels)
+    if (n_levels == c.n) {
+        *ret_nats = levels + fmin(weigh_carriers(&c, 0), 0.0);
         return *ret_nats >= SENDER_NATS;
+    }
+    *ret_nats = levels + weigh_carriers(&c, N_WIDE);
     return *ret_nats >= fmin(SENDER_NATS, LEVEL_NATS * (double)n_levels) - DOUBT &&
            c.n >= (t->lora ? LORA_VISITS_MIN : VISITS_MIN);
 }

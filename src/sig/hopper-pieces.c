@@ -121,18 +121,20 @@ enum hop_sender uw_hop_sender(const struct hop_train *t, const struct hop_train 
     return apart < APART_MOST * expected ? HOP_SENDER_ONE : HOP_SENDER_TWO;
 }
 
-bool uw_hop_is_image(const struct hop_train *t, const struct hop_lattice *slots,
+bool uw_hop_is_image(const struct hop_train *t, double now_s, const struct hop_verdict *verdict,
                      const struct hop_train *o) {
+    struct hop_lattice slots;
     int n = 0;
     int inside = 0;
 
-    if (fabs(o->power_db - t->power_db) < HOP_IMAGE_DB || o->lora != t->lora || o->sf != t->sf ||
+    if (fabs(o->power_db - t->power_db) < LINK_IMAGE_DB || o->lora != t->lora || o->sf != t->sf ||
         (t->lora && o->down == t->down) ||
-        fabs(log(o->bandwidth_hz / t->bandwidth_hz)) > log(IMAGE_RATIO))
+        fabs(log(o->bandwidth_hz / t->bandwidth_hz)) > log(IMAGE_RATIO) ||
+        !uw_hop_slots(t, now_s, verdict, &slots))
         return false;
     for (size_t k = 0; k < o->n && newest(o, k)->start_s > t->last_s - IMAGE_S; ++k) {
         ++n;
-        inside += uw_hop_is_inside(slots, newest(o, k)->start_s);
+        inside += uw_hop_is_inside(&slots, newest(o, k)->start_s);
     }
     return n >= IMAGE_MIN && inside >= IMAGE_SHARE * n;
 }

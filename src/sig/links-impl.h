@@ -68,6 +68,7 @@ struct uw_packet {
 #define LINK_DWELLS_MIN   3    /* before an alert */
 #define LINK_END_PACKETS  2
 #define LINK_LEVEL_DB     6.0  /* one link, heard twice, is as strong within this */
+#define LINK_IMAGE_DB     20.0 /* the worst tuners reject so much of an image */
 #define LINK_SURE_NATS    15.0 /* it is spoken of at one false alert a month */
 #define LINK_TORN_S       5.0  /* lattices are not relied upon behind a loss */
 #define LINK_PLACE_RIGHT  0.7  /* share of weak packets of which the likeliest place is right */

@@ -62,12 +62,18 @@ static bool is_likely(const struct uw_links *links, const struct emitter *e) {
     return uw_link_is_likely(&seen);
 }
 
+/* Whether it is made of another's packets, or goes nowhere. */
+static bool is_no_link(const struct uw_links *links, const struct emitter *e) {
+    return e->never_hops || e->is_image || uw_link_is_cast(links, e) ||
+           uw_link_is_of_train(links, e);
+}
+
 static bool is_alertable(const struct uw_links *links, const struct emitter *e) {
     const struct uw_sig_variant *v = uw_link_variant(e, true);
     int visible = uw_link_visible(e, links->env.config);
 
-    if (!e->signature->drone || e->never_hops || e->is_image || uw_link_is_cast(links, e) ||
-        uw_link_is_of_train(links, e) || !v || e->llr < MIN_LLR || e->n_dwells < LINK_DWELLS_MIN)
+    if (!e->signature->drone || !v || e->llr < MIN_LLR || e->n_dwells < LINK_DWELLS_MIN ||
+        is_no_link(links, e))
         return false;
     /* it may have had its number before its lattice, or the other's, was known well enough */
     if (!e->was_alertable && (uw_link_is_beside(links->emitters, e, links->env.config->rate_hz) ||
@@ -138,9 +144,8 @@ void uw_link_maybe_report(struct uw_links *links, struct emitter *e) {
     double since = (e->last_stop - e->reported) / links->env.config->rate_hz;
 
     e->is_image |= uw_link_is_image(links, e);
-    if (e->n_dwells < 2 || e->never_hops || e->is_image ||
-        (e->llr < known_llr(e) && (e->number == 0 || e->first_packet.weak)) ||
-        uw_link_is_cast(links, e) || uw_link_is_of_train(links, e))
+    if (e->n_dwells < 2 || (e->llr < known_llr(e) && (e->number == 0 || e->first_packet.weak)) ||
+        is_no_link(links, e))
         return;
     if (since >= REPORT_S || is_alertable(links, e) != e->was_alertable)
         uw_link_report(links, e);

@@ -19,13 +19,13 @@
  * At other times: a tuner's image. It shows a channel that lies outside the band (an R820T: about
  * 7.14 MHz away), 30 dB to 50 dB weaker and mirrored: up-chirps as down-chirps. A link hops between
  * the band and its image, so the image is heard when the link is not; but it keeps the link's
- * slots. An emitter whose lattice is that of mirrored packets IMAGE_DB stronger is such an image.
- * By chance another link lies so in one of fifty. Of few weak packets the emitter's clock may come
- * out wrong: then only what is near in time tells.
+ * slots. An emitter whose lattice is that of mirrored packets LINK_IMAGE_DB stronger is such an
+ * image. By chance another link lies so in one of fifty. Of few weak packets the emitter's clock
+ * may come out wrong: then only what is near in time tells.
  *
  * After samples were lost, lattices say nothing: the clock tells of a loss some time behind it, and
- * of how much to a millisecond at best. What is heard below the noise then, IMAGE_DB under whole
- * packets of its waveform, is theirs, until for LINK_TORN_S nothing was lost.
+ * of how much to a millisecond at best. What is heard below the noise then, LINK_IMAGE_DB under
+ * whole packets of its waveform, is theirs, until for LINK_TORN_S nothing was lost.
  */
 
 #include <math.h>
@@ -38,7 +38,6 @@
 #define CAST_S       40e-6 /* what is one packet's begins and ends together */
 #define TRAIN_SIGMAS 3.0
 #define TRAIN_SHARE  0.6   /* the rest is noise; of two channels a link is on each half the time */
-#define IMAGE_DB     20.0  /* the worst tuners reject so much */
 #define IMAGE_AGE_S  2.0   /* behind that the lattice is not known well enough */
 #define IMAGE_CLOCK  80e-6 /* its own clock may be wrong by so much: of few weak packets */
 #define IMAGES_MIN   2     /* mirrored packets on the lattice: the first may be another's */
@@ -114,11 +113,10 @@ static bool keeps_to_channel(const struct emitter *e, const struct emitter *othe
 }
 
 /* Whether the emitter's slots come with the train's, by the same crystal as far as is known. */
-static bool keeps_time(const struct emitter *e, const struct emitter *train) {
-    double ratio = fmax(e->period_s, train->period_s) / fmin(e->period_s, train->period_s);
+static bool shares_clock(const struct emitter *e, const struct emitter *train, double rate_hz) {
     double sigma = sqrt(e->var_clock + train->var_clock);
 
-    return fabs(ratio - round(ratio)) < 1e-3 &&
+    return isfinite(uw_link_lattices_apart(e, train, rate_hz)) &&
            fabs(e->clock - train->clock) < TRAIN_SIGMAS * sigma;
 }
 
@@ -129,7 +127,7 @@ bool uw_link_is_of_train(const struct uw_links *links, const struct emitter *e) 
         const struct emitter *o = &links->emitters[i];
 
         if (o != e && o->used && o->never_hops && o->n_packets > e->n_packets &&
-            keeps_to_channel(e, o) && keeps_time(e, o))
+            keeps_to_channel(e, o) && shares_clock(e, o, links->env.config->rate_hz))
             return true;
     }
     return false;
@@ -153,7 +151,8 @@ static bool is_stronger(const struct emitter *e, const struct uw_packet *p) {
     const struct uw_packet *first = &e->first_packet;
 
     return p->modulation == UW_SIG_LORA && first->modulation == UW_SIG_LORA && p->sf == first->sf &&
-           fabs(p->bandwidth_hz - first->bandwidth_hz) < 1.0 && p->snr_db > e->snr_db + IMAGE_DB;
+           fabs(p->bandwidth_hz - first->bandwidth_hz) < 1.0 &&
+           p->snr_db > e->snr_db + LINK_IMAGE_DB;
 }
 
 /* Whether most of the mirrored packets so shortly before or after its latest are on its lattice. */

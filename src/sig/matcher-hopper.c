@@ -382,15 +382,13 @@ static bool is_open(struct hop_train *t, const struct hop_train *o, double now_s
 static struct hop_train *find_other(struct uw_hopper *h, struct hop_train *t, double now_s,
                                     const struct hop_verdict *v) {
     struct hop_train *found = NULL;
-    struct hop_lattice slots;
-    bool has_slots = uw_hop_slots(t, now_s, v, &slots);
 
     for (size_t i = 0; i < HOP_TRAINS_MAX; ++i) {
         struct hop_train *o = &h->trains[i];
 
         if (o == t || !o->used || o->number == 0 || (found && found->reported_s > o->reported_s))
             continue;
-        if (has_slots && uw_hop_is_image(t, &slots, o)) {
+        if (uw_hop_is_image(t, now_s, v, o)) {
             found = o;
             continue;
         }
@@ -502,7 +500,7 @@ static void judge(struct uw_hopper *h, struct hop_train *t, double now_s,
         return;
     struct hop_train *other = find_other(h, t, now_s, &v);
     /* what is so much stronger goes on for its image at once */
-    bool is_better = other && t->number == 0 && t->power_db > other->power_db + HOP_IMAGE_DB;
+    bool is_better = other && t->number == 0 && t->power_db > other->power_db + LINK_IMAGE_DB;
     if (other && other->reported_s >= now_s - NAMED_S && !is_better)
         return;
     if (other && t->number == 0)

@@ -19,7 +19,7 @@ static struct uw_packet weak(const struct uw_packet *whole, double offset_hz, do
     p.offset_hz = offset_hz;
     p.offset_error_hz = 2344.0;
     p.snr_db = snr_db;
-    p.stop = p.start + 13.0 * SYMBOL_S * RATE;
+    p.stop = p.start + 13.0 * (double)(1 << p.sf) / p.bandwidth_hz * RATE;
     p.start_error_s = 1e-6;
     p.stop_error_s = 1.0;
     p.power_dbfs = NAN;
@@ -111,7 +111,6 @@ static int alerts_of_train(const char *link, uint64_t seed, int *ret_spoken) {
             again.offset_hz -= 600e3;
         again = weak(&again, again.offset_hz, -16.0);
         add_data(&again.places[0].extent, variant_of(elrs(), "200Hz"));
-        seen.stop = seen.start + 13.0 * 2.0 * SYMBOL_S * RATE;
         if (signal_uniform(&random) < 0.9)
             (void)uw_links_packet(room->links, &seen);
         else if (!link && signal_uniform(&random) < 0.6)
@@ -119,7 +118,6 @@ static int alerts_of_train(const char *link, uint64_t seed, int *ret_spoken) {
         while (link && (double)l.next * l.variant->period_s < (double)train.next * 10e-3) {
             if (next_packet(&l, room, &q) && signal_uniform(&random) < 0.4) {
                 q = weak(&q, q.offset_hz, -16.0);
-                q.stop = q.start + 13.0 * (double)(1 << q.sf) / q.bandwidth_hz * RATE;
                 (void)uw_links_packet(room->links, &q);
             }
         }
