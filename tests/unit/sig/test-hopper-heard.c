@@ -108,12 +108,6 @@ static void listener_burst(struct listener *l, double start_s, double length_s, 
     uw_matcher_hopper.progress(l->hopper, b.stop + 6000);
 }
 
-/* One of a strong link's, measured about as well as they are. */
-static void listener_hop(struct listener *l, double start_s, double offset_hz) {
-    listener_burst(l, start_s + 60e-6 * (2.0 * uniform() - 1.0), 2.1e-3, offset_hz + 1e3 * normal(),
-                   -30.0 + 0.2 * normal());
-}
-
 /* Bursts of senders straight to the matcher. */
 static void hear(const struct uw_sigdb *db, const struct sender *senders, size_t n, double seconds,
                  uint64_t seed, struct numbers *ret) {
@@ -192,7 +186,8 @@ static void test_others_rise(void **unused) {
             listener_burst(&l, other_s, 2.1e-3, -900e3 + 200e3 * floor(10.0 * uniform()),
                            -38.0 + 4.5 * fmin(fmax((at_s - 20.0) / 10.0, 0.0), 1.0) +
                                0.2 * normal());
-        listener_hop(&l, at_s, offset);
+        listener_burst(&l, at_s + 60e-6 * (2.0 * uniform() - 1.0), 2.1e-3, offset + 1e3 * normal(),
+                       -30.0 + 0.2 * normal());
     }
     listener_close(&l);
     assert_int_equal(numbers.n, 1);
@@ -297,8 +292,9 @@ static void test_beside_one_that_stays(void **unused) {
         double at_s = 0.1 + 8e-3 * k;
 
         for (; other_s < at_s; other_s += 20.3e-3)
-            listener_hop(&l, other_s, 310e3);
-        listener_hop(&l, at_s, any_channel());
+            listener_burst(&l, other_s, 2.1e-3, 310e3 + 1e3 * normal(), -30.0 + 0.2 * normal());
+        listener_burst(&l, at_s + 60e-6 * (2.0 * uniform() - 1.0), 2.1e-3,
+                       any_channel() + 1e3 * normal(), -30.0 + 0.2 * normal());
     }
     listener_close(&l);
     assert_int_equal(numbers.n, 1);
@@ -330,7 +326,8 @@ static void test_poor_name(void **unused) {
             };
 
             uw_hopper_named(l.hopper, &f);
-            listener_hop(&l, start, any_channel());
+            listener_burst(&l, start + 60e-6 * (2.0 * uniform() - 1.0), 2.1e-3,
+                           any_channel() + 1e3 * normal(), -30.0 + 0.2 * normal());
         }
         listener_close(&l);
         assert_int_equal(numbers.n, !good);
@@ -354,8 +351,11 @@ static void test_lossy_hops(void **unused) {
             double offset = any_channel();
 
             for (int k = 0; k < packets; ++k) {
+                double start_s = hop_s + 7e-3 * k + 60e-6 * (2.0 * uniform() - 1.0);
+
                 if (uniform() < 0.7)
-                    listener_hop(&l, hop_s + 7e-3 * k, offset);
+                    listener_burst(&l, start_s, 2.1e-3, offset + 1e3 * normal(),
+                                   -30.0 + 0.2 * normal());
             }
         }
         listener_close(&l);
