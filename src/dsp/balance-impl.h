@@ -20,6 +20,7 @@ struct uw_balance {
     double frame_s;
     float complex square; /* slow mean of x^2 */
     float power;          /* slow mean of |x|^2 */
+    float complex beta;   /* what is taken out; 0: nothing */
     uint64_t looks;
 };
 

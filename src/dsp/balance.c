@@ -85,6 +85,11 @@ static void slow_imbalance(struct uw_balance *b, const float complex *x) {
     float a = 1.0f / (float)fmin((double)b->looks, SLOW_S / (EVERY * b->frame_s));
     b->square += a * (square - b->square);
     b->power += a * (power - b->power);
+    b->beta = 0.0f;
+    if ((double)(b->looks * EVERY) * b->frame_s >= SEEN_S && b->power > 0.0f)
+        b->beta = b->square / (2.0f * b->power);
+    if (!(cabsf(b->beta) >= BETA_MIN)) /* nor if it is no number */
+        b->beta = 0.0f;
 }
 
 void uw_balance_frame(struct uw_balance *b, struct uw_centre *at, uint64_t frame,
@@ -95,12 +100,10 @@ void uw_balance_frame(struct uw_balance *b, struct uw_centre *at, uint64_t frame
     x[0] -= at->dc;
     if (frame % EVERY == 0)
         slow_imbalance(b, x);
-    if ((double)(b->looks * EVERY) * b->frame_s < SEEN_S || b->power <= 0.0f)
-        return;
-    float complex beta = b->square / (2.0f * b->power);
-    if (!(cabsf(beta) >= BETA_MIN)) /* nor if it is no number */
+    if (b->beta == 0.0f)
         return;
     for (size_t k = 1; k < b->n - k; ++k) {
+        const float complex beta = b->beta;
         float complex up = x[k];
         float complex down = x[b->n - k];
 

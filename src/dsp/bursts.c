@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "largest-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 
@@ -64,7 +65,7 @@ struct uw_bursts {
     uint64_t number;
     uint64_t frame; /* the latest, +1; 0: none yet */
     float *ratio;
-    float *half; /* sums over half a window of the present scale */
+    float *half, *next; /* sums over half a window of the present scale; room for the next one's */
     unsigned char *active;
     size_t n_open;
     struct open_burst open[OPEN_MAX];
@@ -138,6 +139,7 @@ struct uw_bursts *uw_bursts_free(struct uw_bursts *bursts) {
         free(bursts->open[i].profile);
     free(bursts->ratio);
     free(bursts->half);
+    free(bursts->next);
     free(bursts->active);
     free(bursts);
     return NULL;
@@ -164,13 +166,14 @@ int uw_bursts_new(const struct uw_bursts_config *config,
     }
     bursts->gap = 1 + (size_t)(GAP_HZ * (double)n / config->rate_hz);
     bursts->join = 1 + (size_t)(JOIN_HZ * (double)n / config->rate_hz);
-    bursts->ratio = calloc(n, sizeof(float));
-    bursts->half = calloc(n + 1, sizeof(float));
+    bursts->ratio = uw_alloc_zeroed(n, sizeof(float));
+    bursts->half = uw_alloc_zeroed(n / 2 + 1, sizeof(float));
+    bursts->next = uw_alloc_zeroed(n / 2 + 1, sizeof(float));
     bursts->active = calloc(n, 1);
-    if (!bursts->ratio || !bursts->half || !bursts->active)
+    if (!bursts->ratio || !bursts->half || !bursts->next || !bursts->active)
         return uw_err(-ENOMEM);
     for (size_t i = 0; i < OPEN_MAX; ++i) {
-        bursts->open[i].profile = calloc(n, sizeof(float));
+        bursts->open[i].profile = uw_alloc_zeroed(n, sizeof(float));
         if (!bursts->open[i].profile)
             return uw_err(-ENOMEM);
     }
@@ -214,21 +217,33 @@ static void add_pairs(size_t n_out, const float *restrict in, float *restrict ou
         out[j] = in[2 * j] + in[2 * j + 1];
 }
 
-/* In place: the half windows of the next scale are four of this one's. */
 UW_CLONES
-static void add_fours(size_t n_out, float *v) {
+static void add_fours(size_t n_out, const float *restrict in, float *restrict out) {
     for (size_t j = 0; j < n_out; ++j)
-        v[j] = (v[4 * j] + v[4 * j + 1]) + (v[4 * j + 2] + v[4 * j + 3]);
+        out[j] = (in[4 * j] + in[4 * j + 1]) + (in[4 * j + 2] + in[4 * j + 3]);
 }
 
-/* Whether any two neighbours together pass; behind the last there is -INFINITY. */
+/* Whether any two neighbours together pass; behind the last there is -INFINITY. If the largest does
+ * not pass twice, which in noise is nearly always so, none do: and what has just been written is
+ * read the way it was written, where pairs would have to wait for it. */
 UW_CLONES
 static bool any_window(size_t n, float threshold, const float *half) {
     unsigned any = 0;
 
+    if (2.0f * uw_largest(n, half) <= threshold)
+        return false;
     for (size_t j = 0; j < n; ++j)
         any |= half[j] + half[j + 1] > threshold;
     return any != 0;
+}
+
+/* The half windows of the next scale are four of this one's. */
+static void widen(struct uw_bursts *b, size_t n_out) {
+    float *half = b->next;
+
+    add_fours(n_out, b->half, half);
+    b->next = b->half;
+    b->half = half;
 }
 
 /* Sums of half windows from single bins. */
@@ -237,7 +252,7 @@ static void sum_halves(struct uw_bursts *b, size_t scale) {
 
     add_pairs(n, b->ratio, b->half);
     for (size_t s = 2; s <= scale; ++s)
-        add_fours(n /= 4, b->half);
+        widen(b, n /= 4);
 }
 
 static void mark_windows(struct uw_bursts *b, size_t scale) {
@@ -268,7 +283,7 @@ static bool mark(struct uw_bursts *b, const float *power, const float *inverse_f
         if (s == 1 || changed)
             sum_halves(b, s);
         else
-            add_fours(n_half, b->half);
+            widen(b, n_half);
         b->half[n_half] = -INFINITY;
         changed = any_window(n_half, b->threshold[s] * (float)b->width[s], b->half);
         if (!changed)

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "faint-impl.h"
+#include "largest-impl.h"
 #include "uw/base/util.h"
 #include "uw/dsp/lines.h"
 
@@ -17,19 +18,9 @@
 #define DATA_SHARE                                                                                 \
     0.7 /* of a line's power is left in a data symbol, which wraps, half a chip off */
 
-/* The largest power among n, a multiple of 16. */
 UW_CLONES
 static float largest(const float *power, size_t n) {
-    float part[LANES] = {0};
-    float most = 0.0f;
-
-    for (size_t i = 0; i < n; i += LANES) {
-        for (size_t k = 0; k < LANES; ++k)
-            part[k] = power[i + k] > part[k] ? power[i + k] : part[k];
-    }
-    for (size_t k = 0; k < LANES; ++k)
-        most = part[k] > most ? part[k] : most;
-    return most;
+    return uw_largest(n, power);
 }
 
 /* ln I0(x): its series' asymptote beyond 4 (Abramowitz and Stegun 9.8.1, 9.8.2, leading terms). */

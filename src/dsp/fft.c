@@ -23,18 +23,11 @@ struct uw_fft {
 static pthread_mutex_t planner_lock = PTHREAD_MUTEX_INITIALIZER;
 
 float complex *uw_fft_alloc(size_t n) {
-    float complex *p;
-
-    if (n == 0 || n > SIZE_MAX / sizeof(*p))
-        return NULL;
-    p = fftwf_malloc(n * sizeof(*p));
-    if (p)
-        memset(p, 0, n * sizeof(*p));
-    return p;
+    return uw_alloc_zeroed(n, sizeof(float complex));
 }
 
 void uw_fft_dealloc(float complex *p) {
-    fftwf_free(p);
+    free(p);
 }
 
 static int fft_new(size_t n, int sign, struct uw_fft **ret_fft) {

@@ -35,6 +35,7 @@
 #include "uw/dsp/convert.h"
 #include "uw/dsp/fft.h"
 #include "uw/dsp/floor.h"
+#include "uw/dsp/sums.h"
 
 #define FRAME_S     0.16e-3   /* length of a frame, about */
 #define HISTORY_S   0.5       /* kept, if history_bytes allow */
@@ -173,6 +174,8 @@ static int new_buffers(struct uw_front *front) {
     front->n_learn = (size_t)(LEARN_S * frame_rate);
     if (front->n_learn > LEARN_BYTES / (front->n * sizeof(float)))
         front->n_learn = LEARN_BYTES / (front->n * sizeof(float));
+    if ((double)front->n_history < front->config.history_min_s * frame_rate)
+        front->n_history = (size_t)ceil(front->config.history_min_s * frame_rate);
     if (front->n_history < 32)
         front->n_history = 32;
     if (front->n_learn > front->n_history / 2)
@@ -182,7 +185,7 @@ static int new_buffers(struct uw_front *front) {
         bursts.max_frames = front->n_history * 3 / 4;
 
     front->spectrum = uw_fft_alloc(front->n);
-    front->power = calloc(front->n, sizeof(float));
+    front->power = uw_alloc_zeroed(front->n, sizeof(float));
     if (!front->spectrum || !front->power)
         return uw_err(-ENOMEM);
     r = uw_front_reserve(front, LEARN_SLICE);
@@ -481,24 +484,6 @@ static struct uw_cut_range range_of(const struct uw_front *front) {
     };
 }
 
-/* Sum of squares, by partial sums that are the same on every processor. */
-UW_CLONES
-static float energy(size_t n, const float *x) {
-    float part[16] = {0};
-    float sum = 0.0f;
-    size_t i = 0;
-
-    for (; i + 16 <= n; i += 16) {
-        for (size_t k = 0; k < 16; ++k)
-            part[k] += x[i + k] * x[i + k];
-    }
-    for (; i < n; ++i)
-        part[i % 16] += x[i] * x[i];
-    for (size_t k = 0; k < 16; ++k)
-        sum += part[k];
-    return sum;
-}
-
 bool uw_front_parts(struct uw_front *front, uint64_t *sample, size_t n_parts, double *parts) {
     return uw_front_some_parts(front, sample, n_parts, 0, n_parts, parts);
 }
@@ -521,13 +506,23 @@ bool uw_front_some_parts(struct uw_front *front, uint64_t *sample, size_t n_part
         float sum = 0.0f;
 
         if (lo < n / 2)
-            sum += energy(2 * ((hi < n / 2 ? hi : n / 2) - lo), (const float *)(x + n / 2 + lo));
+            sum += uw_energy(x + n / 2 + lo, (hi < n / 2 ? hi : n / 2) - lo);
         if (hi > n / 2)
-            sum += energy(2 * (hi - (lo > n / 2 ? lo : n / 2)),
-                          (const float *)(x + (lo > n / 2 ? lo - n / 2 : 0)));
+            sum += uw_energy(x + (lo > n / 2 ? lo - n / 2 : 0), hi - (lo > n / 2 ? lo : n / 2));
         parts[i - first] = (double)sum / ((double)n * (double)n);
     }
     *sample = range.origin + (frame - range.first) * front->hop;
+    return true;
+}
+
+bool uw_front_bins(const struct uw_front *front, uint64_t sample, size_t first, size_t count,
+                   float complex *out) {
+    const struct uw_cut_range range = range_of(front);
+    const uint64_t frame = range.first + (sample - range.origin) / front->hop;
+
+    if (sample < range.origin || (sample - range.origin) % front->hop != 0 || frame >= range.end)
+        return false;
+    uw_history_get(front->history, frame, first, count, NULL, out);
     return true;
 }
 

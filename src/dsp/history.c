@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "largest-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 
@@ -13,6 +14,7 @@
 #define TINY      1e-30f /* below it a block is silence */
 #define LARGE     1e30f  /* above it, or no number: it is no signal */
 #define BLOCK_LEN (2 * UW_HISTORY_BLOCK)
+#define LINE      64 /* bytes of the cache */
 
 struct uw_history {
     size_t n, n_blocks, n_frames;
@@ -47,7 +49,7 @@ int uw_history_new(size_t n, size_t n_frames, struct uw_history **ret_history) {
     h->n = n;
     h->n_blocks = blocks_of(n);
     h->n_frames = n_frames;
-    h->bins = calloc(n_frames, 2 * n * sizeof(*h->bins));
+    h->bins = uw_alloc_zeroed(n_frames, 2 * n * sizeof(*h->bins));
     h->scale = calloc(n_frames, h->n_blocks * sizeof(*h->scale));
     h->inverse = calloc(h->n_blocks, sizeof(*h->inverse));
     if (!h->bins || !h->scale || !h->inverse) {
@@ -60,23 +62,6 @@ int uw_history_new(size_t n, size_t n_frames, struct uw_history **ret_history) {
 
 size_t uw_history_frames(const struct uw_history *history) {
     return history->n_frames;
-}
-
-/* The largest magnitude of n components, by their bits, which are in the order of the numbers: for
- * whole numbers compilers make vectors of it. What is no number is the largest of all. */
-static inline float largest(size_t n, const float *x) {
-    uint32_t most = 0;
-    float value;
-
-    for (size_t i = 0; i < n; ++i) {
-        uint32_t bits;
-
-        memcpy(&bits, x + i, sizeof(bits));
-        bits &= 0x7fffffff;
-        most = bits > most ? bits : most;
-    }
-    memcpy(&value, &most, sizeof(value));
-    return value;
 }
 
 /* To the nearest: truncation rounds down what is positive. */
@@ -93,9 +78,9 @@ static void pack_all(size_t n, const float *restrict x, int16_t *restrict q, flo
     size_t n_blocks = (n + BLOCK_LEN - 1) / BLOCK_LEN;
 
     for (size_t b = 0; b < n_whole; ++b)
-        scale[b] = largest(BLOCK_LEN, x + b * BLOCK_LEN);
+        scale[b] = uw_largest(BLOCK_LEN, x + b * BLOCK_LEN);
     if (n_blocks > n_whole)
-        scale[n_whole] = largest(n % BLOCK_LEN, x + n_whole * BLOCK_LEN);
+        scale[n_whole] = uw_largest(n % BLOCK_LEN, x + n_whole * BLOCK_LEN);
     /* no power of two: the largest component uses the whole range */
     for (size_t b = 0; b < n_blocks; ++b) {
         float most = scale[b] > TINY && scale[b] < LARGE ? scale[b] : 0.0f;
@@ -113,11 +98,21 @@ static void pack_all(size_t n, const float *restrict x, int16_t *restrict q, flo
     }
 }
 
+/* The row that is written next comes into the cache while others are at work: the whole history is
+ * too large for it. */
+static void expect(const struct uw_history *h, size_t row) {
+    const char *next = (const char *)(h->bins + row * 2 * h->n);
+
+    for (size_t i = 0; i < 2 * h->n * sizeof(*h->bins); i += LINE)
+        __builtin_prefetch(next + i, 1);
+}
+
 void uw_history_put(struct uw_history *h, uint64_t frame, const float complex *spectrum) {
     size_t row = (size_t)(frame % h->n_frames);
 
     pack_all(2 * h->n, (const float *)spectrum, h->bins + row * 2 * h->n,
              h->scale + row * h->n_blocks, h->inverse);
+    expect(h, (row + 1) % h->n_frames);
 }
 
 /* Components [from, to) of a row. */

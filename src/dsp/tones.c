@@ -33,6 +33,7 @@
 #define PEAK        8.0 /* over the floor beside it: weaker ones do no harm to a LoRa channel */
 #define BESIDE_FROM 4   /* bins from the peak */
 #define BESIDE_TO   8
+#define N_BESIDE    (BESIDE_TO - BESIDE_FROM + 1)
 #define SAME_BINS   3.0
 #define SURE        0.8 /* share of the power that turns evenly */
 #define LOST        0.5
@@ -207,12 +208,16 @@ static void judge(struct uw_tones *t, struct tone *tone) {
     measure_anew(tone);
 }
 
+static double floor_at(const struct uw_tones *t, const struct uw_floor *floor, long k) {
+    return uw_floor_at(floor, (size_t)((k + (long)t->n) % (long)t->n));
+}
+
 static double mean_floor(const struct uw_tones *t, const struct uw_floor *floor, long from,
                          long to) {
     double sum = 0.0;
 
     for (long k = from; k <= to; ++k)
-        sum += uw_floor_at(floor, (size_t)((k + (long)t->n) % (long)t->n));
+        sum += floor_at(t, floor, k);
     return sum / (double)(to - from + 1);
 }
 
@@ -230,8 +235,13 @@ static bool is_known(const struct uw_tones *t, double bin) {
 static void look_at(struct uw_tones *t, const struct uw_floor *floor, long k, double before,
                     double here, double behind) {
     double bin = (double)(k - (long)(t->n / 2));
-    double beside = fmax(mean_floor(t, floor, k - BESIDE_TO, k - BESIDE_FROM),
-                         mean_floor(t, floor, k + BESIDE_FROM, k + BESIDE_TO));
+    double beside;
+
+    /* their mean is as much of any of them at least: nearly always this is enough */
+    if (here < PEAK / N_BESIDE * floor_at(t, floor, k + BESIDE_FROM))
+        return;
+    beside = fmax(mean_floor(t, floor, k - BESIDE_TO, k - BESIDE_FROM),
+                  mean_floor(t, floor, k + BESIDE_FROM, k + BESIDE_TO));
     if (here < PEAK * beside || is_known(t, bin))
         return;
     for (size_t i = 0; i < TONES_MAX; ++i) {

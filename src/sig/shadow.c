@@ -4,29 +4,15 @@
 
 #include <math.h>
 
-#include "uw/base/util.h"
+#include "uw/dsp/sums.h"
 
 #define QUARTILE 0.25
 #define STEP     0.01 /* of the quartile's stochastic approximation (Robbins and Monro, 1951) */
 #define LEARN    64   /* frames with a step of 1 / n */
 
-UW_CLONES
-static float energy_of(const float *restrict x, size_t n) {
-    float part[16] = {0};
-    float sum = 0.0f;
-
-    for (size_t i = 0; i + 16 <= n; i += 16) {
-        for (size_t k = 0; k < 16; ++k)
-            part[k] += x[i + k] * x[i + k];
-    }
-    for (size_t k = 0; k < 16; ++k)
-        sum += part[k];
-    return sum;
-}
-
 void uw_shadow_frame(struct uw_shadow *shadow, const float complex *spectrum, size_t n_bins,
                      uint64_t sample, bool begins) {
-    float energy = energy_of((const float *)spectrum, 2 * n_bins);
+    float energy = uw_energy(spectrum, n_bins);
     size_t at = (size_t)(shadow->n_frames % UW_SHADOW_FRAMES);
 
     if (begins && shadow->noise <= 0.0)

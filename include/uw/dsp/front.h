@@ -29,7 +29,8 @@ struct uw_front_config {
     double rate_hz;
     enum uw_iq_format format;
     double cell_pfa;      /* false-alarm rate of one smoothed cell of the burst finder */
-    size_t history_bytes; /* of spectra */
+    size_t history_bytes; /* of spectra, half a second at most */
+    double history_min_s; /* ... but so long at least, whatever it takes */
     size_t n_centres;     /* whose noise floors are remembered; 1: it is never retuned */
     double freq_hz;       /* the first centre; NAN: not known */
 };
@@ -93,6 +94,11 @@ bool uw_front_parts(struct uw_front *front, uint64_t *sample, size_t n_parts, do
 /* The same of n parts from `first` on alone, which costs by as much less. */
 bool uw_front_some_parts(struct uw_front *front, uint64_t *sample, size_t n_parts, size_t first,
                          size_t n, double *parts);
+
+/* `count` bins from bin `first` on, first + count <= n_fft, of the frame in the history that begins
+ * at `sample`. False if there is no such frame. */
+bool uw_front_bins(const struct uw_front *front, uint64_t sample, size_t first, size_t count,
+                   float complex *out);
 
 /*
  * Cuts a channel out of the history: about the samples [start, stop), filtered to centre +-
