@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,27 +11,43 @@
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 #include "uw/dsp/fft.h"
+#include "uw/dsp/front.h"
 
 #define SLOPE_HZ                                                                                   \
     60e3 /* of the filter beyond bandwidth / 2 + slack, where the rate has bins for it */
 
-struct uw_channel {
-    size_t n, k;
-    long bin;    /* of the centre */
-    long reach;  /* bins on each side that the filter passes */
-    bool folds;  /* these are more than k */
-    float *gain; /* 2 reach + 1, over n, once for each component */
+#define AT_ONCE 16 /* chips */
+
+/*
+ * The way back at one rate: k points, and the bins from -(k / 2 + folds) to k / 2 + folds - 1 off
+ * the channel's centre, of which the outer ones fold. What the filter does not pass has a gain of
+ * zero.
+ */
+struct way {
+    size_t k, folds; /* multiples of 8, of 4 */
+    float *gain;     /* over n, once for each component */
     struct uw_fft *inverse;
+};
+
+struct uw_channel {
+    size_t n, hop;
+    long bin; /* of the centre */
+    struct way chips, halves;
+    size_t stride;          /* points of `chips` a chip */
     float complex *samples; /* of a frame */
-    double residual_hz;
+    float complex *bins;    /* of a frame, in order */
+    double density, residual_hz;
 };
 
 struct uw_channel *uw_channel_free(struct uw_channel *channel) {
     if (!channel)
         return NULL;
-    uw_fft_free(channel->inverse);
+    uw_fft_free(channel->chips.inverse);
+    uw_fft_free(channel->halves.inverse);
+    free(channel->chips.gain);
+    free(channel->halves.gain);
     uw_fft_dealloc(channel->samples);
-    free(channel->gain);
+    uw_fft_dealloc(channel->bins);
     free(channel);
     return NULL;
 }
@@ -41,79 +56,179 @@ static void channel_freep(struct uw_channel **channel) {
     *channel = uw_channel_free(*channel);
 }
 
-static void make_gain(struct uw_channel *ch, double flat, double stop) {
-    for (long i = -ch->reach; i <= ch->reach; ++i) {
-        double g = uw_overlap_filter((double)i, flat, stop) / (double)ch->n;
+/* How many bins a way needs. */
+static size_t width_of(const struct way *way) {
+    return way->k + 2 * way->folds;
+}
+
+/* How far its first one lies from the channel's centre. */
+static long reach_of(const struct way *way) {
+    return (long)(way->k / 2 + way->folds);
+}
+
+/* The filter reaches `stop` bins to either side. */
+static int make_way(const struct uw_channel *ch, size_t k, double flat, double stop,
+                    struct way *way) {
+    size_t beyond = stop > 0.5 * (double)k ? (size_t)ceil(stop - 0.5 * (double)k) : 0;
+
+    way->k = k;
+    way->folds = (beyond + 3) / 4 * 4;
+    if (way->folds > k / 2 || width_of(way) > ch->n)
+        return UW_CHANNEL_E_RATE;
+    way->gain = uw_alloc_zeroed(width_of(way), 2 * sizeof(*way->gain));
+    if (!way->gain)
+        return uw_err(-ENOMEM);
+    for (size_t i = 0; i < width_of(way); ++i) {
+        long off = (long)i - reach_of(way);
+        double g = uw_overlap_filter((double)off, flat, stop) / (double)ch->n;
 
         /* bins beyond the receiver's band belong to its other end */
-        if (ch->bin + i >= (long)ch->n / 2 || ch->bin + i < -(long)ch->n / 2)
+        if (ch->bin + off >= (long)ch->n / 2 || ch->bin + off < -(long)ch->n / 2)
             g = 0.0;
-        ch->gain[2 * (i + ch->reach)] = (float)g;
-        ch->gain[2 * (i + ch->reach) + 1] = (float)g;
+        way->gain[2 * i] = (float)g;
+        way->gain[2 * i + 1] = (float)g;
     }
+    return uw_fft_new_inverse(k, &way->inverse);
+}
+
+static double density_of(const struct uw_channel *ch) {
+    double sum = 0.0;
+
+    for (size_t i = 0; i < width_of(&ch->halves); ++i)
+        sum += (double)(ch->halves.gain[2 * i] * ch->halves.gain[2 * i]);
+    return (double)ch->halves.k / (sum * (double)ch->n * (double)ch->n);
 }
 
 int uw_channel_new(size_t n_fft, double rate_hz, double centre_hz, double bandwidth_hz,
-                   double slack_hz, double out_rate_hz, struct uw_channel **ret_channel) {
+                   double slack_hz, double chip_hz, struct uw_channel **ret_channel) {
     UW_CLEANUP(channel_freep) struct uw_channel *ch = NULL;
     double bin_hz = rate_hz / (double)n_fft;
-    double k = out_rate_hz / bin_hz;
+    double k = 2.0 * chip_hz / bin_hz;
     double flat = (0.5 * bandwidth_hz + slack_hz) / bin_hz;
     double stop = flat + fmax(8.0, SLOPE_HZ / bin_hz);
+    size_t halves = (size_t)llround(k);
     int r;
 
-    if (fabs(k - 8.0 * round(k / 8.0)) > 1e-6 || k < 8.0 || k > (double)n_fft)
+    if (!(fabs(k - 8.0 * round(k / 8.0)) < 1e-6) || k < 8.0 || k > (double)n_fft)
         return UW_CHANNEL_E_RATE;
     ch = calloc(1, sizeof(*ch));
     if (!ch)
         return uw_err(-ENOMEM);
     ch->n = n_fft;
-    ch->k = (size_t)llround(k);
+    ch->hop = uw_overlap_valid(n_fft);
     ch->bin = lround(centre_hz / bin_hz);
     ch->residual_hz = (double)ch->bin * bin_hz - centre_hz;
-    ch->reach = (long)fmin(floor(stop), (double)n_fft / 2.0 - 1.0);
-    ch->folds = 2 * ch->reach + 1 > (long)ch->k;
-    ch->gain = calloc((size_t)(2 * ch->reach + 1), 2 * sizeof(float));
-    ch->samples = uw_fft_alloc(ch->k);
-    if (!ch->gain || !ch->samples)
+    ch->samples = uw_fft_alloc(halves);
+    ch->bins = uw_fft_alloc(n_fft);
+    if (!ch->samples || !ch->bins)
         return uw_err(-ENOMEM);
-    make_gain(ch, flat, stop);
-    r = uw_fft_new_inverse(ch->k, &ch->inverse);
-    if (r < 0)
+    /* where half as many points are no multiple of eight the chips are every second sample */
+    ch->stride = halves % 16 == 0 ? 1 : 2;
+    r = make_way(ch, halves, flat, stop, &ch->halves);
+    if (r == 0)
+        r = make_way(ch, halves / 2 * ch->stride, flat, stop, &ch->chips);
+    if (r)
         return r;
+    ch->density = density_of(ch);
     *ret_channel = ch;
     ch = NULL;
     return 0;
 }
 
-double uw_channel_density(const struct uw_channel *ch) {
-    double sum = 0.0;
-
-    for (long i = 0; i <= 2 * ch->reach; ++i)
-        sum += (double)(ch->gain[2 * i] * ch->gain[2 * i]);
-    return (double)ch->k / (sum * (double)ch->n * (double)ch->n);
+double uw_channel_density(const struct uw_channel *channel) {
+    return channel->density;
 }
 
-size_t uw_channel_per_frame(const struct uw_channel *channel) {
-    return uw_overlap_valid(channel->k);
+size_t uw_channel_chips(const struct uw_channel *ch) {
+    return uw_overlap_valid(ch->chips.k) / ch->stride;
 }
 
 double uw_channel_residual_hz(const struct uw_channel *channel) {
     return channel->residual_hz;
 }
 
-UW_CLONES
-static void weigh(size_t n, const float *restrict x, const float *restrict gain,
-                  float *restrict y) {
-    for (size_t i = 0; i < n; ++i)
-        y[i] = x[i] * gain[i];
+/* n floats, a multiple of 8. */
+static inline void weigh(size_t n, const float *restrict x, const float *restrict gain,
+                         float *restrict y) {
+    for (size_t i = 0; i < n; i += 8) {
+        for (size_t k = 0; k < 8; ++k)
+            y[i + k] = x[i + k] * gain[i + k];
+    }
 }
 
-/* The same more. */
+/* The bins x of a way, weighed and folded into its points. */
 UW_CLONES
-static void add(size_t n, const float *restrict x, const float *restrict gain, float *restrict y) {
-    for (size_t i = 0; i < n; ++i)
-        y[i] += x[i] * gain[i];
+static void fold(size_t k, size_t folds, const float *restrict x, const float *restrict gain,
+                 float *restrict y) {
+    size_t inner = k - 2 * folds, upper = k + 2 * folds; /* floats in both: of half the points */
+
+    weigh(inner, x + upper, gain + upper, y);
+    for (size_t i = inner; i < upper; i += 8) {
+        for (size_t f = i; f < i + 8; ++f)
+            y[f] = x[f + upper] * gain[f + upper] + x[f - inner] * gain[f - inner];
+    }
+    weigh(inner, x + upper - inner, gain + upper - inner, y + upper);
+}
+
+/* The first of a way's bins. */
+static size_t first_bin(const struct uw_channel *ch, const struct way *way) {
+    long bin = (ch->bin - reach_of(way)) % (long)ch->n;
+
+    return (size_t)(bin < 0 ? bin + (long)ch->n : bin);
+}
+
+/* The way's bins of a spectrum, in order. */
+static const float complex *order(struct uw_channel *ch, const struct way *way,
+                                  const float complex *spectrum) {
+    size_t from = first_bin(ch, way);
+    size_t first = ch->n - from;
+
+    if (width_of(way) <= first)
+        return spectrum + from;
+    memcpy(ch->bins, spectrum + from, first * sizeof(*spectrum));
+    memcpy(ch->bins + first, spectrum, (width_of(way) - first) * sizeof(*spectrum));
+    return ch->bins;
+}
+
+/* Real and imaginary parts apart, each with a factor. */
+static inline void part_some(size_t n, size_t stride, const float *restrict x, float re, float im,
+                             float *restrict ret_re, float *restrict ret_im) {
+    for (size_t i = 0; i < n; ++i) {
+        ret_re[i] = x[2 * stride * i] * re;
+        ret_im[i] = x[2 * stride * i + 1] * im;
+    }
+}
+
+/* Sizes and strides that the compiler knows; the last ones overlap those before. */
+UW_CLONES
+static void part(size_t n, size_t stride, const float *restrict x, float re, float im,
+                 float *restrict ret_re, float *restrict ret_im) {
+    if (stride > 1 || n < AT_ONCE) {
+        part_some(n, stride, x, re, im, ret_re, ret_im);
+        return;
+    }
+    for (size_t i = 0; i < n; i += AT_ONCE) {
+        size_t at = n - i < AT_ONCE ? n - AT_ONCE : i;
+
+        part_some(AT_ONCE, 1, x + 2 * at, re, im, ret_re + at, ret_im + at);
+    }
+}
+
+void uw_channel_run(struct uw_channel *ch, const float complex *spectrum, uint64_t frame, float *re,
+                    float *im) {
+    const struct way *way = &ch->chips;
+    const float *x = (const float *)(ch->samples + uw_overlap_first(way->k));
+    float complex turn = uw_overlap_turn(ch->bin, frame);
+    size_t n = uw_channel_chips(ch);
+
+    fold(way->k, way->folds, (const float *)order(ch, way, spectrum), way->gain,
+         (float *)uw_fft_buffer(way->inverse));
+    uw_fft_run_to(way->inverse, ch->samples);
+    /* a quarter turn is an exchange */
+    if (crealf(turn) != 0.0f)
+        part(n, ch->stride, x, crealf(turn), crealf(turn), re, im);
+    else
+        part(n, ch->stride, x, cimagf(turn), -cimagf(turn), im, re);
 }
 
 UW_CLONES
@@ -127,25 +242,32 @@ static void rotate(size_t n, const float *restrict x, float re, float im, float 
     }
 }
 
-void uw_channel_run(struct uw_channel *ch, const float complex *spectrum, uint64_t frame,
-                    float complex *out) {
-    float complex *y = uw_fft_buffer(ch->inverse);
-    const float complex *x = ch->samples + uw_overlap_first(ch->k);
-    float complex turn = uw_overlap_turn(ch->bin, frame);
-    struct uw_overlap_stretch s;
+/* The way's bins of a frame in the history, in order. */
+static bool order_old(struct uw_channel *ch, const struct way *way, const struct uw_front *front,
+                      uint64_t sample) {
+    size_t from = first_bin(ch, way);
+    size_t width = width_of(way);
+    size_t first = width < ch->n - from ? width : ch->n - from;
 
-    /* where nothing folds, what was zero stays so */
-    if (ch->folds)
-        memset(y, 0, ch->k * sizeof(*y));
-    for (long i = -ch->reach; i <= ch->reach; i += (long)s.n) {
-        const float *gain = ch->gain + 2 * (i + ch->reach);
+    return uw_front_bins(front, sample, from, first, ch->bins) &&
+           uw_front_bins(front, sample, 0, width - first, ch->bins + first);
+}
 
-        s = uw_overlap_stretch(ch->n, ch->k, ch->bin, i, ch->reach);
-        if (ch->folds)
-            add(2 * s.n, (const float *)(spectrum + s.from), gain, (float *)(y + s.to));
-        else
-            weigh(2 * s.n, (const float *)(spectrum + s.from), gain, (float *)(y + s.to));
+bool uw_channel_cut(struct uw_channel *ch, const struct uw_front *front, uint64_t sample,
+                    size_t n_frames, float complex *out) {
+    const struct way *way = &ch->halves;
+    const float *x = (const float *)(ch->samples + uw_overlap_first(way->k));
+    size_t n = uw_overlap_valid(way->k);
+
+    for (size_t f = 0; f < n_frames; ++f) {
+        float complex turn = uw_overlap_turn(ch->bin, f);
+
+        if (!order_old(ch, way, front, sample + f * ch->hop))
+            return false;
+        fold(way->k, way->folds, (const float *)ch->bins, way->gain,
+             (float *)uw_fft_buffer(way->inverse));
+        uw_fft_run_to(way->inverse, ch->samples);
+        rotate(n, x, crealf(turn), cimagf(turn), (float *)(out + f * n));
     }
-    uw_fft_run_to(ch->inverse, ch->samples);
-    rotate(uw_overlap_valid(ch->k), (const float *)x, crealf(turn), cimagf(turn), (float *)out);
+    return true;
 }

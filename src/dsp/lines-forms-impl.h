@@ -186,7 +186,7 @@ INLINE void FORM(run_square)(struct row x[8], const struct square *turns, float 
 /* 2 SIDES windows. */
 FORM_TARGET
 static void FORM(run5)(const struct uw_lines *l, INPUT, float *re, float *im) {
-    const size_t n = SQUARE / 2, stride = n + SIDE;
+    const size_t n = SQUARE / 2, stride = n + UW_LINES_PAD;
     struct row x[8];
 
     for (size_t k = 0; k < 8; ++k)
@@ -211,7 +211,7 @@ static void FORM(run5)(const struct uw_lines *l, INPUT, float *re, float *im) {
 /* SIDES windows. */
 FORM_TARGET
 static void FORM(run6)(const struct uw_lines *l, INPUT, float *re, float *im) {
-    const size_t stride = SQUARE + SIDE;
+    const size_t stride = SQUARE + UW_LINES_PAD;
     struct row x[8];
 
     for (size_t k = 0; k < 8; ++k)

@@ -200,7 +200,7 @@ static void take_powers(size_t n, const float *restrict re, const float *restric
 
 void uw_lines_run(const struct uw_lines *lines, int sf, const float *re, const float *im,
                   const float *chirp_re, const float *chirp_im, float *ret_power) {
-    _Alignas(64) float line_re[LONG + SIDE], line_im[LONG + SIDE];
+    _Alignas(64) float line_re[LONG + UW_LINES_PAD], line_im[LONG + UW_LINES_PAD];
     size_t n = (size_t)1 << sf;
 
     uw_lines_amplitudes(lines, sf, uw_lines_unit(sf), re, im, chirp_re, chirp_im, line_re, line_im);

@@ -15,7 +15,6 @@
 
 #include "held-impl.h"
 #include "matcher-impl.h"
-#include "ring-impl.h"
 #include "shadow-impl.h"
 #include "uw/dsp/faint.h"
 #include "uw/dsp/sweep.h"
@@ -29,12 +28,11 @@ struct uw_lines;
 
 struct uw_suspect {
     struct uw_faint_suspect at; /* .at is filled in when it is looked at */
-    uint64_t begin;             /* sample of the stream */
+    uint64_t begin;             /* sample of the stream, two a chip */
     uint64_t due;
     double sum; /* of the sweep */
     bool is_packet;
     double snr;            /* of the run */
-    uint64_t from;         /* sample of the stream: what its places count from */
     double run, following; /* of the looks */
 };
 
@@ -50,11 +48,13 @@ struct uw_stream {
     double cut_hz;                  /* where it is cut out */
     struct uw_channel *channel;
     struct uw_sweep *sweeps[2]; /* up, down; or NULL */
-    size_t per_frame;
-    struct uw_ring *ring; /* one of the matcher's */
-    double begin;         /* input sample of the stream's sample 0 */
-    uint64_t frames;      /* since then */
-    uint64_t swept;       /* samples */
+    size_t chips;               /* of a frame */
+    float *re, *im;             /* one sample a chip, of what is not swept yet */
+    size_t n_chips;             /* ... so many */
+    size_t room;                /* samples that may be asked for at a time */
+    uint64_t first;             /* input sample at which frame 0 begins */
+    double begin;               /* input sample of the stream's sample 0; two samples a chip */
+    uint64_t frames;            /* since then */
     struct uw_sweeper *matcher;
     bool down;                               /* of the sweep that runs */
     double hit_rate[2][UW_SWEEP_SF_MAX + 1]; /* measured, per second; of what only follows: [1] */
@@ -83,10 +83,8 @@ struct uw_sweeper {
     struct uw_strong_run strong[UW_STRONG_MAX];
     struct uw_faint *faint;
     struct uw_lines *lines;
-    float complex *frame;   /* of a channel */
-    float complex *stretch; /* as long as the longest ring */
-    size_t frame_len, stretch_len;
-    struct uw_ring rings[UW_STREAMS_MAX]; /* of the centre's streams, in their order */
+    float complex *stretch; /* samples of one stream that are looked at */
+    size_t stretch_len;
     uint64_t visits;
     size_t n_sets; /* room: as many as the detector remembers centres */
     struct uw_stream_set *sets;

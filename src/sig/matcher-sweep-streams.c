@@ -22,16 +22,17 @@
 #include "links-impl.h"
 #include "matcher-sweep-impl.h"
 #include "uw/base/err.h"
+#include "uw/base/util.h"
 #include "uw/dsp/channel.h"
 #include "uw/dsp/fft.h"
 #include "uw/dsp/front.h"
 #include "uw/dsp/sweep.h"
 
-#define FALSE_RATE_HZ  40.0 /* hits a second, stream and spreading factor in noise */
+#define FALSE_RATE_HZ  10.0 /* hits a second, stream and spreading factor in noise */
 #define LONG_SHARE     0.3 /* of it for the longest symbols: to look at a hit costs as it is long */
 #define SAME_HZ        20e3 /* channels of two plans that are one */
 #define SAME_CENTRE_HZ 1e3  /* synthesizers have steps */
-#define IN_BAND        0.35 /* of a channel's width must lie in the band beyond its centre */
+#define IN_BAND        0.45 /* of a channel's width must lie in the band beyond its centre */
 #define TOGETHER       0.25 /* bandwidths between the centres of channels that are one stream */
 #define BEYOND         6    /* symbols behind the longest packet: is it longer? */
 
@@ -79,7 +80,8 @@ static bool runs_of(const struct uw_sweeper *m, struct uw_stream *stream,
     return any;
 }
 
-/* The longest stretch that a suspect asks for, and what comes in until it is looked at. */
+/* The longest stretch that a suspect asks for, and what comes in until it is looked at; two samples
+ * a chip. */
 static size_t room_of(const struct uw_stream *s) {
     size_t most = 0;
 
@@ -89,7 +91,7 @@ static size_t room_of(const struct uw_stream *s) {
         if (s->symbols[sf] > 0 && symbols << (sf + 1) > most)
             most = symbols << (sf + 1);
     }
-    return most + s->per_frame + 4 * UW_SWEEP_BLOCK;
+    return most + 2 * s->chips + 4 * UW_SWEEP_BLOCK;
 }
 
 static int add_sweep(struct uw_sweeper *m, struct uw_stream *s, bool down) {
@@ -188,6 +190,8 @@ static void free_stream(struct uw_stream *s) {
     uw_channel_free(s->channel);
     uw_sweep_free(s->sweeps[0]);
     uw_sweep_free(s->sweeps[1]);
+    free(s->re);
+    free(s->im);
 }
 
 static void free_set(struct uw_stream_set *set) {
@@ -197,41 +201,32 @@ static void free_set(struct uw_stream_set *set) {
     *set = (struct uw_stream_set){.freq_hz = NAN};
 }
 
-/* At least `wanted`; what was in it is lost. If that fails it stays as it was. */
-static int grow(float complex **buffer, size_t *len, size_t wanted) {
+/* What streams of all centres share, as large as any of them wants it. */
+static int share(struct uw_sweeper *m, const struct uw_stream *s) {
+    size_t wanted = s->room + 4 * s->chips; /* whole frames */
     float complex *larger;
 
-    if (wanted <= *len)
+    if (wanted <= m->stretch_len)
         return 0;
     larger = uw_fft_alloc(wanted);
     if (!larger)
         return uw_err(-ENOMEM);
-    uw_fft_dealloc(*buffer);
-    *buffer = larger;
-    *len = wanted;
+    uw_fft_dealloc(m->stretch);
+    m->stretch = larger;
+    m->stretch_len = wanted;
     return 0;
 }
 
-/* What streams of all centres share, as large as any of them wants it. */
-static int share(struct uw_sweeper *m, struct uw_stream *s, struct uw_ring *ring) {
-    struct uw_ring larger = *ring;
-    int r = 0;
+static int new_chips(struct uw_stream *s) {
+    size_t n = UW_SWEEP_BLOCK + s->chips;
 
-    if (ring->room < room_of(s))
-        r = uw_ring_init(&larger, room_of(s));
-    if (r == 0 && larger.samples != ring->samples) {
-        uw_ring_deinit(ring);
-        *ring = larger;
-    }
-    s->ring = ring;
-    if (r == 0)
-        r = grow(&m->frame, &m->frame_len, s->per_frame);
-    return r ? r : grow(&m->stretch, &m->stretch_len, ring->room);
+    s->re = uw_alloc_zeroed(n, sizeof(*s->re));
+    s->im = uw_alloc_zeroed(n, sizeof(*s->im));
+    return s->re && s->im ? 0 : uw_err(-ENOMEM);
 }
 
 /* Returns a positive code if it does not suit the receiver's rate. */
-static int make_stream(struct uw_sweeper *m, const struct cut *c, struct uw_ring *ring,
-                       struct uw_stream *s) {
+static int make_stream(struct uw_sweeper *m, const struct cut *c, struct uw_stream *s) {
     double middle = c->centre_hz + 0.5 * c->apart_hz;
     double slack = 0.5 * fabs(c->apart_hz);
     int r;
@@ -244,18 +239,23 @@ static int make_stream(struct uw_sweeper *m, const struct cut *c, struct uw_ring
         .carrier_hz = m->env.config->freq_hz + middle,
     };
     r = uw_channel_new(uw_front_n_fft(m->env.front), m->env.config->rate_hz, middle,
-                       s->bandwidth_hz, slack, 2.0 * s->bandwidth_hz, &s->channel);
+                       s->bandwidth_hz, slack, s->bandwidth_hz, &s->channel);
     if (r)
         return r;
     s->cut_hz = middle + uw_channel_residual_hz(s->channel);
-    s->per_frame = uw_channel_per_frame(s->channel);
+    s->chips = uw_channel_chips(s->channel);
     s->density = uw_channel_density(s->channel);
     for (int down = 0; down < 2 && r == 0; ++down) {
         if (c->directions[down])
             r = add_sweep(m, s, down == 1);
     }
+    s->room = room_of(s);
+    if (r == 0 && (double)s->room > 2.0 * s->bandwidth_hz * uw_front_history_s(m->env.front))
+        r = UW_CHANNEL_E_RATE; /* no packet would ever be there as a whole */
     if (r == 0)
-        r = share(m, s, ring);
+        r = new_chips(s);
+    if (r == 0)
+        r = share(m, s);
     if (r)
         free_stream(s);
     return r;
@@ -272,7 +272,7 @@ static int make_set(struct uw_sweeper *m, struct uw_stream_set *set) {
     if (!set->streams)
         return uw_err(-ENOMEM);
     for (size_t i = 0; i < cuts.n; ++i) {
-        int r = make_stream(m, &cuts.list[i], &m->rings[set->n], &set->streams[set->n]);
+        int r = make_stream(m, &cuts.list[i], &set->streams[set->n]);
 
         if (r < 0)
             return r;
@@ -319,8 +319,5 @@ void uw_sweep_streams_deinit(struct uw_sweeper *m) {
     for (size_t i = 0; i < m->n_sets; ++i)
         free_set(&m->sets[i]);
     free(m->sets);
-    for (size_t i = 0; i < UW_STREAMS_MAX; ++i)
-        uw_ring_deinit(&m->rings[i]);
-    uw_fft_dealloc(m->frame);
     uw_fft_dealloc(m->stretch);
 }

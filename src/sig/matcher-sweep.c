@@ -28,7 +28,6 @@
 #include "links-impl.h"
 #include "matcher-impl.h"
 #include "matcher-sweep-impl.h"
-#include "ring-impl.h"
 #include "shadow-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
@@ -38,9 +37,7 @@
 #include "uw/dsp/lines.h"
 #include "uw/dsp/sweep.h"
 
-_Static_assert(UW_RING_BLOCK == 2 * UW_SWEEP_BLOCK, "a block is swept in one piece");
-
-#define RUN_PASS      17.0
+#define RUN_PASS      19.0
 #define TELLS         (-0.7) /* nats that what follows a run must tell to be looked at */
 #define SURE          2.5    /* nats that a packet must tell by itself to begin a link */
 #define WEAK_FALSE_HZ 1.0
@@ -122,15 +119,24 @@ static void on_hit(void *userdata, const struct uw_sweep_hit *h) {
     place->due = place->begin + uw_faint_behind(h->sf, s->preamble_max[h->sf]);
 }
 
-static const float complex *samples_at(const struct uw_stream *s, uint64_t sample, size_t n) {
-    return uw_ring_get(s->ring, sample, n, s->matcher->stretch);
+/* How many there are, two a chip. */
+static uint64_t n_samples(const struct uw_stream *s) {
+    return s->frames * 2 * s->chips;
 }
 
-/* What there must be of a suspect: no more of it may have to be copied. */
-static const float complex *samples_around(const struct uw_stream *s, const struct uw_suspect *x) {
-    int sf = x->at.sf;
+/* n samples from `from` on, of those that there are; NULL if the front end no longer has them. They
+ * stay until others are asked for, of whatever stream. */
+static const float complex *samples_at(const struct uw_stream *s, uint64_t from, size_t n) {
+    struct uw_sweeper *m = s->matcher;
+    size_t per_frame = 2 * s->chips;
+    uint64_t first = from / per_frame;
+    uint64_t last = (from + n - 1) / per_frame;
 
-    return samples_at(s, x->from, uw_faint_before(sf) + uw_faint_behind(sf, s->preamble_max[sf]));
+    if (n > s->room ||
+        !uw_channel_cut(s->channel, m->env.front, s->first + first * uw_front_hop(m->env.front),
+                        (size_t)(last + 1 - first), m->stretch))
+        return NULL;
+    return m->stretch + from % per_frame;
 }
 
 /* Signal over noise in its band from the power of a symbol's line. */
@@ -186,19 +192,21 @@ static bool is_outshone(const struct uw_sweeper *m, double start, double stop, d
 
 /* First look: is it a preamble, and not beside something strong? */
 static bool look(struct uw_sweeper *m, const struct uw_stream *s, struct uw_suspect *x) {
-    uint64_t before = uw_faint_before(x->at.sf);
     double step = m->env.config->rate_hz / (2.0 * s->bandwidth_hz);
     double start = s->begin + (double)x->begin * step;
-    double stop = start + x->at.run * (double)(2UL << x->at.sf) * step;
-
+    size_t n = (size_t)x->at.run << (x->at.sf + 1);
+    double stop = start + (double)n * step;
     double least = snr_believed(m, start, stop, s->bandwidth_hz);
+    const float complex *samples;
 
     /* what need not be looked at at all is most of it on a busy band */
     if (least > STRONG || uw_links_covers(m->env.links, start, stop, s->cut_hz))
         return false;
-    x->from = x->begin - before;
-    x->at.at = before;
-    x->run = uw_faint_run(m->faint, samples_around(s, x), &x->at);
+    samples = samples_at(s, x->begin, n);
+    if (!samples)
+        return false;
+    x->at.at = 0;
+    x->run = uw_faint_run(m->faint, samples, &x->at);
     x->snr = snr_of(&x->at, x->run / x->at.run);
     if (x->snr >= STRONG)
         remember_strong(m, s, x, start);
@@ -234,34 +242,60 @@ static void take_place(const struct uw_stream *s, const struct uw_suspect *x,
     p->places[at] = place;
 }
 
-/* Second look, when its longest form has ended: where is what follows a preamble, and how long is
- * it? Fills in the places and what goes with the likeliest. Returns nats that it is a packet, but
- * for the run's. */
-static double find_places(struct uw_sweeper *m, const struct uw_stream *s, struct uw_suspect *x,
-                          struct uw_packet *p) {
-    struct uw_faint_packet places[UW_FAINT_PLACES];
+/* Where is what follows a preamble? Most of what looked like one has none, and needs no more of the
+ * samples. Returns how many there were to choose from; 0: there is none. */
+static int find_sync(struct uw_sweeper *m, const struct uw_stream *s, struct uw_suspect *x,
+                     struct uw_faint_packet places[UW_FAINT_PLACES]) {
     int sf = x->at.sf;
-    uint64_t longest = (uint64_t)(s->preamble_max[sf] + 2) << (sf + 1);
-    int n = uw_faint_follow(m->faint, samples_around(s, x), &x->at, places);
-    double best = -INFINITY;
-    double nats = -INFINITY;
+    size_t before = uw_faint_before(sf);
+    size_t n = before + uw_faint_behind(sf, s->preamble_max[sf]);
+    const float complex *samples = samples_at(s, x->begin - before, n);
+    int n_places;
+    bool any = false;
 
+    if (!samples)
+        return 0;
+    x->at.at = before;
+    n_places = uw_faint_follow(m->faint, samples, &x->at, places);
     for (int i = 0; i < UW_FAINT_PLACES; ++i) {
         struct uw_faint_packet *fp = &places[i];
 
         /* half a symbol away, where the carrier would be a half bandwidth off, a strong packet
          * passes with a quarter of its energy: what follows must be as strong as the preamble was
          */
-        if (fp->sum <= 0.0 || fp->sum < places[0].sum - PLACE_NATS ||
+        if (fp->sum < places[0].sum - PLACE_NATS ||
             fp->following < FOLLOW_SHARE * x->run / x->at.run)
-            continue;
-        /* the preamble may have begun long before the run */
-        double sync = fp->sync + (double)x->from;
-        uint64_t from = sync > (double)longest ? (uint64_t)sync - longest : 0;
+            fp->sum = 0.0;
+        any |= fp->sum > 0.0;
+    }
+    return any ? n_places : 0;
+}
 
-        fp->sync = sync - (double)from;
-        size_t left = (size_t)(s->ring->n - from);
-        uw_faint_extent(m->faint, samples_at(s, from, left), left, &x->at, fp);
+/* Second look, when its longest form has ended: where does it go on, and how long is it? Fills in
+ * the places and what goes with the likeliest. Returns nats that it is a packet, but for the run's.
+ */
+static double find_places(struct uw_sweeper *m, const struct uw_stream *s, struct uw_suspect *x,
+                          struct uw_packet *p) {
+    struct uw_faint_packet places[UW_FAINT_PLACES];
+    int sf = x->at.sf;
+    int n = find_sync(m, s, x, places);
+    uint64_t from = x->begin - uw_faint_before(sf); /* what its places count from */
+    /* a preamble may have begun long before the run */
+    uint64_t longest = (uint64_t)(s->preamble_max[sf] + 2) << (sf + 1);
+    uint64_t begin = from > longest ? from - longest : 0;
+    size_t len = (size_t)(n_samples(s) - begin);
+    const float complex *samples = n > 0 ? samples_at(s, begin, len) : NULL;
+    double best = -INFINITY;
+    double nats = -INFINITY;
+
+    for (int i = 0; samples && i < UW_FAINT_PLACES; ++i) {
+        struct uw_faint_packet *fp = &places[i];
+        double sync = fp->sync + (double)from;
+
+        if (fp->sum <= 0.0)
+            continue;
+        fp->sync = sync - (double)begin;
+        uw_faint_extent(m->faint, samples, len, &x->at, fp);
         take_place(s, x, fp, sync, p);
         if (p->places[0].nats > best) {
             best = p->places[0].nats;
@@ -324,7 +358,7 @@ static void look_at_suspects(struct uw_sweeper *m, struct uw_stream *s) {
     for (size_t i = 0; i < s->n_suspects;) {
         struct uw_suspect *x = &s->suspects[i];
 
-        if (x->due > s->ring->n) {
+        if (x->due > n_samples(s)) {
             ++i;
         } else if (!x->is_packet && look(m, s, x)) {
             x->is_packet = true;
@@ -359,10 +393,10 @@ static int matcher_new(const struct uw_matcher_env *env, void **ret_matcher) {
 }
 
 static void begin_stream(struct uw_sweeper *m, struct uw_stream *s, uint64_t sample) {
+    s->first = sample;
     s->begin = (double)(sample + uw_front_n_fft(m->env.front) / 8);
     s->frames = 0;
-    s->ring->n = 0;
-    s->swept = 0;
+    s->n_chips = 0;
     s->n_suspects = 0;
     for (int d = 0; d < 2; ++d) {
         if (s->sweeps[d])
@@ -370,25 +404,16 @@ static void begin_stream(struct uw_sweeper *m, struct uw_stream *s, uint64_t sam
     }
 }
 
-static void append(struct uw_stream *s, const float complex *spectrum) {
-    float complex *to = uw_ring_next(s->ring, s->per_frame);
-
-    if (!to)
-        to = s->matcher->frame;
-    uw_channel_run(s->channel, spectrum, s->frames++, to);
-    uw_ring_add(s->ring, to, s->per_frame);
-}
-
-static void run_blocks(struct uw_stream *s) {
-    while (s->ring->n - s->swept >= 2 * UW_SWEEP_BLOCK) {
-        for (int d = 0; d < 2; ++d) {
-            s->down = d == 1;
-            if (s->sweeps[d])
-                uw_sweep_block(s->sweeps[d], uw_ring_block(s->ring, s->swept));
-        }
-        s->swept += 2 * UW_SWEEP_BLOCK;
-        look_at_suspects(s->matcher, s);
+static void sweep_block(struct uw_stream *s) {
+    for (int d = 0; d < 2; ++d) {
+        s->down = d == 1;
+        if (s->sweeps[d])
+            uw_sweep_block(s->sweeps[d], s->re, s->im);
     }
+    s->n_chips -= UW_SWEEP_BLOCK;
+    memmove(s->re, s->re + UW_SWEEP_BLOCK, s->n_chips * sizeof(*s->re));
+    memmove(s->im, s->im + UW_SWEEP_BLOCK, s->n_chips * sizeof(*s->im));
+    look_at_suspects(s->matcher, s);
 }
 
 static void matcher_frame(void *matcher, const float complex *spectrum, uint64_t sample,
@@ -401,8 +426,10 @@ static void matcher_frame(void *matcher, const float complex *spectrum, uint64_t
 
         if (begins)
             begin_stream(m, s, sample);
-        append(s, spectrum);
-        run_blocks(s);
+        uw_channel_run(s->channel, spectrum, s->frames++, s->re + s->n_chips, s->im + s->n_chips);
+        s->n_chips += s->chips;
+        while (s->n_chips >= UW_SWEEP_BLOCK)
+            sweep_block(s);
     }
 }
 

@@ -33,9 +33,9 @@
 #include "uw/dsp/sweep.h"
 
 #define FUNCTIONS(_)                                                                               \
+    _(uw_channel_chips)                                                                            \
     _(uw_channel_free)                                                                             \
     _(uw_channel_new)                                                                              \
-    _(uw_channel_per_frame)                                                                        \
     _(uw_channel_run)                                                                              \
     _(uw_convert)                                                                                  \
     _(uw_faint_extent)                                                                             \
@@ -314,7 +314,7 @@ static void work_lines(const struct library *lib, struct log *log) {
     const float *samples = (const float *)x;
     const float *re, *im;
     struct uw_lines *lines;
-    float power[512], line_re[640], line_im[640];
+    float power[512], line_re[768], line_im[768];
 
     assert_int_equal(lib->uw_lines_new(&lines), 0);
     for (int sf = UW_LINES_SF_MIN; sf <= UW_LINES_SF_MAX; ++sf) {
@@ -328,8 +328,10 @@ static void work_lines(const struct library *lib, struct log *log) {
             note(log, power, uw_lines_unit(sf) * sizeof(float));
             lib->uw_lines_amplitudes(lines, sf, 512, samples + i, samples + i + 512, re, im,
                                      line_re, line_im);
-            note(log, line_re, len * sizeof(float));
-            note(log, line_im, len * sizeof(float));
+            for (size_t at = 0; at < len; at += uw_lines_stride(sf)) {
+                note(log, line_re + at, ((1U << sf) + UW_LINES_LANES) * sizeof(float));
+                note(log, line_im + at, ((1U << sf) + UW_LINES_LANES) * sizeof(float));
+            }
         }
     }
     lib->uw_lines_free(lines);
@@ -362,8 +364,15 @@ static void sweep(const struct library *lib, struct hits *hits) {
     for (int sf = UW_SWEEP_SF_MIN; sf <= UW_SWEEP_SF_MAX; ++sf)
         config.run[sf] = 7;
     assert_int_equal(lib->uw_sweep_new(&config, on_hit, hits, &sweep), 0);
-    for (size_t i = 0; i + 4 * UW_SWEEP_BLOCK < N; i += 2 * UW_SWEEP_BLOCK)
-        lib->uw_sweep_block(sweep, y + i);
+    for (size_t i = 0; i + 4 * UW_SWEEP_BLOCK < N; i += 2 * UW_SWEEP_BLOCK) {
+        float re[UW_SWEEP_BLOCK], im[UW_SWEEP_BLOCK];
+
+        for (size_t k = 0; k < UW_SWEEP_BLOCK; ++k) {
+            re[k] = crealf(y[i + 2 * k]);
+            im[k] = cimagf(y[i + 2 * k]);
+        }
+        lib->uw_sweep_block(sweep, re, im);
+    }
     lib->uw_sweep_free(sweep);
     lib->uw_lines_free(lines);
 }
@@ -451,17 +460,20 @@ static void test_faint(void **state) {
 static void work_channel(const struct library *lib, struct log *log) {
     struct uw_channel *channel;
 
-    assert_int_equal(lib->uw_channel_new(384, RATE, 313e3, 500e3, 30e3, 1e6, &channel), 0);
+    float re[384], im[384];
+
+    assert_int_equal(lib->uw_channel_new(384, RATE, 313e3, 500e3, 30e3, 500e3, &channel), 0);
     for (uint64_t f = 0; f < 100; ++f) {
-        lib->uw_channel_run(channel, x + 384 * f, f, y);
-        note(log, y, lib->uw_channel_per_frame(channel) * sizeof(*y));
+        lib->uw_channel_run(channel, x + 384 * f, f, re, im);
+        note(log, re, lib->uw_channel_chips(channel) * sizeof(*re));
+        note(log, im, lib->uw_channel_chips(channel) * sizeof(*im));
     }
     lib->uw_channel_free(channel);
 }
 
 static void test_channel(void **state) {
     (void)state;
-    compare(work_channel, 50000);
+    compare(work_channel, 40000);
 }
 
 int main(void) {

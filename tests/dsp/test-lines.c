@@ -20,7 +20,7 @@
 #include "uw/dsp/lines.h"
 
 #define UNIT_MAX   512
-#define AMPLITUDES (UNIT_MAX + UNIT_MAX / 32 * UW_LINES_LANES)
+#define AMPLITUDES (UNIT_MAX + UNIT_MAX / 32 * UW_LINES_PAD)
 
 static struct uw_lines *lines;
 static float re[UNIT_MAX], im[UNIT_MAX], power[UNIT_MAX + 1];

@@ -58,9 +58,17 @@ static struct uw_sweep *new_sweep(bool down, int sf_min, int sf_max, double fals
     return sweep;
 }
 
+/* One sample a chip of two. */
 static void run(struct uw_sweep *sweep, const float complex *samples, size_t n_blocks) {
-    for (size_t i = 0; i < n_blocks; ++i)
-        uw_sweep_block(sweep, samples + i * SAMPLES);
+    float re[UW_SWEEP_BLOCK], im[UW_SWEEP_BLOCK];
+
+    for (size_t i = 0; i < n_blocks; ++i) {
+        for (size_t k = 0; k < UW_SWEEP_BLOCK; ++k) {
+            re[k] = crealf(samples[i * SAMPLES + 2 * k]);
+            im[k] = cimagf(samples[i * SAMPLES + 2 * k]);
+        }
+        uw_sweep_block(sweep, re, im);
+    }
 }
 
 /* n chirps of 2^sf chips from chip `begin` (of any fraction) on, `offset` lines off the carrier. */
@@ -206,7 +214,7 @@ static void count_in_noise(double rate_hz, size_t n_blocks, uint64_t seed, struc
     memset(ret, 0, sizeof(*ret));
     for (size_t i = 0; i < n_blocks; ++i) {
         signal_noise(x, SAMPLES, 1.0, &random);
-        uw_sweep_block(sweep, x);
+        run(sweep, x, 1);
     }
     for (size_t i = 0; i < w.n; ++i) {
         const struct uw_sweep_hit *h = &w.hits[i];
@@ -343,22 +351,28 @@ static void test_strong(void **state) {
     assert_true(sqrt(square) < 0.30);
 }
 
+#define PIECE 32 /* chips that are scaled to the same energy */
+
 /* Power of one line of one window of chips, over the mean of the window's lines; or of what stands
  * between it and the next: half that of their difference. */
 static double line_power(const float complex *window, int lines, int line, bool between) {
     double complex sum = 0.0;
-    double total = 0.0;
+    double energy = 0.0;
 
     for (int i = 0; i < lines; ++i) {
-        const double complex z = (double complex)window[(size_t)i * 2];
+        for (int k = 0; i % PIECE == 0 && k < PIECE; ++k) {
+            const double complex z = (double complex)window[(size_t)(i + k) * 2];
+
+            energy = (k > 0 ? energy : 0.0) + creal(z * conj(z));
+        }
+        const double complex z = (double complex)window[(size_t)i * 2] / sqrt(energy);
         const double half_turns = (double)(i * i) / lines - i;
         const double complex next = signal_turn(-(double)i / lines);
         const double complex turn = signal_turn(0.5 * half_turns + (double)line * i / lines);
 
         sum += z * conj(turn) * (between ? (1.0 - next) / sqrt(2.0) : 1.0);
-        total += creal(z * conj(z));
     }
-    return creal(sum * conj(sum)) / total;
+    return creal(sum * conj(sum)) / (lines / PIECE);
 }
 
 /* A hit's sum is what the words say, whenever it comes: also after thousands of windows, when the
@@ -416,7 +430,7 @@ static void test_drift(void **state) {
                 u -= u >= chips ? chips : 0.0;
                 x[k] = signal_normal(&random) + amplitude * signal_turn(turns);
             }
-            uw_sweep_block(sweep, x);
+            run(sweep, x, 1);
         }
         for (size_t k = 0; k < w.n; ++k) {
             assert_true(w.hits[k].line >= -0.5);
@@ -441,7 +455,7 @@ static void test_carrier(void **state) {
         signal_noise(x, SAMPLES, 1.0, &random);
         for (size_t k = 0; k < SAMPLES; ++k)
             x[k] += 10.0f * signal_turn(0.08137 * (double)(i * SAMPLES + k));
-        uw_sweep_block(sweep, x);
+        run(sweep, x, 1);
     }
     print_message("carrier: %zu hits of %.0f\n", w.n, 10.0 * 8.0 * seconds);
     assert_true((double)w.n < 10.0 * 8.0 * seconds);
@@ -519,6 +533,29 @@ static void test_reset(void **state) {
     uw_sweep_free(fresh);
 }
 
+/* Samples that are no numbers are as if they were not there: neither a hit of their own nor one
+ * less of what follows. */
+static void test_no_number(void **state) {
+    static const float values[] = {NAN, INFINITY, -INFINITY, 3e38f};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); ++i) {
+        struct uw_sweep *sweep = new_sweep(false, UW_SWEEP_SF_MIN, UW_SWEEP_SF_MAX, 1e-3, &w);
+        uint64_t random = 78;
+
+        make_channel_noise(&random);
+        for (size_t k = 0; k < SAMPLES; k += 1 + 50 * i)
+            x[k] = values[i];
+        run(sweep, x, BLOCKS);
+        assert_int_equal(w.n, 0);
+        make_channel_noise(&random);
+        add_preamble(6, UP_CHIRPS, false, 700.3, 1.7, 1.0);
+        run(sweep, x, BLOCKS);
+        assert_true(w.n > 0);
+        uw_sweep_free(sweep);
+    }
+}
+
 /* The stream begins with the end of a preamble, and digital silence or noise follows: where it
  * began, nowhere else. */
 static void test_begin(void **state) {
@@ -560,7 +597,7 @@ int main(void) {
         cmocka_unit_test(test_weak),       cmocka_unit_test(test_direction),
         cmocka_unit_test(test_carrier),    cmocka_unit_test(test_drift),
         cmocka_unit_test(test_sum),        cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_begin),
+        cmocka_unit_test(test_begin),      cmocka_unit_test(test_no_number),
     };
 
     return cmocka_run_group_tests_name("sweep", tests, set_up, tear_down);

@@ -19,6 +19,7 @@
 #define UW_LINES_SF_MAX 9
 #define UW_LINES_LANES  8  /* floats in a vector */
 #define UW_LINES_SQUARE 64 /* lines of a window that stand together */
+#define UW_LINES_PAD    16 /* floats behind a window's amplitudes: whole lines of the cache */
 
 struct uw_lines;
 
@@ -44,7 +45,7 @@ static inline size_t uw_lines_line(int sf, size_t place) {
 
 /* From the amplitudes of a window to the next one's. */
 static inline size_t uw_lines_stride(int sf) {
-    return ((size_t)1 << sf) + UW_LINES_LANES;
+    return ((size_t)1 << sf) + UW_LINES_PAD;
 }
 
 /* Where the last square begins. */
@@ -77,7 +78,8 @@ void uw_lines_run(const struct uw_lines *lines, int sf, const float *re, const f
                   const float *chirp_re, const float *chirp_im, float *ret_power);
 
 /* The amplitudes themselves, of n samples, whole units; a window's stand uw_lines_stride() from
- * those of the one before. */
+ * those of the one before. Of the pad behind them the first UW_LINES_LANES are as uw_lines_above()
+ * says, the others anything. */
 void uw_lines_amplitudes(const struct uw_lines *lines, int sf, size_t n, const float *re,
                          const float *im, const float *chirp_re, const float *chirp_im,
                          float *ret_re, float *ret_im);

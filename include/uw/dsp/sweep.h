@@ -8,14 +8,13 @@
  * Threads: one. Ownership: the caller's; `lines` must outlive the sweep.
  */
 
-#include <complex.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define UW_SWEEP_SF_MIN 5
 #define UW_SWEEP_SF_MAX 9
-#define UW_SWEEP_BLOCK  512 /* chips; two samples each */
+#define UW_SWEEP_BLOCK  512 /* chips */
 
 struct uw_lines;
 struct uw_sweep;
@@ -42,8 +41,8 @@ int uw_sweep_new(const struct uw_sweep_config *config,
                  void (*hit)(void *userdata, const struct uw_sweep_hit *hit), void *userdata,
                  struct uw_sweep **ret_sweep);
 struct uw_sweep *uw_sweep_free(struct uw_sweep *sweep);
-/* UW_SWEEP_BLOCK chips, two samples each. */
-void uw_sweep_block(struct uw_sweep *sweep, const float complex *samples);
+/* UW_SWEEP_BLOCK chips, a sample each. */
+void uw_sweep_block(struct uw_sweep *sweep, const float *re, const float *im);
 /* The stream begins anew: what is in the runs is forgotten. */
 void uw_sweep_reset(struct uw_sweep *sweep);
 
