@@ -15,6 +15,7 @@ struct uw_rx_queue {
     bool torn;        /* ... and what it is to say */
     uint64_t dropped;
     size_t n_queued;
+    size_t n_free, wanted; /* 0: nobody waits for free blocks */
     struct uw_rx_block *free;
     struct uw_rx_block *first, *last;
     size_t n_blocks;
@@ -41,6 +42,7 @@ int uw_rx_queue_new(size_t n_blocks, size_t block_bytes, struct uw_rx_queue **re
         queue->blocks[i].next = queue->free;
         queue->free = &queue->blocks[i];
     }
+    queue->n_blocks = queue->n_free = n_blocks;
     *ret_queue = queue;
     return 0;
 }
@@ -94,6 +96,7 @@ static struct uw_rx_block *steal(struct uw_rx_queue *queue) {
 
         more->next = queue->free;
         queue->free = more;
+        queue->n_free++;
     }
     return block;
 }
@@ -106,13 +109,18 @@ struct uw_rx_block *uw_rx_queue_free_take(struct uw_rx_queue *queue, bool may_st
         block = queue->free;
         if (block) {
             queue->free = block->next;
+            queue->n_free--;
             break;
         }
         if (may_steal)
             block = steal(queue);
         if (block)
             break;
-        pthread_cond_wait(&queue->cond, &queue->mutex);
+        /* on one core, block by block, the threads would do little but wake each other */
+        queue->wanted = may_steal || queue->n_blocks < 4 ? 1 : queue->n_blocks / 2;
+        while (!queue->aborted && queue->n_free < queue->wanted)
+            pthread_cond_wait(&queue->cond, &queue->mutex);
+        queue->wanted = 0;
     }
     pthread_mutex_unlock(&queue->mutex);
     return block;
@@ -151,7 +159,9 @@ void uw_rx_queue_free_give(struct uw_rx_queue *queue, struct uw_rx_block *block)
     pthread_mutex_lock(&queue->mutex);
     block->next = queue->free;
     queue->free = block;
-    pthread_cond_broadcast(&queue->cond);
+    queue->n_free++;
+    if (queue->wanted > 0 && queue->n_free >= queue->wanted)
+        pthread_cond_broadcast(&queue->cond);
     pthread_mutex_unlock(&queue->mutex);
 }
 
