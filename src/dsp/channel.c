@@ -122,11 +122,15 @@ int uw_channel_new(size_t n_fft, double rate_hz, double centre_hz, double bandwi
     ch->bins = uw_fft_alloc(n_fft);
     if (!ch->samples || !ch->bins)
         return uw_err(-ENOMEM);
-    /* where half as many points are no multiple of eight the chips are every second sample */
-    ch->stride = halves % 16 == 0 ? 1 : 2;
     r = make_way(ch, halves, flat, stop, &ch->halves);
-    if (r == 0)
-        r = make_way(ch, halves / 2 * ch->stride, flat, stop, &ch->chips);
+    if (r)
+        return r;
+    /* where half as many points are no multiple of eight, or too few for the filter's slopes, the
+     * chips are every second sample */
+    r = halves % 16 == 0 ? make_way(ch, halves / 2, flat, stop, &ch->chips) : UW_CHANNEL_E_RATE;
+    ch->stride = r == 0 ? 1 : 2;
+    if (r == UW_CHANNEL_E_RATE)
+        r = make_way(ch, halves, flat, stop, &ch->chips);
     if (r)
         return r;
     ch->density = density_of(ch);

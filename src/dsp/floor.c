@@ -161,7 +161,7 @@ static void step(struct uw_floor *floor, float share) {
     float factor = 1.0f / (QUANTILE_TO_MEAN * -log1pf(-share));
 
     for (size_t k = 0; k < floor->n; ++k)
-        floor->quantile[k] *= factor;
+        floor->quantile[k] = fmaxf(floor->quantile[k] * factor, POWER_MIN);
     invert(floor->n, floor->quantile, floor->inverse);
 }
 
@@ -216,9 +216,9 @@ static inline float float_of(uint32_t bits) {
 }
 
 /* Returns how many powers lie below. The inverse is improved from that of before, once, by I.
- * Newton's method: a step is so small that its square, the error, does not count. Followed by
- * factors of its own it would drift off by their rounding, decibels in an hour; and divisions are
- * slow. */
+ * Newton's method: a step is so small that its square, the error, does not count; what moves
+ * further is inverted. Followed by factors of its own it would drift off by their rounding,
+ * decibels in an hour; and divisions are slow. */
 UW_CLONES
 static unsigned follow(size_t n, float up, float down, const float *restrict power,
                        float *restrict quantile, float *restrict inverse) {

@@ -32,6 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "largest-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 #include "uw/dsp/faint.h"
@@ -253,8 +254,8 @@ static void close_old(struct uw_sweep *sweep, int sf) {
     }
 }
 
-/* The row that many behind the latest one, which has been in use again and again: n_rows less than
- * that is as many before it. */
+/* The row that is so many further in the ring than the latest one; of n_rows - k it is the one k
+ * before it. */
 static size_t row_behind(const struct stage *s, size_t by) {
     size_t at = s->latest + by;
 
@@ -295,7 +296,7 @@ struct windows {
  * passes: of what is greater the compiler would make a vector element by element.
  */
 #define ADD_LINES(name, vec, mask)                                                                 \
-    INLINE void name(const struct windows *w, size_t b, size_t above, mask *any) {                 \
+    INLINE void name(const struct windows *w, size_t b, ptrdiff_t above, mask *any) {              \
         const size_t n = w->n_lines;                                                               \
         const vec t = w->threshold - (vec){0}, twice = t + t;                                      \
         vec line = *(const vec *)(w->before + b), between = *(const vec *)(w->before + n + b);     \
@@ -319,7 +320,7 @@ ADD_LINES(add_wide, wide, wide_mask)
 ADD_LINES(add_narrow, narrow, narrow_mask)
 
 /* Lines [from, to), 16 at least. The last ones may be added twice, from the same sums so far. */
-INLINE void add_stretch(const struct windows *w, size_t from, size_t to, size_t above,
+INLINE void add_stretch(const struct windows *w, size_t from, size_t to, ptrdiff_t above,
                         wide_mask *any) {
     for (size_t b = from; b < to; b += WIDE)
         add_wide(w, b + WIDE < to ? b : to - WIDE, above, any);
@@ -336,7 +337,7 @@ static bool add_windows(const struct windows *w, size_t last) {
     /* stretches whose upper neighbours stand in one piece: uw_lines_above() */
     if (last > 0)
         add_stretch(w, 0, last, UW_LINES_SQUARE, &any);
-    add_stretch(w, last, tail, 1 - last, &any);
+    add_stretch(w, last, tail, 1 - (ptrdiff_t)last, &any);
     add_narrow(w, tail, UW_LINES_LANES, &any_tail);
     for (size_t i = 0; i < WIDE; ++i)
         ret |= any[i];
@@ -422,13 +423,9 @@ static void note_all(struct stage *s, int sf, int lane) {
 UW_CLONES
 static float take_sums(size_t n, const float *restrict row, const float *restrict old, float scale,
                        float *restrict sum) {
-    float most = 0.0f;
-
-    for (size_t i = 0; i < n; ++i) {
+    for (size_t i = 0; i < n; ++i)
         sum[i] = (row[i] - old[i]) * scale;
-        most = sum[i] > most ? sum[i] : most;
-    }
-    return most;
+    return uw_largest(n, sum);
 }
 
 /* A block in which a sum passes, window by window. */

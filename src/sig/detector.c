@@ -17,12 +17,12 @@
 #include "hopper-impl.h"
 #include "links-impl.h"
 #include "matcher-impl.h"
+#include "matcher-sweep-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
 #include "uw/dsp/front.h"
 
 #define DELAY_S       0.05
-#define BELOW_S       0.1 /* from the begin of a packet below the noise until it is looked at: 70 ms */
 #define HELD_MAX      256
 #define EMITTER_SHIFT 4 /* emitters of different matchers never share a number */
 
@@ -193,7 +193,7 @@ int uw_detector_new(const struct uw_detector_config *config, const struct uw_det
     front.rate_hz = config->rate_hz;
     front.format = config->format;
     front.freq_hz = config->freq_hz;
-    front.history_min_s = config->below_noise ? BELOW_S : 0.0;
+    front.history_min_s = config->below_noise ? uw_sweep_history_s(config->db) : 0.0;
     front.n_centres = config->n_centres > 1 ? config->n_centres : 1;
     r = uw_front_new(&front, &front_ops, d, &d->front);
     if (r == 0) {

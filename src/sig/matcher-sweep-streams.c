@@ -35,6 +35,8 @@
 #define IN_BAND        0.45 /* of a channel's width must lie in the band beyond its centre */
 #define TOGETHER       0.25 /* bandwidths between the centres of channels that are one stream */
 #define BEYOND         6    /* symbols behind the longest packet: is it longer? */
+#define FRAMES_S       1e-3 /* of the front end, a few of which are under way */
+#define HISTORY_MAX_S  0.45 /* ... keeps half a second where it has the room */
 
 /* What is to be one stream. */
 struct cut {
@@ -48,6 +50,42 @@ struct cuts {
     struct cut list[UW_STREAMS_MAX];
 };
 
+static bool is_swept(const struct uw_signature *s, const struct uw_sig_variant *x) {
+    return s->enabled && s->drone && s->matcher == UW_SIG_MATCH_LINK &&
+           x->modulation == UW_SIG_LORA && x->sf <= UW_SWEEP_SF_MAX && x->preamble >= 4 &&
+           s->sync_word >= 0;
+}
+
+/* Of a packet of this form, from its begin. */
+static int symbols_of(const struct uw_sig_variant *x) {
+    return (int)ceil(x->airtime_s * x->bandwidth_hz / (double)(1 << x->sf)) + BEYOND;
+}
+
+/* What a suspect asks for around its preamble and the symbols behind, and what comes in until it is
+ * looked at; two samples a chip. */
+static size_t stretch_of(int sf, int symbols, int preamble_max) {
+    return ((size_t)(symbols + 2 * preamble_max + 12) << (sf + 1)) + 4 * UW_SWEEP_BLOCK;
+}
+
+static double history_of(const struct uw_sig_variant *x) {
+    return (double)stretch_of(x->sf, symbols_of(x), x->preamble) / (2.0 * x->bandwidth_hz) +
+           FRAMES_S;
+}
+
+double uw_sweep_history_s(const struct uw_sigdb *db) {
+    double most = 0.0;
+
+    for (size_t i = 0; i < uw_sigdb_len(db); ++i) {
+        const struct uw_signature *s = uw_sigdb_at(db, i);
+
+        for (int v = 0; v < s->n_variants; ++v) {
+            if (is_swept(s, &s->variants[v]))
+                most = fmax(most, history_of(&s->variants[v]));
+        }
+    }
+    return fmin(most, HISTORY_MAX_S);
+}
+
 /* Windows that a preamble fills whatever their alignment, per spreading factor. */
 static bool runs_of(const struct uw_sweeper *m, struct uw_stream *stream,
                     struct uw_sweep_config *ret) {
@@ -60,19 +98,18 @@ static bool runs_of(const struct uw_sweeper *m, struct uw_stream *stream,
         for (int v = 0; v < s->n_variants; ++v) {
             const struct uw_sig_variant *x = &s->variants[v];
 
-            if (!s->enabled || !s->drone || s->matcher != UW_SIG_MATCH_LINK ||
-                !uw_link_in_band(s, m->env.config) || x->modulation != UW_SIG_LORA ||
-                fabs(x->bandwidth_hz - stream->bandwidth_hz) > 1.0 || x->sf > UW_SWEEP_SF_MAX ||
-                x->preamble < 4 || s->sync_word < 0)
+            /* of a packet longer than the history nothing could be looked at */
+            if (!is_swept(s, x) || !uw_link_in_band(s, m->env.config) ||
+                fabs(x->bandwidth_hz - stream->bandwidth_hz) > 1.0 ||
+                history_of(x) > uw_front_history_s(m->env.front))
                 continue;
             if (ret->run[x->sf] == 0 || x->preamble - 1 < ret->run[x->sf])
                 ret->run[x->sf] = x->preamble - 1;
             if (x->preamble > stream->preamble_max[x->sf])
                 stream->preamble_max[x->sf] = x->preamble;
             stream->preamble_min[x->sf] = ret->run[x->sf] + 1;
-            int symbols = (int)ceil(x->airtime_s * x->bandwidth_hz / (double)(1 << x->sf));
-            if (symbols + BEYOND > stream->symbols[x->sf])
-                stream->symbols[x->sf] = symbols + BEYOND;
+            if (symbols_of(x) > stream->symbols[x->sf])
+                stream->symbols[x->sf] = symbols_of(x);
             stream->sync_word = s->sync_word;
             any = true;
         }
@@ -80,18 +117,16 @@ static bool runs_of(const struct uw_sweeper *m, struct uw_stream *stream,
     return any;
 }
 
-/* The longest stretch that a suspect asks for, and what comes in until it is looked at; two samples
- * a chip. */
 static size_t room_of(const struct uw_stream *s) {
     size_t most = 0;
 
     for (int sf = UW_SWEEP_SF_MIN; sf <= UW_SWEEP_SF_MAX; ++sf) {
-        size_t symbols = (size_t)(s->symbols[sf] + 2 * s->preamble_max[sf] + 12);
+        size_t n = stretch_of(sf, s->symbols[sf], s->preamble_max[sf]);
 
-        if (s->symbols[sf] > 0 && symbols << (sf + 1) > most)
-            most = symbols << (sf + 1);
+        if (s->symbols[sf] > 0 && n > most)
+            most = n;
     }
-    return most + 2 * s->chips + 4 * UW_SWEEP_BLOCK;
+    return most + 2 * s->chips;
 }
 
 static int add_sweep(struct uw_sweeper *m, struct uw_stream *s, bool down) {
@@ -250,8 +285,6 @@ static int make_stream(struct uw_sweeper *m, const struct cut *c, struct uw_stre
             r = add_sweep(m, s, down == 1);
     }
     s->room = room_of(s);
-    if (r == 0 && (double)s->room > 2.0 * s->bandwidth_hz * uw_front_history_s(m->env.front))
-        r = UW_CHANNEL_E_RATE; /* no packet would ever be there as a whole */
     if (r == 0)
         r = new_chips(s);
     if (r == 0)

@@ -4,11 +4,11 @@
  * LoRa links below the noise
  *
  * Every channel of the enabled links that lies in the receiver's band, or two that lie close
- * together (matcher-sweep-streams.c), is cut out of the shared spectra at two samples a chip and
+ * together (matcher-sweep-streams.c), is cut out of the shared spectra at one sample a chip and
  * swept for preambles (uw/dsp/sweep.h), cheaply and with many false hits. A hit is a suspect: once
- * the samples are there, its run is added in phase, what follows a preamble is looked for
- * (uw/dsp/faint.h), and what is left is measured to its end. The tracker of links knows what noise
- * makes, and lets only those packets speak that lie on a lattice of slots.
+ * it can be cut out of the history at two samples a chip, its run is added in phase, what follows a
+ * preamble is looked for (uw/dsp/faint.h), and what is left is measured to its end. The tracker of
+ * links knows what noise makes, and lets only those packets speak that lie on a lattice of slots.
  *
  * A hit says where its line stands: with a carrier offset of c chips a symbol began `line - c`
  * chips before the window. What follows a preamble, sync word and delimiter, tells c and the place,

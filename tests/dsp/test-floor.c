@@ -292,13 +292,37 @@ static void test_silence(void **state) {
     uw_floor_free(floor);
 }
 
+/* At the least floor there is, where samples are exactly zero, a step of the gain moves nothing:
+ * what comes then is seen against a floor and its inverse that belong together. */
+static void test_zeros(void **state) {
+    uint64_t random = 12;
+    float power[N];
+
+    (void)state;
+    for (int all = 0; all < 2; ++all) { /* one bin is zero, or all are */
+        struct uw_floor *floor = learned(0, 1000, &random);
+
+        for (int f = 0; f < 40000; ++f) {
+            const double mean = f < 30000 ? 1.0 : 0.03;
+
+            for (size_t k = 0; k < N; ++k)
+                power[k] = (all == 1 && f < 35000) || k == 7 ? 0.0f : exponential(&random, mean);
+            uw_floor_update(floor, power);
+            for (size_t k = 0; f % 100 == 0 && k < N; ++k)
+                assert_true(fabs((double)uw_floor_inverse(floor)[k] * uw_floor_at(floor, k) - 1.0) <
+                            1e-2);
+        }
+        uw_floor_free(floor);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learn_in_parts), cmocka_unit_test(test_learn),
         cmocka_unit_test(test_learn_few_rows), cmocka_unit_test(test_update),
         cmocka_unit_test(test_busy),           cmocka_unit_test(test_band_lit),
         cmocka_unit_test(test_gain_steps),     cmocka_unit_test(test_driven),
-        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_silence),        cmocka_unit_test(test_zeros),
     };
 
     return cmocka_run_group_tests_name("floor", tests, NULL, NULL);

@@ -34,6 +34,7 @@
 
 #define FUNCTIONS(_)                                                                               \
     _(uw_channel_chips)                                                                            \
+    _(uw_channel_cut)                                                                              \
     _(uw_channel_free)                                                                             \
     _(uw_channel_new)                                                                              \
     _(uw_channel_run)                                                                              \
@@ -458,22 +459,42 @@ static void test_faint(void **state) {
 }
 
 static void work_channel(const struct library *lib, struct log *log) {
-    struct uw_channel *channel;
-
+    static const struct uw_front_ops ops = {.burst = on_burst, .progress = on_progress};
+    /* one sample a chip and every second of two; over the band's middle, and its end */
+    static const double layouts[][2] = {
+        {313e3, 500e3}, {-12.5e3, 500e3}, {333e3, 125e3}, {-1.1e6, 250e3}};
+    struct uw_front_config config;
+    struct uw_front *front;
     float re[384], im[384];
 
-    assert_int_equal(lib->uw_channel_new(384, RATE, 313e3, 500e3, 30e3, 500e3, &channel), 0);
-    for (uint64_t f = 0; f < 100; ++f) {
-        lib->uw_channel_run(channel, x + 384 * f, f, re, im);
-        note(log, re, lib->uw_channel_chips(channel) * sizeof(*re));
-        note(log, im, lib->uw_channel_chips(channel) * sizeof(*im));
+    lib->uw_front_config_init(&config);
+    config.rate_hz = RATE;
+    config.format = UW_IQ_CF32;
+    assert_int_equal(lib->uw_front_new(&config, &ops, log, &front), 0);
+    lib->uw_front_push(front, x, 20000);
+    for (size_t i = 0; i < UW_ARRAY_SIZE(layouts); ++i) {
+        struct uw_channel *channel;
+        size_t chips;
+
+        assert_int_equal(lib->uw_channel_new(384, RATE, layouts[i][0], layouts[i][1],
+                                             0.06 * layouts[i][1], layouts[i][1], &channel),
+                         0);
+        chips = lib->uw_channel_chips(channel);
+        for (uint64_t f = 0; f < 100; ++f) {
+            lib->uw_channel_run(channel, x + 384 * f, f, re, im);
+            note(log, re, chips * sizeof(*re));
+            note(log, im, chips * sizeof(*im));
+        }
+        assert_true(lib->uw_channel_cut(channel, front, 288, 50, y));
+        note(log, y, 50 * 2 * chips * sizeof(*y));
+        lib->uw_channel_free(channel);
     }
-    lib->uw_channel_free(channel);
+    lib->uw_front_free(front);
 }
 
 static void test_channel(void **state) {
     (void)state;
-    compare(work_channel, 40000);
+    compare(work_channel, 200000);
 }
 
 int main(void) {

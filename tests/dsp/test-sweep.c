@@ -408,6 +408,71 @@ static void test_sum(void **state) {
     uw_sweep_free(sweep);
 }
 
+/* The same after a million windows, to 1e-2: what is kept does not get coarser. The same noise
+ * again and again makes the same hits. */
+static void test_long(void **state) {
+    enum { BLOCKS_AGAIN = 64, TIMES = 1000 }; /* 1024 windows of SF5 each time */
+    static float complex noise[BLOCKS_AGAIN * SAMPLES];
+    struct uw_sweep *sweep = new_sweep(false, 5, 5, 400.0, &w);
+    uint64_t random = 79;
+
+    (void)state;
+    signal_noise(noise, BLOCKS_AGAIN * SAMPLES, 1.0, &random);
+    run(sweep, noise, BLOCKS_AGAIN);
+    for (int i = 1; i < TIMES; ++i) {
+        w2.n = w.n;
+        memcpy(w2.hits, w.hits, w.n * sizeof(*w.hits));
+        w.n = 0;
+        run(sweep, noise, BLOCKS_AGAIN);
+        if (i < 3) /* the first time something else was before it */
+            continue;
+        assert_true(w.n > 10);
+        assert_int_equal(w.n, w2.n);
+        for (size_t k = 0; k < w.n; ++k) {
+            assert_true(w.hits[k].chip - w2.hits[k].chip == BLOCKS_AGAIN * UW_SWEEP_BLOCK);
+            assert_true(fabs(w.hits[k].sum - w2.hits[k].sum) < 1e-2);
+        }
+    }
+    uw_sweep_free(sweep);
+}
+
+/* A preamble that one run just holds is found to the same sum wherever it lies: also where the sums
+ * begin anew, after 1024 windows of its own or of another spreading factor. */
+static void test_anywhere(void **state) {
+    (void)state;
+    for (int sf = UW_SWEEP_SF_MIN; sf <= 7; ++sf) {
+        const size_t chips = (size_t)1 << sf;
+        float re[UW_SWEEP_BLOCK], im[UW_SWEEP_BLOCK];
+        uint64_t random = 80;
+
+        for (long before = 0; before <= 10; ++before) {
+            /* windows of the preamble in front of number 1024 */
+            const size_t begin = (1024 - (size_t)before) * chips;
+            struct uw_sweep *sweep = new_sweep(false, sf, sf, 1e-6, &w);
+
+            for (size_t at = 0; at < (1024 + 32) * chips; at += UW_SWEEP_BLOCK) {
+                for (size_t i = 0; i < UW_SWEEP_BLOCK; ++i) {
+                    const bool is_in = at + i >= begin && at + i < begin + (UP_CHIRPS - 1) * chips;
+                    const double u = (double)((at + i) % chips);
+                    const float complex z =
+                        0.1f * signal_normal(&random) +
+                        (is_in ? signal_turn(0.5 * (u * u / (double)chips - u)) : 0.0f);
+
+                    re[i] = crealf(z);
+                    im[i] = cimagf(z);
+                }
+                uw_sweep_block(sweep, re, im);
+            }
+            const struct uw_sweep_hit *h = strongest(&w);
+            /* all of 2^SF lines' power in one */
+            assert_non_null(h);
+            assert_true(fabs(h->sum / (0.99 * (UP_CHIRPS - 1) * (double)chips) - 1.0) < 0.02);
+            assert_true(fabs(h->chip - (double)begin) <= (double)chips);
+            uw_sweep_free(sweep);
+        }
+    }
+}
+
 /* Strong chirps that drift by a line or more a symbol open several hits side by side, whose sums
  * overlap: their lines are lines of the spectrum all the same. */
 static void test_drift(void **state) {
@@ -598,6 +663,7 @@ int main(void) {
         cmocka_unit_test(test_carrier),    cmocka_unit_test(test_drift),
         cmocka_unit_test(test_sum),        cmocka_unit_test(test_reset),
         cmocka_unit_test(test_begin),      cmocka_unit_test(test_no_number),
+        cmocka_unit_test(test_long),       cmocka_unit_test(test_anywhere),
     };
 
     return cmocka_run_group_tests_name("sweep", tests, set_up, tear_down);

@@ -15,10 +15,12 @@
 
 #include <cmocka.h>
 
+#include "matcher-sweep-impl.h"
 #include "signal.h"
 #include "trial.h"
 #include "uw/base/err.h"
 #include "uw/base/str.h"
+#include "uw/dsp/front.h"
 
 #define ALERT_LLR 14.8
 #define RATE      2.4e6
@@ -416,6 +418,39 @@ static void test_gap(void **state) {
     free(samples);
 }
 
+static void on_burst(void *userdata, const struct uw_burst *burst) {
+    (void)userdata;
+    (void)burst;
+}
+
+static void on_front_progress(void *userdata, uint64_t sample) {
+    (void)userdata;
+    (void)sample;
+}
+
+/* The longest packet that is swept for, 25 Hz, lasts 30 ms and is looked at some 70 ms from its
+ * begin: so long spectra are kept also of a receiver whose band is too wide for the usual memory.
+ */
+static void test_history(void **state) {
+    static const struct uw_front_ops ops = {.burst = on_burst, .progress = on_front_progress};
+    const double history_s = uw_sweep_history_s(db);
+
+    (void)state;
+    print_message("history: %.3f s\n", history_s);
+    assert_true(history_s > 0.05 && history_s < 0.1);
+    for (int i = 0; i < 2; ++i) {
+        struct uw_front_config config;
+        struct uw_front *front = NULL;
+
+        uw_front_config_init(&config);
+        config.rate_hz = 50e6;
+        config.history_min_s = i * history_s;
+        assert_int_equal(uw_front_new(&config, &ops, NULL, &front), 0);
+        assert_true((uw_front_history_s(front) >= history_s) == (i == 1));
+        uw_front_free(front);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_neighbours),
@@ -428,6 +463,7 @@ int main(void) {
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_gap),
+        cmocka_unit_test(test_history),
     };
 
     return cmocka_run_group_tests_name("below-noise", tests, load, unload);
