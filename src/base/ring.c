@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "uw/base/err.h"
+#include "uw/base/util.h"
 
 /*
  * head counts pushes, tail counts pops; both run on and wrap with the word, so that head - tail is
@@ -37,8 +38,7 @@ int uw_ring_new(size_t capacity, struct uw_ring **ret_ring) {
         n *= 2;
 
     size = sizeof(*ring) + n * sizeof(ring->slots[0]);
-    size = (size + LINE_SIZE - 1) / LINE_SIZE * LINE_SIZE;
-    ring = aligned_alloc(LINE_SIZE, size);
+    ring = uw_alloc_zeroed(1, size);
     if (!ring)
         return uw_err(-ENOMEM);
     ring->mask = n - 1;

@@ -31,20 +31,21 @@ struct way {
 
 struct uw_channel {
     size_t n, hop;
-    long bin; /* of the centre */
-    struct way chips, halves;
-    size_t stride;          /* points of `chips` a chip */
-    float complex *samples; /* of a frame */
-    float complex *bins;    /* of a frame, in order */
-    double density, residual_hz;
+    long bin;                 /* of the centre */
+    struct way halves, whole; /* points a chip; `whole` may be unused */
+    const struct way *chips;  /* one of them */
+    size_t stride;            /* its points a chip */
+    float complex *samples;   /* of a frame */
+    float complex *bins;      /* of a frame, in order */
+    double residual_hz;
 };
 
 struct uw_channel *uw_channel_free(struct uw_channel *channel) {
     if (!channel)
         return NULL;
-    uw_fft_free(channel->chips.inverse);
+    uw_fft_free(channel->whole.inverse);
     uw_fft_free(channel->halves.inverse);
-    free(channel->chips.gain);
+    free(channel->whole.gain);
     free(channel->halves.gain);
     uw_fft_dealloc(channel->samples);
     uw_fft_dealloc(channel->bins);
@@ -91,14 +92,6 @@ static int make_way(const struct uw_channel *ch, size_t k, double flat, double s
     return uw_fft_new_inverse(k, &way->inverse);
 }
 
-static double density_of(const struct uw_channel *ch) {
-    double sum = 0.0;
-
-    for (size_t i = 0; i < width_of(&ch->halves); ++i)
-        sum += (double)(ch->halves.gain[2 * i] * ch->halves.gain[2 * i]);
-    return (double)ch->halves.k / (sum * (double)ch->n * (double)ch->n);
-}
-
 int uw_channel_new(size_t n_fft, double rate_hz, double centre_hz, double bandwidth_hz,
                    double slack_hz, double chip_hz, struct uw_channel **ret_channel) {
     UW_CLEANUP(channel_freep) struct uw_channel *ch = NULL;
@@ -127,24 +120,26 @@ int uw_channel_new(size_t n_fft, double rate_hz, double centre_hz, double bandwi
         return r;
     /* where half as many points are no multiple of eight, or too few for the filter's slopes, the
      * chips are every second sample */
-    r = halves % 16 == 0 ? make_way(ch, halves / 2, flat, stop, &ch->chips) : UW_CHANNEL_E_RATE;
-    ch->stride = r == 0 ? 1 : 2;
-    if (r == UW_CHANNEL_E_RATE)
-        r = make_way(ch, halves, flat, stop, &ch->chips);
-    if (r)
+    r = halves % 16 == 0 ? make_way(ch, halves / 2, flat, stop, &ch->whole) : UW_CHANNEL_E_RATE;
+    if (r < 0)
         return r;
-    ch->density = density_of(ch);
+    ch->chips = r == 0 ? &ch->whole : &ch->halves;
+    ch->stride = r == 0 ? 1 : 2;
     *ret_channel = ch;
     ch = NULL;
     return 0;
 }
 
-double uw_channel_density(const struct uw_channel *channel) {
-    return channel->density;
+double uw_channel_density(const struct uw_channel *ch) {
+    double sum = 0.0;
+
+    for (size_t i = 0; i < width_of(&ch->halves); ++i)
+        sum += (double)(ch->halves.gain[2 * i] * ch->halves.gain[2 * i]);
+    return (double)ch->halves.k / (sum * (double)ch->n * (double)ch->n);
 }
 
 size_t uw_channel_chips(const struct uw_channel *ch) {
-    return uw_overlap_valid(ch->chips.k) / ch->stride;
+    return uw_overlap_valid(ch->chips->k) / ch->stride;
 }
 
 double uw_channel_residual_hz(const struct uw_channel *channel) {
@@ -220,7 +215,7 @@ static void part(size_t n, size_t stride, const float *restrict x, float re, flo
 
 void uw_channel_run(struct uw_channel *ch, const float complex *spectrum, uint64_t frame, float *re,
                     float *im) {
-    const struct way *way = &ch->chips;
+    const struct way *way = ch->chips;
     const float *x = (const float *)(ch->samples + uw_overlap_first(way->k));
     float complex turn = uw_overlap_turn(ch->bin, frame);
     size_t n = uw_channel_chips(ch);

@@ -119,12 +119,11 @@ static int new_turns(struct uw_faint *faint, size_t n) {
 }
 
 int uw_faint_new(const struct uw_lines *lines, struct uw_faint **ret_faint) {
-    UW_CLEANUP(faint_freep) struct uw_faint *faint = aligned_alloc(64, sizeof(*faint));
+    UW_CLEANUP(faint_freep) struct uw_faint *faint = uw_alloc_zeroed(1, sizeof(*faint));
     int r = 0;
 
     if (!faint)
         return uw_err(-ENOMEM);
-    memset(faint, 0, sizeof(*faint));
     faint->lines = lines;
     for (size_t i = 0; i < N_SF && r == 0; ++i)
         r = new_sf(faint, i);

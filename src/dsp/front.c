@@ -48,8 +48,6 @@
 #define PROGRESS_S  0.025
 #define HANN_POWER  0.375
 
-#define SCRATCH_ALIGN 64
-
 struct uw_front {
     struct uw_front_config config;
     struct uw_front_ops ops;
@@ -240,7 +238,7 @@ int uw_front_reserve(struct uw_front *front, size_t bytes) {
 
     if (bytes <= front->scratch_bytes)
         return 0;
-    more = aligned_alloc(SCRATCH_ALIGN, (bytes + SCRATCH_ALIGN - 1) & ~(size_t)(SCRATCH_ALIGN - 1));
+    more = uw_alloc_zeroed(1, bytes);
     if (!more)
         return uw_err(-ENOMEM);
     free(front->scratch);

@@ -2,12 +2,15 @@
 
 #include "uw/dsp/sums.h"
 
+#include <stdbool.h>
+
 #include "uw/base/util.h"
 
-#define PARTS 64 /* four vectors: additions take as long */
+#define INLINE static inline __attribute__((always_inline))
+#define PARTS  64 /* four vectors: additions take as long */
 
 /* Halves onto halves: of known sizes, which the compiler keeps in registers. */
-static inline float add_up(const float parts[PARTS]) {
+INLINE float add_up(const float parts[PARTS]) {
     float a[16], b[8], c[4];
 
     for (size_t k = 0; k < 16; ++k)
@@ -19,32 +22,28 @@ static inline float add_up(const float parts[PARTS]) {
     return (c[0] + c[2]) + (c[1] + c[3]);
 }
 
-UW_CLONES
-static float sum(const float *restrict x, size_t n) {
+/* Of the numbers or of their squares, which the compiler knows. */
+INLINE float add_all(const float *restrict x, size_t n, bool squares) {
     float parts[PARTS] = {0};
     size_t i = 0;
 
     for (; i + PARTS <= n; i += PARTS) {
         for (size_t k = 0; k < PARTS; ++k)
-            parts[k] += x[i + k];
+            parts[k] += squares ? x[i + k] * x[i + k] : x[i + k];
     }
     for (size_t k = 0; i < n; ++i, ++k)
-        parts[k] += x[i];
+        parts[k] += squares ? x[i] * x[i] : x[i];
     return add_up(parts);
 }
 
 UW_CLONES
-static float sum_squares(const float *restrict x, size_t n) {
-    float parts[PARTS] = {0};
-    size_t i = 0;
+static float sum(const float *x, size_t n) {
+    return add_all(x, n, false);
+}
 
-    for (; i + PARTS <= n; i += PARTS) {
-        for (size_t k = 0; k < PARTS; ++k)
-            parts[k] += x[i + k] * x[i + k];
-    }
-    for (size_t k = 0; i < n; ++i, ++k)
-        parts[k] += x[i] * x[i];
-    return add_up(parts);
+UW_CLONES
+static float sum_squares(const float *x, size_t n) {
+    return add_all(x, n, true);
 }
 
 float uw_sum(const float *x, size_t n) {

@@ -60,7 +60,7 @@ typedef int narrow_mask __attribute__((vector_size(4 * UW_LINES_LANES)));
 
 /* From row to row: were it a whole page, what is written would have to be told from what is read
  * next. */
-#define PITCH(n) (LANES * (n) + 16)
+#define PITCH(n) (LANES * (n) + WIDE)
 
 struct open_hit {
     bool used;
@@ -400,10 +400,12 @@ static float mean_of(int sf) {
 /* The lines whose sums pass, a bit each. */
 static void mark(const float *sum, int sf, float threshold, uint64_t *ret_lines) {
     for (size_t k = 0; k < (size_t)1 << sf; ++k) {
-        size_t line = uw_lines_line(sf, k);
+        size_t line;
 
-        if (sum[k] > threshold)
-            ret_lines[line / 64] |= (uint64_t)1 << line % 64;
+        if (sum[k] <= threshold)
+            continue;
+        line = uw_lines_line(sf, k);
+        ret_lines[line / 64] |= (uint64_t)1 << line % 64;
     }
 }
 

@@ -39,8 +39,8 @@ struct uw_rx_queue;
 
 int uw_rx_queue_new(size_t n_blocks, size_t block_bytes, struct uw_rx_queue **ret_queue);
 struct uw_rx_queue *uw_rx_queue_free(struct uw_rx_queue *queue);
-/* `may_steal`: if none is free, the older half of the queue, counted as lost; else waits. NULL
- * after abort. */
+/* `may_steal`: if none is free, the older half of the queue, counted as lost; else waits until half
+ * of all are free. NULL after abort. */
 struct uw_rx_block *uw_rx_queue_free_take(struct uw_rx_queue *queue, bool may_steal);
 void uw_rx_queue_push(struct uw_rx_queue *queue, struct uw_rx_block *block);
 /* Waits; NULL when closed and empty, or aborted. */

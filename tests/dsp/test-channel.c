@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "listen.h"
 #include "signal.h"
 #include "uw/dsp/channel.h"
 #include "uw/dsp/fft.h"
@@ -51,16 +52,6 @@ static struct uw_channel *new_channel(const struct layout *l) {
     return channel;
 }
 
-static void on_burst(void *userdata, const struct uw_burst *burst) {
-    (void)userdata;
-    (void)burst;
-}
-
-static void on_progress(void *userdata, uint64_t sample) {
-    (void)userdata;
-    (void)sample;
-}
-
 /* All frames of x through the channel, one sample a chip. */
 static size_t run_chips(struct uw_channel *channel) {
     const size_t chips = uw_channel_chips(channel);
@@ -81,17 +72,12 @@ static size_t run_chips(struct uw_channel *channel) {
 }
 
 static struct uw_front *new_front(void) {
-    static const struct uw_front_ops ops = {.burst = on_burst, .progress = on_progress};
-    struct uw_front *front = NULL;
-    struct uw_front_config config;
+    static struct listen listen;
 
-    uw_front_config_init(&config);
-    config.rate_hz = RATE;
-    config.format = UW_IQ_CF32;
-    assert_int_equal(uw_front_new(&config, &ops, NULL, &front), 0);
-    assert_int_equal(uw_front_n_fft(front), N_FFT);
-    assert_int_equal(uw_front_hop(front), N_FFT * 3 / 4);
-    return front;
+    listen_begin(&listen, RATE, 0.0);
+    assert_int_equal(uw_front_n_fft(listen.front), N_FFT);
+    assert_int_equal(uw_front_hop(listen.front), N_FFT * 3 / 4);
+    return listen.front;
 }
 
 /* The same out of a front end's history, two samples a chip. Before a tenth of a second has gone it

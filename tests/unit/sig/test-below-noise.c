@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "listen.h"
 #include "matcher-sweep-impl.h"
 #include "signal.h"
 #include "trial.h"
@@ -418,21 +419,11 @@ static void test_gap(void **state) {
     free(samples);
 }
 
-static void on_burst(void *userdata, const struct uw_burst *burst) {
-    (void)userdata;
-    (void)burst;
-}
-
-static void on_front_progress(void *userdata, uint64_t sample) {
-    (void)userdata;
-    (void)sample;
-}
-
 /* The longest packet that is swept for, 25 Hz, lasts 30 ms and is looked at some 70 ms from its
  * begin: so long spectra are kept also of a receiver whose band is too wide for the usual memory.
  */
 static void test_history(void **state) {
-    static const struct uw_front_ops ops = {.burst = on_burst, .progress = on_front_progress};
+    static const struct uw_front_ops ops = {.burst = listen_burst, .progress = listen_progress};
     const double history_s = uw_sweep_history_s(db);
 
     (void)state;
