@@ -291,8 +291,11 @@ static int self_test(const struct uw_engine_config *config, struct uw_diag *diag
 
 /* Everything that a start would find, at once. */
 static int check(const struct arguments *args, struct uw_diag *diag) {
-    int r = uw_engine_config_check(args->config, diag);
+    static struct uw_diag remarks;
+    int r = uw_engine_config_check(args->config, diag, &remarks);
 
+    for (int i = 0; i < remarks.n; i++)
+        fprintf(stderr, "warning: %s\n", remarks.text[i]);
     if (r != 0) {
         if (diag->n == 0)
             uw_diag_add(diag, "%s: %s", args->config, strerror(r < 0 ? -r : EIO));

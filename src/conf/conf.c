@@ -158,16 +158,22 @@ const struct uw_conf_node *uw_conf_root(struct uw_conf *conf) {
     return (const struct uw_conf_node *)config_root_setting(&conf->config);
 }
 
-__attribute__((format(printf, 4, 0))) static void
-add_mistake(struct uw_conf *conf, unsigned line, const char *key, const char *format, va_list ap) {
+__attribute__((format(printf, 5, 0))) static void add_text(struct uw_conf *conf, unsigned line,
+                                                           const char *key, struct uw_diag *diag,
+                                                           const char *format, va_list ap) {
     char text[UW_DIAG_LEN];
     locale_t before = uselocale(uw_conf_c_locale());
 
     vsnprintf(text, sizeof(text), format, ap);
     uselocale(before);
     /* libconfig gives the root group no line */
-    uw_diag_add(conf->diag, "%s:%u: %.*s%s%s", conf->name, line > 0 ? line : 1, KEY_SHOWN,
-                key ? key : "", key ? ": " : "", text);
+    uw_diag_add(diag, "%s:%u: %.*s%s%s", conf->name, line > 0 ? line : 1, KEY_SHOWN, key ? key : "",
+                key ? ": " : "", text);
+}
+
+__attribute__((format(printf, 4, 0))) static void
+add_mistake(struct uw_conf *conf, unsigned line, const char *key, const char *format, va_list ap) {
+    add_text(conf, line, key, conf->diag, format, ap);
     conf->n_mistakes++;
 }
 
@@ -184,21 +190,39 @@ const struct uw_conf_node *uw_conf_find(const struct uw_conf_node *group, const 
     return (const struct uw_conf_node *)config_setting_get_member(uw_conf_setting(group), key);
 }
 
-void uw_conf_mistake(struct uw_conf *conf, const struct uw_conf_node *node, const char *format,
-                     ...) {
+/* Returns the node's line, 0 if it has none; key is empty if it has no name. */
+static unsigned place_of(const struct uw_conf_node *node, char *key, size_t len) {
     const config_setting_t *setting = uw_conf_setting(node);
     const config_setting_t *parent = setting ? setting->parent : NULL;
-    char key[KEY_SHOWN + 24];
-    va_list ap;
 
     key[0] = 0;
     if (setting && setting->name)
-        snprintf(key, sizeof(key), "%.*s", KEY_SHOWN, setting->name);
+        snprintf(key, len, "%.*s", KEY_SHOWN, setting->name);
     else if (parent)
-        snprintf(key, sizeof(key), "%.*s[%d]", KEY_SHOWN, parent->name ? parent->name : "",
+        snprintf(key, len, "%.*s[%d]", KEY_SHOWN, parent->name ? parent->name : "",
                  config_setting_index(setting));
+    return setting ? setting->line : 0;
+}
+
+void uw_conf_mistake(struct uw_conf *conf, const struct uw_conf_node *node, const char *format,
+                     ...) {
+    char key[KEY_SHOWN + 24];
+    unsigned line = place_of(node, key, sizeof(key));
+    va_list ap;
+
     va_start(ap, format);
-    add_mistake(conf, setting ? setting->line : 0, key[0] ? key : NULL, format, ap);
+    add_mistake(conf, line, key[0] ? key : NULL, format, ap);
+    va_end(ap);
+}
+
+void uw_conf_remark(struct uw_conf *conf, const struct uw_conf_node *node, struct uw_diag *remarks,
+                    const char *format, ...) {
+    char key[KEY_SHOWN + 24];
+    unsigned line = place_of(node, key, sizeof(key));
+    va_list ap;
+
+    va_start(ap, format);
+    add_text(conf, line, key[0] ? key : NULL, remarks, format, ap);
     va_end(ap);
 }
 

@@ -92,17 +92,22 @@ static int make_way(const struct uw_channel *ch, size_t k, double flat, double s
     return uw_fft_new_inverse(k, &way->inverse);
 }
 
+bool uw_channel_suits(size_t n_fft, double rate_hz, double chip_hz) {
+    double eights = 2.0 * chip_hz / rate_hz * (double)n_fft / 8.0;
+
+    return eights > 0.5 && fabs(eights - round(eights)) < 1e-7;
+}
+
 int uw_channel_new(size_t n_fft, double rate_hz, double centre_hz, double bandwidth_hz,
                    double slack_hz, double chip_hz, struct uw_channel **ret_channel) {
     UW_CLEANUP(channel_freep) struct uw_channel *ch = NULL;
     double bin_hz = rate_hz / (double)n_fft;
-    double k = 2.0 * chip_hz / bin_hz;
     double flat = (0.5 * bandwidth_hz + slack_hz) / bin_hz;
     double stop = flat + fmax(8.0, SLOPE_HZ / bin_hz);
-    size_t halves = (size_t)llround(k);
+    size_t halves = (size_t)llround(2.0 * chip_hz / bin_hz);
     int r;
 
-    if (!(fabs(k - 8.0 * round(k / 8.0)) < 1e-6) || k < 8.0 || k > (double)n_fft)
+    if (!uw_channel_suits(n_fft, rate_hz, chip_hz) || halves > n_fft)
         return UW_CHANNEL_E_RATE;
     ch = calloc(1, sizeof(*ch));
     if (!ch)

@@ -32,6 +32,7 @@
 #include "tones-impl.h"
 #include "uw/base/err.h"
 #include "uw/base/util.h"
+#include "uw/dsp/channel.h"
 #include "uw/dsp/convert.h"
 #include "uw/dsp/fft.h"
 #include "uw/dsp/floor.h"
@@ -93,35 +94,42 @@ void uw_front_config_init(struct uw_front_config *config) {
     };
 }
 
-/* Whether a LoRa channel of this bandwidth is a whole multiple of eight bins: it can then be cut
- * out at one sample a chip (uw/dsp/channel.h). */
-static bool suits(size_t n, double rate_hz, double bandwidth_hz) {
-    double eights = (double)n * bandwidth_hz / rate_hz / 8.0;
+/* What it costs that LoRa channels of this bandwidth cannot be cut out at one sample a chip, for
+ * which they must be a whole multiple of eight bins: 0 (they can) to 1 (nor can they at two). */
+static double awkwardness(size_t n, double rate_hz, double bandwidth_hz) {
+    if (uw_channel_suits(n, rate_hz, 0.5 * bandwidth_hz))
+        return 0.0;
+    return uw_channel_suits(n, rate_hz, bandwidth_hz) ? 0.6 : 1.0;
+}
 
-    return eights >= 1.0 && fabs(eights - round(eights)) < 1e-9;
+static double cost_of(size_t n, double want, double rate_hz) {
+    double cost = fabs(log2((double)n / want));
+
+    cost += 4.0 * awkwardness(n, rate_hz, 500e3);
+    cost += 2.0 * awkwardness(n, rate_hz, 812.5e3);
+    cost += (n & (n - 1)) == 0 ? 0.0 : 0.3; /* powers of two transform fastest */
+    cost += n % 7 == 0 ? 0.5 : 0.0;         /* ... and sevens slowest of what is looked at */
+    return cost;
+}
+
+static bool is_good(size_t n) {
+    return uw_fft_good_size(n) == n || (n % 7 == 0 && uw_fft_good_size(n / 7) == n / 7);
 }
 
 /* Near FRAME_S, without large prime factors, suited to the LoRa bandwidths of drone links; of
  * equals the nearest. */
-static size_t frame_size(double rate_hz) {
+size_t uw_front_frame_size(double rate_hz) {
     double want = fmin(fmax(rate_hz * FRAME_S, 32.0), 16384.0);
     size_t best = 0;
     double best_cost = INFINITY;
 
-    for (size_t n = 8 * uw_fft_good_size((size_t)(want / 12.0)); (double)n < 1.45 * want;
-         n = 8 * uw_fft_good_size(n / 8 + 1)) {
-        bool is_power_of_two = (n & (n - 1)) == 0;
-        double cost = fabs(log2((double)n / want));
+    for (size_t n = 32; (double)n < 1.45 * want; n += 8) {
+        double cost = cost_of(n, want, rate_hz);
 
-        if (n < 32)
+        if (1.5 * (double)n < want || !is_good(n / 8) || cost >= best_cost)
             continue;
-        cost += suits(n, rate_hz, 500e3) ? 0.0 : 4.0;
-        cost += suits(n, rate_hz, 812.5e3) ? 0.0 : 2.0;
-        cost += is_power_of_two ? 0.0 : 0.3; /* they transform fastest */
-        if (cost < best_cost) {
-            best_cost = cost;
-            best = n;
-        }
+        best_cost = cost;
+        best = n;
     }
     return best;
 }
@@ -218,7 +226,7 @@ int uw_front_new(const struct uw_front_config *config, const struct uw_front_ops
     front->config = *config;
     front->ops = *ops;
     front->userdata = userdata;
-    front->n = frame_size(config->rate_hz);
+    front->n = uw_front_frame_size(config->rate_hz);
     front->hop = front->n * 3 / 4;
     front->next_progress = (uint64_t)(config->rate_hz * PROGRESS_S);
     front->balance = (struct uw_balance){

@@ -24,7 +24,8 @@ struct check {
     struct uw_conf *conf;
     const struct uw_engine_config *config;
     const struct uw_conf_node *root;
-    struct uw_diag *diag;
+    struct uw_diag *diag, *remarks;
+    double rate_hz[UW_RX_MAX], freq_hz[UW_RX_MAX]; /* of the file, or of its recording */
 };
 
 /* The key's place, or its group's. */
@@ -52,6 +53,27 @@ static void check_enabled(struct check *c, const struct uw_sigdb *db) {
     }
 }
 
+/* The rate may be as good as any to its device. */
+static void check_sweep(struct check *c, struct uw_sigdb *db) {
+    const struct uw_conf_node *list = uw_conf_find(c->root, "receivers");
+    const char *ids[UW_SIGNATURES_MAX];
+
+    for (int i = 0; i < c->config->n_signatures; i++)
+        ids[i] = c->config->signatures[i];
+    if (!c->config->below_noise || !list ||
+        (c->config->n_signatures > 0 &&
+         uw_sigdb_enable(db, ids, (size_t)c->config->n_signatures, NULL) != 0))
+        return;
+    for (int i = 0; i < c->config->n_receivers; i++) {
+        const struct uw_engine_receiver *receiver = &c->config->receivers[i];
+        const struct uw_conf_node *node = uw_conf_list_at(list, (size_t)i);
+
+        if (node && !isnan(c->rate_hz[i]) &&
+            !uw_engine_can_sweep(receiver, db, c->rate_hz[i], c->freq_hz[i]))
+            uw_conf_remark(c->conf, place(node, "rate_hz"), c->remarks, "%s", UW_NO_SWEEP);
+    }
+}
+
 /* Mistakes inside the files carry their own names and lines. */
 static void check_signatures(struct check *c) {
     UW_CLEANUP(uw_sigdb_freep) struct uw_sigdb *db = NULL;
@@ -68,6 +90,7 @@ static void check_signatures(struct check *c) {
 
     if (r == 0) {
         check_enabled(c, db);
+        check_sweep(c, db);
         if (!uw_plan_knows_region(db, c->config->region))
             uw_conf_mistake(c->conf, place(c->root, "region"), UW_NO_REGION, c->config->region);
     } else if (c->diag->n == before) {
@@ -77,8 +100,8 @@ static void check_signatures(struct check *c) {
 }
 
 /* A recording is opened as a start would; a pipe would be taken from who reads it. */
-static void check_source(struct check *c, const struct uw_conf_node *node,
-                         const struct uw_engine_receiver *receiver) {
+static void check_source(struct check *c, const struct uw_conf_node *node, int i) {
+    const struct uw_engine_receiver *receiver = &c->config->receivers[i];
     struct uw_source_params params = receiver->source;
     struct uw_source *source = NULL;
     struct uw_diag found = {0};
@@ -89,8 +112,11 @@ static void check_source(struct check *c, const struct uw_conf_node *node,
         (stat(receiver->path, &st) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
         uw_diag_add(&found, "%s: is no pipe", receiver->path);
     if ((params.type == UW_SOURCE_FILE || params.type == UW_SOURCE_LOOP) && receiver->path[0] &&
-        uw_source_open(&params, &found, &source) == 0)
+        uw_source_open(&params, &found, &source) == 0) {
+        c->rate_hz[i] = uw_source_info(source)->rate_hz;
+        c->freq_hz[i] = uw_source_info(source)->freq_hz;
         uw_source_close(source);
+    }
     pass_on(c, place(node, "path"), &found);
 }
 
@@ -128,8 +154,11 @@ static bool is_live(const struct uw_engine_receiver *receiver) {
     return receiver->source.type != UW_SOURCE_FILE;
 }
 
-static void check_receiver(struct check *c, const struct uw_conf_node *node,
-                           const struct uw_engine_receiver *receiver) {
+static void check_receiver(struct check *c, const struct uw_conf_node *node, int i) {
+    const struct uw_engine_receiver *receiver = &c->config->receivers[i];
+
+    c->rate_hz[i] = receiver->source.rate_hz;
+    c->freq_hz[i] = receiver->source.freq_hz;
     if (strlen(receiver->name) + RUN_LEN > UW_RX_NAMES_LEN)
         uw_conf_mistake(c->conf, place(node, "name"),
                         "\"%s\": longer than %d characters, which identifiers leave for it",
@@ -140,7 +169,7 @@ static void check_receiver(struct check *c, const struct uw_conf_node *node,
                         "plays a recording as if it were live");
     if (receiver->source.type == UW_SOURCE_FILE || receiver->source.type == UW_SOURCE_LOOP ||
         receiver->source.type == UW_SOURCE_PIPE)
-        check_source(c, node, receiver);
+        check_source(c, node, i);
     else
         check_device(c, node, receiver);
 }
@@ -151,7 +180,7 @@ static void check_receivers(struct check *c) {
     for (int i = 0; list && i < c->config->n_receivers; i++) {
         const struct uw_conf_node *node = uw_conf_list_at(list, (size_t)i);
         if (node)
-            check_receiver(c, node, &c->config->receivers[i]);
+            check_receiver(c, node, i);
     }
 }
 
@@ -171,9 +200,17 @@ static void check_state(struct check *c) {
 }
 
 void uw_engine_check_file(struct uw_conf *conf, const struct uw_engine_config *config,
-                          struct uw_diag *diag) {
-    struct check c = {.conf = conf, .config = config, .root = uw_conf_root(conf), .diag = diag};
+                          struct uw_diag *diag, struct uw_diag *remarks) {
+    struct check c = {
+        .conf = conf,
+        .config = config,
+        .root = uw_conf_root(conf),
+        .diag = diag,
+        .remarks = remarks,
+    };
 
+    for (int i = 0; i < UW_RX_MAX; i++)
+        c.rate_hz[i] = c.freq_hz[i] = NAN;
     check_state(&c);
     check_receivers(&c);
     check_endpoint(&c, "bus", config->bus_endpoint);

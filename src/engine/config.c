@@ -357,8 +357,9 @@ static void find_directory(const char *path, char directory[UW_PATH_LEN]) {
     directory[len] = 0;
 }
 
-static int load(const char *path, bool need_receivers, bool check, struct uw_diag *diag,
-                struct uw_engine_config *config) {
+/* With `remarks` everything is looked at that a start would find. */
+static int load(const char *path, bool need_receivers, struct uw_diag *remarks,
+                struct uw_diag *diag, struct uw_engine_config *config) {
     UW_CLEANUP(uw_conf_freep) struct uw_conf *conf = NULL;
     struct uw_engine_config read = *config;
     struct reader reader = {.config = &read};
@@ -370,12 +371,12 @@ static int load(const char *path, bool need_receivers, bool check, struct uw_dia
     reader.conf = conf;
     find_directory(path, reader.directory);
     read_root(&reader, need_receivers);
-    if (check) {
+    if (remarks) {
         uw_find_signatures(path, read.signature_dir, sizeof(read.signature_dir));
-        uw_engine_check_file(conf, &read, diag);
+        uw_engine_check_file(conf, &read, diag, remarks);
     }
     /* mistakes in signature files are not the configuration's */
-    if (uw_conf_failed(conf) || (check && diag->n > 0))
+    if (uw_conf_failed(conf) || (remarks && diag->n > 0))
         return UW_E_INPUT;
     *config = read;
     return 0;
@@ -383,17 +384,17 @@ static int load(const char *path, bool need_receivers, bool check, struct uw_dia
 
 int uw_engine_config_load(const char *path, bool need_receivers, struct uw_diag *diag,
                           struct uw_engine_config *config) {
-    return load(path, need_receivers, false, diag, config);
+    return load(path, need_receivers, NULL, diag, config);
 }
 
-int uw_engine_config_check(const char *path, struct uw_diag *diag) {
+int uw_engine_config_check(const char *path, struct uw_diag *diag, struct uw_diag *remarks) {
     struct uw_engine_config *config = malloc(sizeof(*config));
     int r;
 
     if (!config)
         return uw_err(-ENOMEM);
     uw_engine_config_init(config);
-    r = load(path, true, true, diag, config);
+    r = load(path, true, remarks, diag, config);
     free(config);
     return r;
 }

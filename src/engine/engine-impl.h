@@ -275,6 +275,16 @@ struct uw_engine {
 int uw_engine_rx_new(struct uw_engine *engine, const struct uw_engine_config *config,
                      const struct uw_sigdb *db, int i, struct uw_diag *diag,
                      struct uw_engine_rx **ret);
+/* Said at a start, and by --check-config. */
+#define UW_NO_SWEEP                                                                                \
+    "at this sample rate links are heard above the noise only; 2.4e6 (below 1 GHz), 2.0e6, 5.0e6 " \
+    "and 10.0e6 for example suit below_noise"
+/* uw_detector_can_sweep() wherever c has it listen; if c does not say where, at freq_hz. */
+bool uw_engine_can_sweep(const struct uw_engine_receiver *c, const struct uw_sigdb *db,
+                         double rate_hz, double freq_hz);
+/* Logs what it cannot do with this configuration. */
+void uw_engine_rx_say_limits(const struct uw_engine_rx *r, const struct uw_engine_config *config,
+                             const struct uw_sigdb *db);
 struct uw_engine_rx *uw_engine_rx_free(struct uw_engine_rx *r);
 bool uw_engine_rx_is_same(const struct uw_engine_receiver *a, const struct uw_engine_receiver *b,
                           bool but_frequency);
@@ -296,7 +306,7 @@ void uw_engine_wait_turn(void *rx, int64_t time_ns);
 struct uw_conf;
 
 void uw_engine_check_file(struct uw_conf *conf, const struct uw_engine_config *config,
-                          struct uw_diag *diag);
+                          struct uw_diag *diag, struct uw_diag *remarks);
 
 /* --- selftest.c; each fills detail. `spoil` and `mirrored` are for tests of the tests. --- */
 

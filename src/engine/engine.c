@@ -136,7 +136,9 @@ static int make_parts(struct uw_engine *engine, struct uw_diag *diag) {
     r = make_fuse(engine);
     for (int i = 0; r == 0 && i < engine->config.n_receivers; i++) {
         r = uw_engine_rx_new(engine, &engine->config, engine->db, i, diag, &engine->receivers[i]);
-        engine->n_receivers += r == 0;
+        if (r == 0)
+            uw_engine_rx_say_limits(engine->receivers[engine->n_receivers++], &engine->config,
+                                    engine->db);
     }
     engine->next_rank = engine->n_receivers;
     for (int i = 0; i < engine->n_receivers; i++)

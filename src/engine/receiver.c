@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "engine-impl.h"
+#include "uw/base/log.h"
 #include "uw/base/time.h"
+#include "uw/sig/detector.h"
 
 static int rank_of(const struct uw_engine_config *config, const char *name) {
     int rank = 0;
@@ -74,6 +76,29 @@ int uw_engine_rx_new(struct uw_engine *engine, const struct uw_engine_config *co
     }
     *ret = r;
     return 0;
+}
+
+bool uw_engine_can_sweep(const struct uw_engine_receiver *c, const struct uw_sigdb *db,
+                         double rate_hz, double freq_hz) {
+    struct uw_detector_config d = {
+        .rate_hz = rate_hz, .freq_hz = c->plan ? NAN : freq_hz, .db = db};
+
+    if (c->n_stops == 0)
+        return uw_detector_can_sweep(&d);
+    for (int i = 0; i < c->n_stops; i++) {
+        d.freq_hz = c->centre_hz[i];
+        if (!uw_detector_can_sweep(&d))
+            return false;
+    }
+    return true;
+}
+
+void uw_engine_rx_say_limits(const struct uw_engine_rx *r, const struct uw_engine_config *config,
+                             const struct uw_sigdb *db) {
+    if (config->below_noise &&
+        !uw_engine_can_sweep(&r->config, db, r->info.rate_hz, r->info.freq_hz))
+        uw_log_kv(UW_LOG_WARNING, "engine", UW_NO_SWEEP, uw_log_s("receiver", r->name),
+                  uw_log_r("rate_hz", r->info.rate_hz));
 }
 
 /* Fusion would wait for the recordings' old times, and hold back what the live ones hear. */

@@ -259,6 +259,10 @@ void uw_detector_flush(struct uw_detector *detector) {
     announce(detector, uw_front_samples(detector->front));
 }
 
+bool uw_detector_can_sweep(const struct uw_detector_config *config) {
+    return uw_sweep_is_possible(config);
+}
+
 const struct uw_front *uw_detector_front(const struct uw_detector *detector) {
     return detector->front;
 }

@@ -95,6 +95,8 @@ struct uw_sweeper {
 /* How long spectra must be kept for what is heard below the noise of the enabled signatures, 0.45 s
  * at most: longer packets are not looked for. */
 double uw_sweep_history_s(const struct uw_sigdb *db);
+/* uw_detector_can_sweep() */
+bool uw_sweep_is_possible(const struct uw_detector_config *config);
 /*
  * The receiver listens at env.config->freq_hz from now on: m->set has the streams of the enabled
  * links' channels in its band. They are made when a centre is visited for the first time (and again

@@ -144,11 +144,9 @@ static int add_sweep(struct uw_sweeper *m, struct uw_stream *s, bool down) {
 }
 
 /* One channel, unless there is one already, or it lies outside. */
-static void add_channel(const struct uw_sweeper *m, const struct uw_signature *signature,
-                        double offset_hz, double bandwidth_hz, struct cuts *cuts) {
-    double rate = m->env.config->rate_hz;
-
-    if (fabs(offset_hz) + IN_BAND * bandwidth_hz > 0.5 * rate || cuts->n == UW_STREAMS_MAX)
+static void add_channel(const struct uw_signature *signature, double offset_hz, double rate_hz,
+                        double bandwidth_hz, struct cuts *cuts) {
+    if (fabs(offset_hz) + IN_BAND * bandwidth_hz > 0.5 * rate_hz || cuts->n == UW_STREAMS_MAX)
         return;
     for (size_t i = 0; i < cuts->n; ++i) {
         if (fabs(cuts->list[i].centre_hz - offset_hz) < SAME_HZ &&
@@ -162,14 +160,14 @@ static void add_channel(const struct uw_sweeper *m, const struct uw_signature *s
     };
 }
 
-static void add_signature(const struct uw_sweeper *m, const struct uw_signature *s,
+static void add_signature(const struct uw_detector_config *config, const struct uw_signature *s,
                           struct cuts *cuts) {
     for (int v = 0; v < s->n_variants; ++v) {
         if (s->variants[v].modulation != UW_SIG_LORA)
             continue;
         for (int d = 0; d < s->n_domains; ++d) {
             for (int c = 0; c < s->domains[d].n_channels; ++c)
-                add_channel(m, s, s->domains[d].channel_hz[c] - m->env.config->freq_hz,
+                add_channel(s, s->domains[d].channel_hz[c] - config->freq_hz, config->rate_hz,
                             s->variants[v].bandwidth_hz, cuts);
         }
     }
@@ -205,20 +203,52 @@ static bool join_two(struct cuts *cuts) {
     return true;
 }
 
-static void choose_cuts(const struct uw_sweeper *m, struct cuts *ret) {
-    const struct uw_sigdb *db = m->env.config->db;
-
+static void choose_cuts(const struct uw_detector_config *config, struct cuts *ret) {
     ret->n = 0;
     /* without a centre frequency there are no channels: such recordings are searched burst by burst
      */
-    for (size_t i = 0; isfinite(m->env.config->freq_hz) && i < uw_sigdb_len(db); ++i) {
-        const struct uw_signature *s = uw_sigdb_at(db, i);
+    for (size_t i = 0; isfinite(config->freq_hz) && i < uw_sigdb_len(config->db); ++i) {
+        const struct uw_signature *s = uw_sigdb_at(config->db, i);
 
         if (s->enabled && s->drone && s->matcher == UW_SIG_MATCH_LINK)
-            add_signature(m, s, ret);
+            add_signature(config, s, ret);
     }
     while (join_two(ret))
         ;
+}
+
+static bool can_be_cut(double rate_hz, double bandwidth_hz) {
+    return 2.0 * bandwidth_hz <= rate_hz &&
+           uw_channel_suits(uw_front_frame_size(rate_hz), rate_hz, bandwidth_hz);
+}
+
+/* Without a centre any channel of it may be in the band. */
+static bool can_sweep(const struct uw_detector_config *config, const struct uw_signature *s,
+                      bool *is_wanted) {
+    for (int v = 0; v < s->n_variants; ++v) {
+        if (!is_swept(s, &s->variants[v]) || !uw_link_in_band(s, config))
+            continue;
+        *is_wanted = true;
+        if (!isfinite(config->freq_hz) && can_be_cut(config->rate_hz, s->variants[v].bandwidth_hz))
+            return true;
+    }
+    return false;
+}
+
+bool uw_sweep_is_possible(const struct uw_detector_config *config) {
+    bool is_wanted = false;
+    struct cuts cuts;
+
+    choose_cuts(config, &cuts);
+    for (size_t i = 0; i < cuts.n; ++i) {
+        if (can_be_cut(config->rate_hz, cuts.list[i].bandwidth_hz))
+            return true;
+    }
+    for (size_t i = 0; i < uw_sigdb_len(config->db); ++i) {
+        if (can_sweep(config, uw_sigdb_at(config->db, i), &is_wanted))
+            return true;
+    }
+    return !is_wanted;
 }
 
 static void free_stream(struct uw_stream *s) {
@@ -297,7 +327,7 @@ static int make_stream(struct uw_sweeper *m, const struct cut *c, struct uw_stre
 static int make_set(struct uw_sweeper *m, struct uw_stream_set *set) {
     struct cuts cuts;
 
-    choose_cuts(m, &cuts);
+    choose_cuts(m->env.config, &cuts);
     *set = (struct uw_stream_set){
         .freq_hz = m->env.config->freq_hz,
         .streams = calloc(cuts.n > 0 ? cuts.n : 1, sizeof(*set->streams)),

@@ -318,23 +318,24 @@ static void test_sizes(void **state) {
         size_t n_fft;
         double rate_hz, bandwidth_hz, chip_hz;
         int result;
+        bool suits;
     } cases[] = {
-        {384, 2.4e6, 20e3, 500e3, 0},
-        {384, 2.4e6, 20e3, 125e3, 0},
-        {384, 2.4e6, 20e3, 1.2e6, 0},
-        {320, 2.0e6, 20e3, 500e3, 0},
-        {384, 2.4e6, 20e3, 505e3, UW_CHANNEL_E_RATE},
-        {384, 2.4e6, 20e3, 487.5e3, UW_CHANNEL_E_RATE}, /* 156 bins: no multiple of 8 */
-        {384, 2.4e6, 20e3, 12.5e3, UW_CHANNEL_E_RATE},  /* 4 bins */
-        {384, 2.4e6, 20e3, 25e3, UW_CHANNEL_E_RATE},    /* a slope that folds onto the centre */
-        {384, 2.4e6, 600e3, 125e3, UW_CHANNEL_E_RATE},  /* wider than the chips */
-        {384, 2.4e6, 20e3, 0.0, UW_CHANNEL_E_RATE},
-        {384, 2.4e6, 20e3, NAN, UW_CHANNEL_E_RATE},
-        {384, 2.4e6, 20e3, 1.225e6, UW_CHANNEL_E_RATE},
-        {512, 2.56e6, 20e3, 500e3, 0},
-        {384, 2.048e6, 20e3, 500e3, UW_CHANNEL_E_RATE},
-        {512, 3.2e6, 20e3, 500e3, 0},
-        {400, 2.4e6, 20e3, 500e3, UW_CHANNEL_E_RATE},
+        {384, 2.4e6, 20e3, 500e3, 0, true},
+        {384, 2.4e6, 20e3, 125e3, 0, true},
+        {384, 2.4e6, 20e3, 1.2e6, 0, true},
+        {320, 2.0e6, 20e3, 500e3, 0, true},
+        {384, 2.4e6, 20e3, 505e3, UW_CHANNEL_E_RATE, false},
+        {384, 2.4e6, 20e3, 487.5e3, UW_CHANNEL_E_RATE, false}, /* 156 bins: no multiple of 8 */
+        {384, 2.4e6, 20e3, 12.5e3, UW_CHANNEL_E_RATE, false},  /* 4 bins */
+        {384, 2.4e6, 20e3, 25e3, UW_CHANNEL_E_RATE, true}, /* a slope that folds onto the centre */
+        {384, 2.4e6, 600e3, 125e3, UW_CHANNEL_E_RATE, true}, /* wider than the chips */
+        {384, 2.4e6, 20e3, 0.0, UW_CHANNEL_E_RATE, false},
+        {384, 2.4e6, 20e3, NAN, UW_CHANNEL_E_RATE, false},
+        {384, 2.4e6, 20e3, 1.225e6, UW_CHANNEL_E_RATE, true},
+        {512, 2.56e6, 20e3, 500e3, 0, true},
+        {384, 2.048e6, 20e3, 500e3, UW_CHANNEL_E_RATE, false},
+        {512, 3.2e6, 20e3, 500e3, 0, true},
+        {400, 2.4e6, 20e3, 500e3, UW_CHANNEL_E_RATE, false},
     };
 
     (void)state;
@@ -342,11 +343,13 @@ static void test_sizes(void **state) {
         struct uw_channel *channel = NULL;
         const int r = uw_channel_new(cases[i].n_fft, cases[i].rate_hz, 0.0, cases[i].bandwidth_hz,
                                      1e3, cases[i].chip_hz, &channel);
+        const bool suits = uw_channel_suits(cases[i].n_fft, cases[i].rate_hz, cases[i].chip_hz);
 
         if (r != cases[i].result)
             print_message("case %zu: %d\n", i, r);
         assert_int_equal(r, cases[i].result);
         assert_true((channel != NULL) == (r == 0));
+        assert_true(suits == cases[i].suits);
         assert_null(uw_channel_free(channel));
     }
 }

@@ -113,6 +113,33 @@ def test_check_config_of_devices(conf, tmp_path):
         assert done.returncode == 1 and words in done.stderr.decode(), (text, done.stderr)
 
 
+def test_rate_without_sweep(conf, tmp_path):
+    """A receiver whose rate keeps it from hearing below the noise: said before the start, and at it."""
+    at = uw.receiver(rate=2.048e6)
+    path = uw.synth(tmp_path, uw.elrs(duration=1, receivers=[at]))
+    head = conf.read_text().split("receivers = (")[0]
+    far = 'type = "rtl_tcp"; device = "h";\nrate_hz = %s; %s'
+    cases = [  # the receiver, and where it is warned of
+        (f'type = "loop"; path = "{path}";', 6), (far % ("2.048e6", "freq_hz = 915.0e6;"), 7),
+        (far % ("2.048e6", "centres_hz = [ 315.0e6, 915.0e6 ]; dwell_s = 0.5;"), 7),
+        (far % ("2.048e6", 'plan = "auto";'), 7), (far % ("2.048e6", "freq_hz = 315.0e6;"), None),
+        (far % ("2.4e6", "freq_hz = 915.0e6;"), None), (far % ("2.4e6", 'plan = "auto";'), None)]
+    said = "links are heard above the noise only"
+    other = tmp_path / "other.conf"
+    for text, line in cases:
+        for below in True, False:
+            other.write_text(head + 'receivers = (\n{ name = "r"; %s } );\n' % text +
+                             ("" if below else "below_noise = false;\n"))
+            done = subprocess.run([str(uw.UASWATCHD), "-c", str(other), "--check-config"],
+                                  capture_output=True, check=False, timeout=20)
+            assert (done.returncode, done.stdout.decode()) == (0, f"{other}: OK\n"), done.stderr
+            lines = done.stderr.decode().splitlines()
+            assert len(lines) == (below and line is not None), (text, lines)
+            assert not lines or (lines[0].startswith(f"warning: {other}:{line}: ") and said in lines[0]), lines
+    assert said in uw.run("replay", path).stderr.decode()
+    assert said not in uw.run("replay", uw.synth(tmp_path, uw.elrs(duration=1), "good")).stderr.decode()
+
+
 def test_command_line():
     for args, status in (["--help"], 0), (["--version"], 0), (["--nonsense"], 2), (["x"], 2), \
             (["-c", "/nonexistent/uaswatch.conf"], 1):

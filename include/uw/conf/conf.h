@@ -47,6 +47,9 @@ const struct uw_conf_node *uw_conf_find(const struct uw_conf_node *group, const 
 /* Adds a mistake at this node, for checks of the caller's own. */
 void uw_conf_mistake(struct uw_conf *conf, const struct uw_conf_node *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same text for `remarks`, of what is no mistake. */
+void uw_conf_remark(struct uw_conf *conf, const struct uw_conf_node *node, struct uw_diag *remarks,
+                    const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* Each returns true if the key was there and good. Numbers accept integers and floats. */
 bool uw_conf_get_double(struct uw_conf *conf, const struct uw_conf_node *node, const char *key,

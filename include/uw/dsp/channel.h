@@ -21,9 +21,11 @@ struct uw_channel;
 struct uw_front;
 
 enum {
-    UW_CHANNEL_E_RATE = 1, /* 2 n_fft * chip_hz / rate is no multiple of 8: not for this receiver */
+    UW_CHANNEL_E_RATE = 1, /* uw_channel_suits() not, or 2 * chip_hz is more than the rate */
 };
 
+/* Whether frames of n_fft bins can give 2 * chip_hz: it is a whole multiple of eight bins. */
+bool uw_channel_suits(size_t n_fft, double rate_hz, double chip_hz);
 /* Frames of n_fft bins, hop 3/4; output at chip_hz or twice that. Signals of this bandwidth up to
  * slack_hz off centre pass whole. */
 int uw_channel_new(size_t n_fft, double rate_hz, double centre_hz, double bandwidth_hz,

@@ -76,6 +76,8 @@ void uw_front_flush(struct uw_front *front);
 
 uint64_t uw_front_samples(const struct uw_front *front);
 size_t uw_front_n_fft(const struct uw_front *front);
+/* What uw_front_n_fft() is for receivers of this rate. Any thread. */
+size_t uw_front_frame_size(double rate_hz);
 size_t uw_front_hop(const struct uw_front *front);
 /* Length of the history. */
 double uw_front_history_s(const struct uw_front *front);

@@ -102,8 +102,9 @@ int uw_engine_config_load(const char *path, bool need_receivers, struct uw_diag 
 
 /* As a daemon would load it, and everything else that a start would find wrong: signature files and
  * names, recordings, endpoints, the state directory. All mistakes at once, with file and line; no
- * device, port or pipe is touched. 0, -errno or UW_E_INPUT. */
-int uw_engine_config_check(const char *path, struct uw_diag *diag);
+ * device, port or pipe is touched. What is good but costs more than its owner may think goes into
+ * remarks. 0, -errno or UW_E_INPUT. */
+int uw_engine_config_check(const char *path, struct uw_diag *diag, struct uw_diag *remarks);
 
 /*
  * Before anything starts: that this machine computes what it should (the FFT against a closed form,

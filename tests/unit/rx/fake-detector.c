@@ -159,3 +159,8 @@ void uw_detector_flush(struct uw_detector *d) {
 const struct uw_front *uw_detector_front(const struct uw_detector *d) {
     return d->front;
 }
+
+bool uw_detector_can_sweep(const struct uw_detector_config *config) {
+    (void)config;
+    return true;
+}

@@ -98,6 +98,65 @@ static void test_heard(void **state) {
     }
 }
 
+/* Rates of receivers and recordings: what is said of one is what is heard at it. The frames of some
+ * have chips at every second sample, or a factor of seven. */
+static void test_rates(void **state) {
+    static const struct {
+        double rate_hz, freq_hz;
+        bool can_sweep;
+    } cases[] = {
+        {1.4e6, 915.0e6, true},    {1.44e6, 915.0e6, true},  {1.92e6, 915.0e6, true},
+        {2.8e6, 915.0e6, true},    {2.88e6, 915.0e6, true},  {1.024e6, 915.0e6, false},
+        {2.048e6, 915.0e6, false}, {0.96e6, 915.0e6, false}, /* its band holds no two chips */
+        {2.048e6, 315.0e6, true},                            /* no link that is swept for */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); ++i) {
+        const struct uw_detector_config config = {
+            .rate_hz = cases[i].rate_hz, .freq_hz = cases[i].freq_hz, .db = db};
+        struct uw_scenario *s = weak_link(6.0, 1);
+        struct trial t;
+
+        s->receivers[0].rate_hz = cases[i].rate_hz;
+        s->receivers[0].freq_hz = cases[i].freq_hz;
+        trial_run_below(s, db, ALERT_LLR, true, &t);
+        print_message("%.3f MS/s at %.1f MHz: alert after %.2f s\n", cases[i].rate_hz / 1e6,
+                      cases[i].freq_hz / 1e6, trial_alert(&t) ? trial_alert(&t)->alert_s : NAN);
+        assert_true(uw_detector_can_sweep(&config) == cases[i].can_sweep);
+        if (cases[i].freq_hz == 915.0e6)
+            assert_true((trial_alert(&t) != NULL) == cases[i].can_sweep);
+        uw_scenario_free(s);
+    }
+}
+
+/* A receiver that comes to listen anywhere can do so where any of the links' channels suits; one
+ * without such links has nothing to miss. */
+static void test_rates_anywhere(void **state) {
+    static const char *const gigahertz[] = {"expresslrs-2g4"};
+    static const char *const none[] = {"dji-droneid"};
+    struct uw_detector_config config = {.rate_hz = 2.4e6, .freq_hz = NAN, .db = db};
+
+    (void)state;
+    assert_true(uw_detector_can_sweep(&config));
+    config.rate_hz = 2.048e6;
+    assert_false(uw_detector_can_sweep(&config));
+    struct uw_sigdb *other = trial_db(UW_SIGNATURES);
+    config.db = other;
+    assert_int_equal(uw_sigdb_enable(other, gigahertz, 1, NULL), 0);
+    config.rate_hz = 2.4e6; /* 812.5 kHz is 130 of its 384 bins */
+    assert_false(uw_detector_can_sweep(&config));
+    config.rate_hz = 10e6;
+    assert_true(uw_detector_can_sweep(&config));
+    config.freq_hz = 2440e6;
+    assert_true(uw_detector_can_sweep(&config));
+    config.rate_hz = 15.36e6;
+    assert_false(uw_detector_can_sweep(&config));
+    assert_int_equal(uw_sigdb_enable(other, none, 1, NULL), 0);
+    assert_true(uw_detector_can_sweep(&config));
+    uw_sigdb_free(other);
+}
+
 static int n_drones(const struct trial *t) {
     int n = 0;
 
@@ -448,6 +507,8 @@ int main(void) {
         cmocka_unit_test(test_overload),
         cmocka_unit_test(test_behind_its_preamble),
         cmocka_unit_test(test_heard),
+        cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_rates_anywhere),
         cmocka_unit_test(test_one_alert),
         cmocka_unit_test(test_not_heard),
         cmocka_unit_test(test_noise),
