@@ -49,7 +49,7 @@ install_packages() {
 # set_up DIRECTORY COMPILER [MESON OPTIONS]: configures once; a build directory whose options or
 # tree are others than before is configured again, not thrown away.
 set_up() {
-    local dir=$1 compiler=$2
+    local dir=$1 compiler=$2 log
     shift 2
     if [ -f "$dir/build.ninja" ] && [ "$(cat "$dir/set-up" 2>/dev/null)" = "$compiler $*" ]; then
         # Which directories and tests there are is looked at when meson runs, so a tree that has
@@ -65,10 +65,13 @@ set_up() {
     if [ -f "$dir/build.ninja" ]; then
         set -- "$@" --wipe
     fi
-    if ! CC=$compiler meson setup "$dir" "$@" >"$dir.log" 2>&1 </dev/null; then
-        fail_with "$dir.log"
+    # not in the directory, which --wipe empties, nor beside it, among the sources
+    log=$(mktemp)
+    if ! CC=$compiler meson setup "$dir" "$@" >"$log" 2>&1 </dev/null; then
+        mv "$log" "$dir/set-up.log"
+        fail_with "$dir/set-up.log"
     fi
-    mv "$dir.log" "$dir/set-up.log"
+    mv "$log" "$dir/set-up.log"
     if [ "${*: -1}" = --wipe ]; then
         set -- "${@:1:$#-1}"
     fi

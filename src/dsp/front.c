@@ -99,7 +99,7 @@ void uw_front_config_init(struct uw_front_config *config) {
 static double awkwardness(size_t n, double rate_hz, double bandwidth_hz) {
     if (uw_channel_suits(n, rate_hz, 0.5 * bandwidth_hz))
         return 0.0;
-    return uw_channel_suits(n, rate_hz, bandwidth_hz) ? 0.6 : 1.0;
+    return 2.0 * bandwidth_hz <= rate_hz && uw_channel_suits(n, rate_hz, bandwidth_hz) ? 0.6 : 1.0;
 }
 
 static double cost_of(size_t n, double want, double rate_hz) {
@@ -112,8 +112,10 @@ static double cost_of(size_t n, double want, double rate_hz) {
     return cost;
 }
 
-static bool is_good(size_t n) {
-    return uw_fft_good_size(n) == n || (n % 7 == 0 && uw_fft_good_size(n / 7) == n / 7);
+/* Without a large prime factor; with a seven only where it may serve a channel. */
+static bool is_good(size_t n, double rate_hz) {
+    return uw_fft_good_size(n) == n ||
+           (n % 7 == 0 && uw_fft_good_size(n / 7) == n / 7 && rate_hz >= 2 * 500e3);
 }
 
 /* Near FRAME_S, without large prime factors, suited to the LoRa bandwidths of drone links; of
@@ -126,7 +128,7 @@ size_t uw_front_frame_size(double rate_hz) {
     for (size_t n = 32; (double)n < 1.45 * want; n += 8) {
         double cost = cost_of(n, want, rate_hz);
 
-        if (1.5 * (double)n < want || !is_good(n / 8) || cost >= best_cost)
+        if (1.5 * (double)n < want || !is_good(n / 8, rate_hz) || cost >= best_cost)
             continue;
         best_cost = cost;
         best = n;

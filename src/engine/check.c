@@ -53,24 +53,50 @@ static void check_enabled(struct check *c, const struct uw_sigdb *db) {
     }
 }
 
-/* The rate may be as good as any to its device. */
+/* Where a receiver is to listen; the plan is of all. */
+static int centres_of(const struct check *c, int i, const struct uw_plan *plan,
+                      double centre_hz[UW_PLAN_STOPS_MAX]) {
+    const struct uw_engine_receiver *receiver = &c->config->receivers[i];
+    int n = 0;
+
+    if (receiver->plan) {
+        for (; n < plan->walks[i].n; n++)
+            centre_hz[n] = plan->walks[i].stops[n].centre_hz;
+        return n;
+    }
+    for (; n < receiver->n_stops; n++)
+        centre_hz[n] = receiver->centre_hz[n];
+    if (n == 0)
+        centre_hz[n++] = c->freq_hz[i];
+    return n;
+}
+
+/* Where there is no mistake: rates that are as good as any to the device, but not to us. */
 static void check_sweep(struct check *c, struct uw_sigdb *db) {
+    UW_CLEANUP(uw_plan_freep) struct uw_plan *plan = NULL;
     const struct uw_conf_node *list = uw_conf_find(c->root, "receivers");
     const char *ids[UW_SIGNATURES_MAX];
+    struct uw_plan_config config;
 
     for (int i = 0; i < c->config->n_signatures; i++)
         ids[i] = c->config->signatures[i];
-    if (!c->config->below_noise || !list ||
+    if (c->diag->n > 0 || !c->config->below_noise || !list ||
         (c->config->n_signatures > 0 &&
          uw_sigdb_enable(db, ids, (size_t)c->config->n_signatures, NULL) != 0))
         return;
+    uw_plan_config_from(c->config, db, &config);
+    config.skip_times = true;
+    if (uw_plan_new(&config, &plan) != 0)
+        return;
     for (int i = 0; i < c->config->n_receivers; i++) {
-        const struct uw_engine_receiver *receiver = &c->config->receivers[i];
         const struct uw_conf_node *node = uw_conf_list_at(list, (size_t)i);
+        double centre_hz[UW_PLAN_STOPS_MAX];
+        int n = centres_of(c, i, plan, centre_hz);
+        char text[UW_TEXT_LEN];
 
         if (node && !isnan(c->rate_hz[i]) &&
-            !uw_engine_can_sweep(receiver, db, c->rate_hz[i], c->freq_hz[i]))
-            uw_conf_remark(c->conf, place(node, "rate_hz"), c->remarks, "%s", UW_NO_SWEEP);
+            uw_engine_sweep_limit(db, c->rate_hz[i], centre_hz, n, text, sizeof(text)))
+            uw_conf_remark(c->conf, place(node, "rate_hz"), c->remarks, "%s", text);
     }
 }
 
@@ -90,9 +116,9 @@ static void check_signatures(struct check *c) {
 
     if (r == 0) {
         check_enabled(c, db);
-        check_sweep(c, db);
         if (!uw_plan_knows_region(db, c->config->region))
             uw_conf_mistake(c->conf, place(c->root, "region"), UW_NO_REGION, c->config->region);
+        check_sweep(c, db);
     } else if (c->diag->n == before) {
         uw_conf_mistake(c->conf, place(c->root, "signatures"), "%s: %s", dir,
                         strerror(r < 0 ? -r : EIO));

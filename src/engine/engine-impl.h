@@ -275,16 +275,12 @@ struct uw_engine {
 int uw_engine_rx_new(struct uw_engine *engine, const struct uw_engine_config *config,
                      const struct uw_sigdb *db, int i, struct uw_diag *diag,
                      struct uw_engine_rx **ret);
-/* Said at a start, and by --check-config. */
-#define UW_NO_SWEEP                                                                                \
-    "at this sample rate links are heard above the noise only; 2.4e6 (below 1 GHz), 2.0e6, 5.0e6 " \
-    "and 10.0e6 for example suit below_noise"
-/* uw_detector_can_sweep() wherever c has it listen; if c does not say where, at freq_hz. */
-bool uw_engine_can_sweep(const struct uw_engine_receiver *c, const struct uw_sigdb *db,
-                         double rate_hz, double freq_hz);
-/* Logs what it cannot do with this configuration. */
-void uw_engine_rx_say_limits(const struct uw_engine_rx *r, const struct uw_engine_config *config,
-                             const struct uw_sigdb *db);
+/* Where below_noise has no use: the first such of n centres (NAN: none is known), with its reason
+ * in text. False: there is none. */
+bool uw_engine_sweep_limit(const struct uw_sigdb *db, double rate_hz, const double *centre_hz,
+                           int n, char *text, size_t text_len);
+/* Logs that, where it listens now. */
+void uw_engine_rx_say_limits(const struct uw_engine *engine, const struct uw_engine_rx *r);
 struct uw_engine_rx *uw_engine_rx_free(struct uw_engine_rx *r);
 bool uw_engine_rx_is_same(const struct uw_engine_receiver *a, const struct uw_engine_receiver *b,
                           bool but_frequency);

@@ -136,9 +136,7 @@ static int make_parts(struct uw_engine *engine, struct uw_diag *diag) {
     r = make_fuse(engine);
     for (int i = 0; r == 0 && i < engine->config.n_receivers; i++) {
         r = uw_engine_rx_new(engine, &engine->config, engine->db, i, diag, &engine->receivers[i]);
-        if (r == 0)
-            uw_engine_rx_say_limits(engine->receivers[engine->n_receivers++], &engine->config,
-                                    engine->db);
+        engine->n_receivers += r == 0;
     }
     engine->next_rank = engine->n_receivers;
     for (int i = 0; i < engine->n_receivers; i++)
@@ -151,6 +149,9 @@ static int make_parts(struct uw_engine *engine, struct uw_diag *diag) {
         uw_coverage_init(&engine->coverage, engine->db, engine->config.region);
         engine->plan_db = engine->db;
         uw_engine_replan(engine);
+        for (int i = 0; i < engine->n_receivers; i++)
+            if (engine->receivers[i]->walk.n == 0) /* the plan says it of the others */
+                uw_engine_rx_say_limits(engine, engine->receivers[i]);
     }
     return r;
 }

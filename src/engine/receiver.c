@@ -4,11 +4,13 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine-impl.h"
 #include "uw/base/log.h"
+#include "uw/base/str.h"
 #include "uw/base/time.h"
 #include "uw/sig/detector.h"
 
@@ -78,27 +80,60 @@ int uw_engine_rx_new(struct uw_engine *engine, const struct uw_engine_config *co
     return 0;
 }
 
-bool uw_engine_can_sweep(const struct uw_engine_receiver *c, const struct uw_sigdb *db,
-                         double rate_hz, double freq_hz) {
-    struct uw_detector_config d = {
-        .rate_hz = rate_hz, .freq_hz = c->plan ? NAN : freq_hz, .db = db};
+/* The usual rate nearest to this one at which links are heard below the noise there; NAN: none. */
+static double better_rate(const struct uw_detector_config *at) {
+    static const double usual_hz[] = {1.0e6, 1.2e6, 1.6e6, 1.8e6,  2.0e6,  2.4e6,  2.5e6, 3.2e6,
+                                      4.0e6, 5.0e6, 8.0e6, 10.0e6, 16.0e6, 20.0e6, 25.0e6};
+    double best = NAN;
 
-    if (c->n_stops == 0)
-        return uw_detector_can_sweep(&d);
-    for (int i = 0; i < c->n_stops; i++) {
-        d.freq_hz = c->centre_hz[i];
-        if (!uw_detector_can_sweep(&d))
-            return false;
+    for (size_t i = 0; i < sizeof(usual_hz) / sizeof(usual_hz[0]); i++) {
+        struct uw_detector_config d = *at;
+
+        d.rate_hz = usual_hz[i];
+        if (uw_detector_can_sweep(&d) &&
+            !(fabs(log(usual_hz[i] / at->rate_hz)) >= fabs(log(best / at->rate_hz))))
+            best = usual_hz[i];
     }
-    return true;
+    return best;
 }
 
-void uw_engine_rx_say_limits(const struct uw_engine_rx *r, const struct uw_engine_config *config,
-                             const struct uw_sigdb *db) {
-    if (config->below_noise &&
-        !uw_engine_can_sweep(&r->config, db, r->info.rate_hz, r->info.freq_hz))
-        uw_log_kv(UW_LOG_WARNING, "engine", UW_NO_SWEEP, uw_log_s("receiver", r->name),
-                  uw_log_r("rate_hz", r->info.rate_hz));
+bool uw_engine_sweep_limit(const struct uw_sigdb *db, double rate_hz, const double *centre_hz,
+                           int n, char *text, size_t text_len) {
+    for (int i = 0; i < n; i++) {
+        const struct uw_detector_config d = {.rate_hz = rate_hz, .freq_hz = centre_hz[i], .db = db};
+
+        double better_hz;
+        int len;
+
+        if (uw_detector_can_sweep(&d))
+            continue;
+        if (isnan(d.freq_hz)) {
+            uw_str_copy(text, text_len,
+                        "the centre frequency is not known: links are heard above the noise only, "
+                        "by their waveform alone");
+            return true;
+        }
+        better_hz = better_rate(&d);
+        len = snprintf(text, text_len,
+                       "links around %.1f MHz are heard above the noise only: their channels "
+                       "cannot be cut out at %.6g MS/s",
+                       d.freq_hz / 1e6, rate_hz / 1e6);
+        if (!isnan(better_hz) && len > 0 && (size_t)len < text_len)
+            snprintf(text + len, text_len - (size_t)len, " (at %.6g they can)", better_hz / 1e6);
+        return true;
+    }
+    return false;
+}
+
+void uw_engine_rx_say_limits(const struct uw_engine *engine, const struct uw_engine_rx *r) {
+    const bool walks = r->walk.n > 0;
+    char text[UW_TEXT_LEN];
+
+    if (engine->config.below_noise &&
+        uw_engine_sweep_limit(engine->plan_db, r->info.rate_hz,
+                              walks ? r->walk.centre_hz : &r->info.freq_hz, walks ? r->walk.n : 1,
+                              text, sizeof(text)))
+        uw_log_kv(UW_LOG_WARNING, "engine", text, uw_log_s("receiver", r->name));
 }
 
 /* Fusion would wait for the recordings' old times, and hold back what the live ones hear. */

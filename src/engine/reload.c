@@ -271,9 +271,6 @@ static void take_over(struct uw_engine *engine, void *userdata) {
     engine->config = *c->config;
     uw_str_copy(engine->config.run, sizeof(engine->config.run), run);
     engine->config.order_max = order_max;
-    for (int i = 0; i < c->n; i++)
-        if (c->is_new[i] || c->is_retuned[i] || c->renew)
-            uw_engine_rx_say_limits(c->list[i], c->config, c->db ? c->db : engine->db);
     engine->head.exercise = c->config->exercise;
     engine->config.fuse.exercise = c->config->exercise;
     (void)uw_fuse_configure(engine->fuse, &engine->config.fuse);
@@ -281,6 +278,9 @@ static void take_over(struct uw_engine *engine, void *userdata) {
     if (other_bands)
         uw_engine_coverage_renew(engine, c->db ? c->db : engine->db, now);
     plan_anew(engine, c);
+    for (int i = 0; i < c->n; i++)
+        if (c->is_new[i] ? c->list[i]->walk.n == 0 : c->renew) /* the plan says it of the others */
+            uw_engine_rx_say_limits(engine, c->list[i]);
     engine->health_mono_ns = 0; /* the new list is sent at once */
 }
 

@@ -42,7 +42,8 @@ static void describe(const struct uw_engine_rx *r, struct uw_plan_receiver *p) {
         p->alive = false; /* nobody knows where it listens */
 }
 
-static void send_to(struct uw_engine_rx *r, const struct uw_plan_walk *walk) {
+static void send_to(const struct uw_engine *engine, struct uw_engine_rx *r,
+                    const struct uw_plan_walk *walk) {
     struct uw_rx_walk w = {.n = walk->n};
 
     /* who is lost goes on with what it had: its bands are those that are missed */
@@ -55,6 +56,7 @@ static void send_to(struct uw_engine_rx *r, const struct uw_plan_walk *walk) {
     if (memcmp(&w, &r->walk, sizeof(w)) == 0)
         return;
     r->walk = w;
+    uw_engine_rx_say_limits(engine, r);
     if (!r->info.tunable || uw_rx_set_walk(r->rx, &w) != 0)
         return;
     uw_log_kv(UW_LOG_INFO, "plan", w.n == 1 ? "listens at" : "walks from",
@@ -107,7 +109,7 @@ void uw_engine_replan(struct uw_engine *engine) {
         return;
     }
     for (int i = 0; i < engine->n_receivers; i++)
-        send_to(engine->receivers[i], &plan->walks[i]);
+        send_to(engine, engine->receivers[i], &plan->walks[i]);
     uw_plan_free(plan);
 }
 

@@ -163,7 +163,7 @@ static void add_channel(const struct uw_signature *signature, double offset_hz, 
 static void add_signature(const struct uw_detector_config *config, const struct uw_signature *s,
                           struct cuts *cuts) {
     for (int v = 0; v < s->n_variants; ++v) {
-        if (s->variants[v].modulation != UW_SIG_LORA)
+        if (!is_swept(s, &s->variants[v]))
             continue;
         for (int d = 0; d < s->n_domains; ++d) {
             for (int c = 0; c < s->domains[d].n_channels; ++c)
@@ -208,10 +208,7 @@ static void choose_cuts(const struct uw_detector_config *config, struct cuts *re
     /* without a centre frequency there are no channels: such recordings are searched burst by burst
      */
     for (size_t i = 0; isfinite(config->freq_hz) && i < uw_sigdb_len(config->db); ++i) {
-        const struct uw_signature *s = uw_sigdb_at(config->db, i);
-
-        if (s->enabled && s->drone && s->matcher == UW_SIG_MATCH_LINK)
-            add_signature(config, s, ret);
+        add_signature(config, uw_sigdb_at(config->db, i), ret);
     }
     while (join_two(ret))
         ;
@@ -222,33 +219,25 @@ static bool can_be_cut(double rate_hz, double bandwidth_hz) {
            uw_channel_suits(uw_front_frame_size(rate_hz), rate_hz, bandwidth_hz);
 }
 
-/* Without a centre any channel of it may be in the band. */
-static bool can_sweep(const struct uw_detector_config *config, const struct uw_signature *s,
-                      bool *is_wanted) {
-    for (int v = 0; v < s->n_variants; ++v) {
-        if (!is_swept(s, &s->variants[v]) || !uw_link_in_band(s, config))
-            continue;
-        *is_wanted = true;
-        if (!isfinite(config->freq_hz) && can_be_cut(config->rate_hz, s->variants[v].bandwidth_hz))
-            return true;
-    }
-    return false;
-}
-
 bool uw_sweep_is_possible(const struct uw_detector_config *config) {
     bool is_wanted = false;
     struct cuts cuts;
 
+    if (!isfinite(config->freq_hz)) {
+        for (size_t i = 0; i < uw_sigdb_len(config->db); ++i) {
+            const struct uw_signature *s = uw_sigdb_at(config->db, i);
+
+            for (int v = 0; v < s->n_variants; ++v)
+                is_wanted |= is_swept(s, &s->variants[v]);
+        }
+        return !is_wanted;
+    }
     choose_cuts(config, &cuts);
     for (size_t i = 0; i < cuts.n; ++i) {
         if (can_be_cut(config->rate_hz, cuts.list[i].bandwidth_hz))
             return true;
     }
-    for (size_t i = 0; i < uw_sigdb_len(config->db); ++i) {
-        if (can_sweep(config, uw_sigdb_at(config->db, i), &is_wanted))
-            return true;
-    }
-    return !is_wanted;
+    return cuts.n == 0;
 }
 
 static void free_stream(struct uw_stream *s) {

@@ -265,6 +265,34 @@ static void test_bad_rates(void **state) {
     }
 }
 
+/* Frames of receivers' and recordings' rates, so that none moves unseen; and of all others that
+ * they are near 0.16 ms, and suit overlap-save. */
+static void test_frame_size(void **state) {
+    static const struct {
+        double rate_hz;
+        size_t n;
+    } cases[] = {
+        {250e3, 32},     {0.96e6, 128},  {1.0e6, 128},  {1.024e6, 160}, {1.2e6, 192},
+        {1.4e6, 224},    {1.44e6, 288},  {1.8e6, 288},  {1.92e6, 384},  {2.0e6, 256},
+        {2.048e6, 320},  {2.4e6, 384},   {2.56e6, 512}, {2.8e6, 448},   {2.88e6, 576},
+        {3.2e6, 512},    {5e6, 640},     {7e6, 896},    {8e6, 1024},    {10e6, 1280},
+        {15.36e6, 3072}, {19.2e6, 3072}, {20e6, 2560},  {25e6, 3200},   {30.72e6, 6144},
+        {40e6, 5120},    {50e6, 6400},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); ++i) {
+        if (uw_front_frame_size(cases[i].rate_hz) != cases[i].n)
+            print_message("%g MS/s\n", cases[i].rate_hz / 1e6);
+        assert_int_equal(uw_front_frame_size(cases[i].rate_hz), cases[i].n);
+    }
+    for (double rate = 250e3; rate <= 50e6; rate += 37e3) {
+        const size_t n = uw_front_frame_size(rate);
+        assert_true(n % 8 == 0 && n >= 32);
+        assert_true((double)n <= 1.45 * 0.16e-3 * rate && (double)n >= 0.16e-3 * rate / 1.5 - 8.0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_block_sizes),
@@ -276,6 +304,7 @@ int main(void) {
         cmocka_unit_test(test_no_image),
         cmocka_unit_test(test_clip_ratio),
         cmocka_unit_test(test_bad_rates),
+        cmocka_unit_test(test_frame_size),
     };
 
     return cmocka_run_group_tests_name("front", tests, NULL, NULL);

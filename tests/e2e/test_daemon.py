@@ -118,15 +118,23 @@ def test_rate_without_sweep(conf, tmp_path):
     at = uw.receiver(rate=2.048e6)
     path = uw.synth(tmp_path, uw.elrs(duration=1, receivers=[at]))
     head = conf.read_text().split("receivers = (")[0]
+    raw = tmp_path / "x_2400k.cu8"
+    raw.write_bytes(bytes(100000))
     far = 'type = "rtl_tcp"; device = "h";\nrate_hz = %s; %s'
-    cases = [  # the receiver, and where it is warned of
-        (f'type = "loop"; path = "{path}";', 6), (far % ("2.048e6", "freq_hz = 915.0e6;"), 7),
-        (far % ("2.048e6", "centres_hz = [ 315.0e6, 915.0e6 ]; dwell_s = 0.5;"), 7),
-        (far % ("2.048e6", 'plan = "auto";'), 7), (far % ("2.048e6", "freq_hz = 315.0e6;"), None),
-        (far % ("2.4e6", "freq_hz = 915.0e6;"), None), (far % ("2.4e6", 'plan = "auto";'), None)]
-    said = "links are heard above the noise only"
+    usb = 'type = "soapy"; device = "driver=none";\nrate_hz = %s; plan = "auto";'
+    at = "links around %s MHz are heard above the noise only"
+    cases = [  # the receiver, where it is warned of, and of what
+        (f'type = "loop"; path = "{path}";', 6, at % "915.0"),
+        (f'type = "loop"; path = "{raw}";', 6, "centre frequency is not known"),
+        (far % ("2.048e6", "freq_hz = 915.0e6;"), 7, at % "915.0" + ": their channels cannot be cut out at "
+         "2.048 MS/s (at 2 they can)"),
+        (far % ("2.048e6", "centres_hz = [ 315.0e6, 868.0e6 ]; dwell_s = 0.5;"), 7, at % "868.0"),
+        (far % ("2.048e6", 'plan = "auto";'), 7, "links around"), (far % ("2.6e6", 'plan = "auto";'), 7, "links around"),
+        (far % ("2.048e6", "freq_hz = 315.0e6;"), None, None), (far % ("2.4e6", "freq_hz = 915.0e6;"), None, None),
+        (far % ("2.4e6", "freq_hz = 928.0e6;"), None, None), (far % ("2.4e6", 'plan = "auto";'), None, None),
+        (usb % "15.36e6", 7, "links around 24"), (usb % "10.0e6", None, None)]
     other = tmp_path / "other.conf"
-    for text, line in cases:
+    for text, line, said in cases:
         for below in True, False:
             other.write_text(head + 'receivers = (\n{ name = "r"; %s } );\n' % text +
                              ("" if below else "below_noise = false;\n"))
@@ -136,8 +144,8 @@ def test_rate_without_sweep(conf, tmp_path):
             lines = done.stderr.decode().splitlines()
             assert len(lines) == (below and line is not None), (text, lines)
             assert not lines or (lines[0].startswith(f"warning: {other}:{line}: ") and said in lines[0]), lines
-    assert said in uw.run("replay", path).stderr.decode()
-    assert said not in uw.run("replay", uw.synth(tmp_path, uw.elrs(duration=1), "good")).stderr.decode()
+    assert at % "915.0" in uw.run("replay", path).stderr.decode()
+    assert not uw.run("replay", uw.synth(tmp_path, uw.elrs(duration=1), "good")).stderr
 
 
 def test_command_line():

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -108,6 +109,28 @@ def test_faults_of_running_servers(site):
         wait_for_samples(feed, f"rx{i}", 15)
     status, seconds = daemon.stop()
     assert status == 0 and seconds < 1.5, daemon.text()
+
+
+def test_reload_where_nothing_is_swept(site, tmp_path):
+    """Said again when a receiver comes to listen elsewhere, not when it goes where nothing is missed."""
+    _, feed, daemon = site(["ok"], rate="2.048e6")
+    conf = tmp_path / "uaswatch.conf"
+    text = conf.read_text()
+    wait_for_samples(feed, "rx0", 8)
+    assert "links around 868.0 MHz are heard above the noise only" in daemon.text()
+
+    def reload(freq, more=""):
+        since = len(daemon.text())
+        conf.write_text(text.replace("868.0e6", freq) + more)
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("configuration holds", 10, since)
+        return re.findall(r"around (.*) MHz are heard above", daemon.text()[since:])
+
+    assert reload("868.0e6") == []
+    assert reload("315.0e6") == []
+    assert reload("915.0e6") == ["915.0"]
+    assert reload("915.0e6", "below_noise = false;\n") == []
+    assert reload("915.0e6") == ["915.0"]
 
 
 def test_never_well_servers(site):

@@ -21,7 +21,8 @@ struct uw_channel;
 struct uw_front;
 
 enum {
-    UW_CHANNEL_E_RATE = 1, /* uw_channel_suits() not, or 2 * chip_hz is more than the rate */
+    /* not uw_channel_suits(), 2 * chip_hz beyond the rate, or a filter that is wider than that */
+    UW_CHANNEL_E_RATE = 1,
 };
 
 /* Whether frames of n_fft bins can give 2 * chip_hz: it is a whole multiple of eight bins. */

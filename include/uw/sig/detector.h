@@ -79,9 +79,9 @@ void uw_detector_torn(struct uw_detector *detector);
 int uw_detector_retune(struct uw_detector *detector, double freq_hz, uint64_t n_lost);
 void uw_detector_flush(struct uw_detector *detector);
 /*
- * Whether below_noise can do its work at config's rate and centre (NAN: wherever it comes to
- * listen): false if links of config->db that are looked for so are in the band, but none of their
- * channels can be cut out of the spectra. Any thread.
+ * Whether below_noise can do its work at config's rate and centre: false if channels of links of
+ * config->db that are looked for so are in the band, but none can be cut out of the spectra; and
+ * if the centre is not known, and with it no channel. Any thread.
  */
 bool uw_detector_can_sweep(const struct uw_detector_config *config);
 /* For noise floor and clipping. */
