@@ -41,8 +41,7 @@
 #define STAY_EARLY   0.25 /* of a period: packets within a hop are closer than the hop less this */
 #define PACKETS_MAX  8    /* a hop */
 #define STAY_SIGMAS  3.0
-#define LEFT_NATS    15.0 /* a channel is so long left by chance once in exp(15) */
-#define LEFT_SHARE   0.5
+#define LEFT_NATS    4.6 /* one judgement of a link in a hundred may be lost */
 #define CHANNELS_MIN 3
 #define TAKING_TURNS 5 /* channels in a fixed order that are believed to be one sender's */
 #define INSIDE_SHARE 0.55
@@ -431,15 +430,17 @@ static bool is_often_silent(const struct work *w, const struct hop_verdict *v, d
     return below > 1.3 && above > 1.3 && (double)w->n_dwells / slots < OCCUPIED;
 }
 
-/* Whether most visits are to channels that were left for long: by senders that each keep a channel
+/* Whether its channels are left for longer than chance leaves them: by senders that each keep one
  * for seconds, several at a time. Of k visits at random in a span T none falls into some gap of
- * length g with a probability of (k + 1) (1 - g / T)^k at most. */
+ * length g with a probability of (k + 1) (1 - g / T)^k at most; so the nats of n channels are s in
+ * all with one of (s / n)^n exp(n - s) at most (Chernoff). */
 static bool keeps_channels(const struct work *w) {
     double from = w->begin_s[0];
     double span = w->begin_s[w->n_dwells - 1] - from;
     double last[HOP_CHANNELS_MAX], gap[HOP_CHANNELS_MAX] = {0};
     size_t visits[HOP_CHANNELS_MAX] = {0};
-    size_t kept = 0;
+    double n = w->n_channels;
+    double nats = 0.0;
 
     for (int c = 0; c < w->n_channels; ++c)
         last[c] = from;
@@ -454,10 +455,9 @@ static bool keeps_channels(const struct work *w) {
         double k = (double)visits[c];
 
         gap[c] = fmin(fmax(gap[c], from + span - last[c]), (1.0 - 1e-9) * span);
-        if (-k * log1p(-gap[c] / span) - log(k + 1.0) > LEFT_NATS)
-            kept += visits[c];
+        nats += fmax(-k * log1p(-gap[c] / span) - log(k + 1.0), 0.0);
     }
-    return (double)kept > LEFT_SHARE * (double)w->n_dwells;
+    return nats > n && nats - n - n * log(nats / n) > LEFT_NATS;
 }
 
 static const char too_short[] = "too short";

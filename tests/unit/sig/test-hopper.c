@@ -295,6 +295,51 @@ static void test_judge(void **unused) {
     assert_string_equal(judged(&t, &v), "levels or carriers differ");
 }
 
+/* Commands of readers 5 ms apart, of which few are heard, on four channels: each is kept for a
+ * while, two at a time, so that none is left long enough by itself to tell. A link whose packets
+ * are as rare leaves none for longer than chance does. */
+static void test_left_channels(void **unused) {
+    static const double from_s[] = {0.0, 2.8, 4.3, 0.0};
+    static const double to_s[] = {2.9, 5.1, 5.6, 3.0};
+    static struct hop_train t;
+    struct hop_verdict v;
+    int kept = 0;
+    int links_kept = 0;
+    int alerts = 0;
+
+    (void)unused;
+    state = 31;
+    for (int draw = 0; draw < 400; ++draw) {
+        bool is_link = draw >= 40;
+        size_t n = 0;
+
+        make_train(&t, 0.0, 5e-3, 9, 60e-6, 0.2);
+        for (double at = 0.0; at < 5.6; at += 5e-3) {
+            int c = (int)(4.0 * uniform());
+
+            while (!is_link && !(at >= from_s[c] && at <= to_s[c]))
+                c = (int)(4.0 * uniform());
+            if (fmod(at, 0.35) < 0.1 && uniform() < 0.25)
+                t.bursts[n++] = (struct hop_burst){
+                    .start_s = 1.0 + at + 60e-6 * (uniform() - 0.5),
+                    .offset_hz = -900e3 + 600e3 * c + 1e3 * normal(),
+                    .length_s = (float)t.length_s,
+                    .power_db = (float)(-30.0 + 0.2 * normal()),
+                };
+        }
+        t.last_s = 6.6;
+        t.n = t.next = n;
+        const char *reason = judged(&t, &v);
+        bool stays = strcmp(reason, "stays too long") == 0;
+        alerts += !is_link && !*reason;
+        kept += !is_link && stays;
+        links_kept += is_link && stays;
+    }
+    print_message("kept: %d of 40, a link %d times; of links %d of 360\n", kept, alerts,
+                  links_kept);
+    assert_true(kept >= 30 && alerts == 0 && links_kept <= 10);
+}
+
 /* Channels that are none, few, or cut by the band's edge. */
 static void test_channels(void **unused) {
     static struct hop_train t;
@@ -588,6 +633,7 @@ int main(void) {
         cmocka_unit_test(test_several_of_one_make),
         cmocka_unit_test(test_raster),
         cmocka_unit_test(test_judge),
+        cmocka_unit_test(test_left_channels),
         cmocka_unit_test(test_channels),
         cmocka_unit_test(test_carriers),
         cmocka_unit_test(test_detector),
