@@ -138,8 +138,8 @@ def test_raw(tmp_path):
 
 
 def test_standard_input():
-    refused("standard input", "--format", "cu8", "--rate", "2.4M", "-")
-    refused("standard input", "--format", "ci16", "--rate", "2.4M", "-", stdin=bytes(4001))
+    refused("standard input", "--format", "cu8", "--rate", "2.4M", "--freq", "915M", "-")
+    refused("standard input", "--format", "ci16", "--rate", "2.4M", "--freq", "915M", "-", stdin=bytes(4001))
 
 
 @pytest.mark.parametrize("text, words", [
