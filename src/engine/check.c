@@ -75,14 +75,10 @@ static int centres_of(const struct check *c, int i, const struct uw_plan *plan,
 static void check_sweep(struct check *c, struct uw_sigdb *db) {
     UW_CLEANUP(uw_plan_freep) struct uw_plan *plan = NULL;
     const struct uw_conf_node *list = uw_conf_find(c->root, "receivers");
-    const char *ids[UW_SIGNATURES_MAX];
     struct uw_plan_config config;
 
-    for (int i = 0; i < c->config->n_signatures; i++)
-        ids[i] = c->config->signatures[i];
     if (c->diag->n > 0 || !c->config->below_noise || !list ||
-        (c->config->n_signatures > 0 &&
-         uw_sigdb_enable(db, ids, (size_t)c->config->n_signatures, NULL) != 0))
+        uw_engine_enable_signatures(c->config, db, NULL) != 0)
         return;
     uw_plan_config_from(c->config, db, &config);
     config.skip_times = true;

@@ -287,6 +287,9 @@ bool uw_engine_rx_is_same(const struct uw_engine_receiver *a, const struct uw_en
 int uw_engine_check_kinds(struct uw_engine_rx *const *receivers, int n, struct uw_diag *diag);
 /* Names and counts. */
 int uw_engine_check(const struct uw_engine_config *config, struct uw_diag *diag);
+/* Those that the configuration names, if it names any. */
+int uw_engine_enable_signatures(const struct uw_engine_config *config, struct uw_sigdb *db,
+                                struct uw_diag *diag);
 int uw_engine_load_signatures(const struct uw_engine_config *config, struct uw_diag *diag,
                               struct uw_sigdb **ret_db);
 /* From the engine's own thread: has the fusion thread do something, and waits for it. 0, or

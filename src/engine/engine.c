@@ -68,17 +68,23 @@ int uw_engine_check(const struct uw_engine_config *c, struct uw_diag *diag) {
     return r;
 }
 
+int uw_engine_enable_signatures(const struct uw_engine_config *c, struct uw_sigdb *db,
+                                struct uw_diag *diag) {
+    const char *ids[UW_SIGNATURES_MAX];
+
+    for (int i = 0; i < c->n_signatures; i++)
+        ids[i] = c->signatures[i];
+    return c->n_signatures > 0 ? uw_sigdb_enable(db, ids, (size_t)c->n_signatures, diag) : 0;
+}
+
 int uw_engine_load_signatures(const struct uw_engine_config *c, struct uw_diag *diag,
                               struct uw_sigdb **ret_db) {
     UW_CLEANUP(uw_sigdb_freep) struct uw_sigdb *db = NULL;
-    const char *ids[UW_SIGNATURES_MAX];
     int r;
 
     r = uw_sigdb_load(c->signature_dir, diag, &db);
-    for (int i = 0; i < c->n_signatures; i++)
-        ids[i] = c->signatures[i];
-    if (r == 0 && c->n_signatures > 0)
-        r = uw_sigdb_enable(db, ids, (size_t)c->n_signatures, diag);
+    if (r == 0)
+        r = uw_engine_enable_signatures(c, db, diag);
     if (r)
         return r;
     *ret_db = db;

@@ -295,9 +295,9 @@ static void test_judge(void **unused) {
     assert_string_equal(judged(&t, &v), "levels or carriers differ");
 }
 
-/* Commands of readers 5 ms apart, of which few are heard, on four channels: each is kept for a
- * while, two at a time, so that none is left long enough by itself to tell. A link whose packets
- * are as rare leaves none for longer than chance does. */
+/* Commands of readers 5 ms apart, heard in clumps, on four channels: each is kept for a while, two
+ * at a time, so that none is left long enough by itself to tell. A link that is heard as rarely
+ * leaves none for longer than chance does. */
 static void test_left_channels(void **unused) {
     static const double from_s[] = {0.0, 2.8, 4.3, 0.0};
     static const double to_s[] = {2.9, 5.1, 5.6, 3.0};
