@@ -220,18 +220,10 @@ static bool can_be_cut(double rate_hz, double bandwidth_hz) {
 }
 
 bool uw_sweep_is_possible(const struct uw_detector_config *config) {
-    bool is_wanted = false;
     struct cuts cuts;
 
-    if (!isfinite(config->freq_hz)) {
-        for (size_t i = 0; i < uw_sigdb_len(config->db); ++i) {
-            const struct uw_signature *s = uw_sigdb_at(config->db, i);
-
-            for (int v = 0; v < s->n_variants; ++v)
-                is_wanted |= is_swept(s, &s->variants[v]);
-        }
-        return !is_wanted;
-    }
+    if (!isfinite(config->freq_hz))
+        return uw_sweep_history_s(config->db) == 0.0; /* nothing asks for any */
     choose_cuts(config, &cuts);
     for (size_t i = 0; i < cuts.n; ++i) {
         if (can_be_cut(config->rate_hz, cuts.list[i].bandwidth_hz))
