@@ -37,6 +37,9 @@
 #define NETWORK_LLR       (-10.0)
 #define NETWORK_PACKETS   3 /* for one of the emitter's */
 #define NETWORK_S         1.0
+#define STEP_S            25e-6 /* two carriers of a link begin closer together */
+#define STEP_SIGMAS       4.0
+#define STEP_SLOTS        4   /* that both have sent in */
 #define SYMBOL_LATE       0.1 /* ... about one whole symbol */
 
 bool uw_link_is_train(const struct emitter *e) {
@@ -121,11 +124,42 @@ static bool goes_first(const struct emitter *a, const struct emitter *b) {
     return a->llr > b->llr || (a->llr == b->llr && (b->number == 0 || a->number < b->number));
 }
 
+static bool has_slot(const struct emitter *e, int64_t slot) {
+    for (int i = 0; i < LINK_SLOTS_KEPT && i < e->n_slots; ++i) {
+        if (e->slots[i] == slot)
+            return true;
+    }
+    return false;
+}
+
+/* Whether two that were measured whole are never quite in step, and have sent at the same time. The
+ * two carriers of a Gemini link begin together, and so does what a converter makes of one; the ends
+ * of a link, each with a timer of its own, take turns. */
+static bool is_out_of_step(const struct emitter *a, const struct emitter *b, double rate_hz) {
+    double apart = uw_link_lattices_apart(a, b, rate_hz);
+    double sigma = sqrt(a->var_reference + b->var_reference);
+    int n = 0;
+
+    if (a->period_s != b->period_s || !uw_link_is_whole(a) || !uw_link_is_whole(b) ||
+        2 * a->n_cut > a->n_packets || 2 * b->n_cut > b->n_packets ||
+        fabs(apart) < STEP_S * rate_hz + STEP_SIGMAS * sigma)
+        return false;
+    for (int i = 0; i < LINK_SLOTS_KEPT && i < a->n_slots; ++i) {
+        double at =
+            a->reference + (double)(a->slots[i] - a->reference_slot) * uw_link_slot(a, rate_hz);
+        double slots = round((at - b->reference) / uw_link_slot(b, rate_hz));
+
+        n += has_slot(b, b->reference_slot + (int64_t)slots);
+    }
+    return n >= STEP_SLOTS;
+}
+
 /* Whether a link that is already spoken of has e's slots: e is its second carrier at the same time
  * (Gemini), packets on a channel that the band's edge cuts, what a tuner or a clipped converter
  * makes of it, or the link measured badly. Another link would be there by a chance of two or three
- * in a hundred, and moves away as its crystal does. A link that is still heard keeps its slots
- * though its own evidence sinks, as it does where two carriers share their packets out. */
+ * in a hundred; where both are measured whole it is told apart, else it moves away as its crystal
+ * does. A link that is still heard keeps its slots though its own evidence sinks, as it does where
+ * two carriers share their packets out. */
 bool uw_link_is_beside(const struct emitter *emitters, const struct emitter *e, double rate_hz) {
     for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
         const struct emitter *old = &emitters[i];
@@ -136,7 +170,8 @@ bool uw_link_is_beside(const struct emitter *emitters, const struct emitter *e, 
             old->first_packet.sf == e->first_packet.sf &&
             (goes_first(old, e) || old->was_alertable ||
              (old->alerted && e->last_start - old->last_start < ALERTED_S * rate_hz)) &&
-            (uw_link_same_lattice(old, e, rate_hz) || is_delimiter(old, e, rate_hz)))
+            ((uw_link_same_lattice(old, e, rate_hz) && !is_out_of_step(old, e, rate_hz)) ||
+             is_delimiter(old, e, rate_hz)))
             return true;
     }
     return false;

@@ -10,6 +10,12 @@
  * A whole FSK packet looks alike at its harmonics: what begins and ends with another and is CAST_DB
  * weaker is that one's.
  *
+ * A chirp is one line through time and frequency: cut out part of a bandwidth aside, it is the same
+ * chirp so much of a symbol earlier or later. Of a link's packet that collides with another's, the
+ * hit aside may be the stronger, and alone. So a weak packet on the line of a channel of a link
+ * that is spoken of, in one of its slots, is that link's. Another's lies so by chance once in
+ * fifty times.
+ *
  * Nor is what keeps to the channel and the time of a train that never hops and has more packets. A
  * train that is on the air most of the time has become noise to the burst finder, so that no packet
  * of it is whole; but the search below the noise finds in its chirps those of other spreading
@@ -33,16 +39,19 @@
 #include "links-impl.h"
 #include "links-jump-impl.h"
 
-#define OUTSHONE_DB  15.0
-#define CAST_DB      10.0  /* a clipped signal's third harmonic has as much less */
-#define CAST_S       40e-6 /* what is one packet's begins and ends together */
-#define TRAIN_SIGMAS 3.0
-#define TRAIN_SHARE  0.6   /* the rest is noise; of two channels a link is on each half the time */
-#define IMAGE_AGE_S  2.0   /* behind that the lattice is not known well enough */
-#define IMAGE_CLOCK  80e-6 /* its own clock may be wrong by so much: of few weak packets */
-#define IMAGES_MIN   2     /* mirrored packets on the lattice: the first may be another's */
-#define IMAGE_SYMBOL 0.35  /* the image's carrier, read wrong, shifts its begin by chips */
-#define LATTICE_SDS  4.0   /* what lattice.c allows */
+#define OUTSHONE_DB   15.0
+#define CAST_DB       10.0  /* a clipped signal's third harmonic has as much less */
+#define CAST_S        40e-6 /* what is one packet's begins and ends together */
+#define ASIDE_LEAST   0.25  /* of a bandwidth: less is another's crystal, or the link itself */
+#define ASIDE_SYMBOLS 0.1
+#define ASIDE_AGE_S   2.0
+#define TRAIN_SIGMAS  3.0
+#define TRAIN_SHARE   0.6   /* the rest is noise; of two channels a link is on each half the time */
+#define IMAGE_AGE_S   2.0   /* behind that the lattice is not known well enough */
+#define IMAGE_CLOCK   80e-6 /* its own clock may be wrong by so much: of few weak packets */
+#define IMAGES_MIN    2     /* mirrored packets on the lattice: the first may be another's */
+#define IMAGE_SYMBOL  0.35  /* the image's carrier, read wrong, shifts its begin by chips */
+#define LATTICE_SDS   4.0   /* what lattice.c allows */
 
 /* Longest time on air of a link's packet of this modulation: where a faint packet's end was missed,
  * its rest is on the air all the same. */
@@ -94,6 +103,52 @@ bool uw_link_is_outshone(const struct uw_links *links, const struct uw_packet *p
 
         if (both > 0.5 * (p->stop - p->start) && s->packet.snr_db > p->snr_db + OUTSHONE_DB)
             return true;
+    }
+    return false;
+}
+
+/* Whether a place lies on the line of the link's chirp in one of its slots, a part of the bandwidth
+ * away from its channel. */
+static bool is_on_line(const struct emitter *link, int plan,
+                       const struct uw_detector_config *config, const struct uw_packet *p,
+                       const struct uw_place *place) {
+    const struct uw_sig_domain *d = &link->signature->domains[plan];
+    double freq = config->freq_hz + place->offset_hz - link->domains[plan].offset_hz;
+    double symbol = uw_link_symbol(link, config->rate_hz);
+    double since = place->start - link->reference;
+    double sigma = sqrt(link->var_reference + since * since * link->var_clock);
+
+    for (int c = 0; c < d->n_channels; ++c) {
+        double aside = (freq - d->channel_hz[c]) / p->bandwidth_hz; /* of a symbol, too */
+
+        if (fabs(aside) > ASIDE_LEAST && fabs(aside) < 1.0 &&
+            fabs(remainder(since - (p->down ? -aside : aside) * symbol,
+                           uw_link_slot(link, config->rate_hz))) <
+                ASIDE_SYMBOLS * symbol + LATTICE_SDS * sigma)
+            return true;
+    }
+    return false;
+}
+
+bool uw_link_is_aside(const struct uw_links *links, const struct uw_packet *p) {
+    const struct uw_detector_config *config = links->env.config;
+
+    if (p->modulation != UW_SIG_LORA || !isfinite(config->freq_hz))
+        return false;
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        const struct emitter *link = &links->emitters[i];
+
+        if (!link->used || !link->alerted || link->first_packet.sf != p->sf ||
+            link->first_packet.down != p->down ||
+            fabs(link->bandwidth_hz - p->bandwidth_hz) > 1.0 ||
+            p->snr_db > link->snr_db + LINK_LEVEL_DB ||
+            p->start - link->last_start > ASIDE_AGE_S * config->rate_hz)
+            continue;
+        int plan = uw_link_plan(link);
+        for (int k = 0; plan != LINK_NONE && k < p->n_places; ++k) {
+            if (is_on_line(link, plan, config, p, &p->places[k]))
+                return true;
+        }
     }
     return false;
 }

@@ -385,9 +385,9 @@ static void test_overtaken(void **state) {
 }
 
 /* Two carriers in the same slots are one link (Gemini); in other slots they are two. */
-static int alerts_of_two(double apart_s, uint64_t seed) {
-    struct room *room = enter(915.0e6);
-    struct link l[2] = {make_link("200Hz", "FCC915", seed), make_link("200Hz", "FCC915", seed + 9)};
+static int alerts_of_two(const char *variant, const char *domain, double apart_s, uint64_t seed) {
+    struct room *room = enter(strcmp(domain, "EU868") == 0 ? 866.4e6 : 915.0e6);
+    struct link l[2] = {make_link(variant, domain, seed), make_link(variant, domain, seed + 9)};
     const struct heard *h;
     int n;
 
@@ -403,10 +403,25 @@ static void test_gemini(void **state) {
 
     (void)state;
     for (uint64_t seed = 1; seed <= 10; ++seed) {
-        one += alerts_of_two(0.0, seed) == 1;
-        assert_int_equal(alerts_of_two(1.7e-3, seed), 2);
+        one += alerts_of_two("200Hz", "FCC915", 0.0, seed) == 1;
+        assert_int_equal(alerts_of_two("200Hz", "FCC915", 1.7e-3, seed), 2);
     }
     assert_true(one >= 9);
+}
+
+/* Two links in each other's slots, a part of a symbol apart: where a badly measured carrier of one
+ * would be. Each is measured well. */
+static void test_out_of_step(void **state) {
+    int one = 0, two = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+        one += alerts_of_two("100Hz", "EU868", 10e-6, seed) == 1;
+        two += alerts_of_two("100Hz", "EU868", 50e-6, seed) == 2;
+    }
+    print_message("two carriers: %d of 20 one link in step, %d two out of step\n", one, two);
+    assert_true(one >= 18);
+    assert_true(two >= 18);
 }
 
 /* In a small plan one carrier often goes to the channel that the other leaves: two dwells in a row,
@@ -492,6 +507,50 @@ static void test_sunken(void **state) {
     assert_false(uw_link_is_beside(emitters, e, RATE));
 }
 
+/* Packets that the search below the noise hears of a link in its slots, each `aside` of a bandwidth
+ * beside its channel and so much of a symbol later. */
+static int emitters_beside(double aside, double later, uint64_t seed) {
+    struct room *room = enter(915.0e6);
+    struct link l = make_link("200Hz", "FCC915", seed);
+    struct uw_packet p;
+    int n_heard = 0, n = 0;
+
+    while (l.next < 2400) {
+        if (!next_packet(&l, room, &p))
+            continue;
+        /* what is found is no packet of the link's own: that collided with another's */
+        if (++n_heard % 3 || n_heard < 60) {
+            (void)uw_links_packet(room->links, &p);
+        } else {
+            p = weak(&p, p.offset_hz + aside * p.bandwidth_hz, p.snr_db - 4.0);
+            p.start += later * SYMBOL_S * RATE;
+            p.stop += later * SYMBOL_S * RATE;
+            p.places[0].start = p.start;
+            (void)uw_links_packet(room->links, &p);
+        }
+        uw_links_progress(room->links, (uint64_t)p.stop);
+    }
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        const struct emitter *e = &room->links->emitters[i];
+
+        n += e->used && e->n_packets >= 10;
+    }
+    leave(room);
+    return n;
+}
+
+static void test_aside(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; ++seed) {
+        assert_int_equal(emitters_beside(0.5, 0.5, seed), 1);
+        assert_int_equal(emitters_beside(-0.4, -0.4, seed), 1);
+        /* off the line of the chirp: another's */
+        assert_int_equal(emitters_beside(0.5, -0.5, seed), 2);
+        assert_int_equal(emitters_beside(0.0, 0.5, seed), 2);
+        assert_int_equal(emitters_beside(0.5, 2.5, seed), 2);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_overtaken),
@@ -503,9 +562,11 @@ int main(void) {
         cmocka_unit_test(test_cast_while_losing),
         cmocka_unit_test(test_noise_first),
         cmocka_unit_test(test_gemini),
+        cmocka_unit_test(test_out_of_step),
         cmocka_unit_test(test_gemini_in_row),
         cmocka_unit_test(test_delimiter),
         cmocka_unit_test(test_sunken),
+        cmocka_unit_test(test_aside),
     };
 
     return cmocka_run_group_tests_name("links-shadow", tests, load, unload);
