@@ -15,6 +15,9 @@
  *
  * Where several tracks would do, the one that has appeared closest in time to the new emitter is
  * taken (every receiver hears a link begin at the same moment), then the older one.
+ *
+ * What was taken for a lost link that had come back shows itself as another when the lost one is
+ * heard again: a detector never goes back to an emitter. The two are separated then.
  */
 #include "fuse-impl.h"
 
@@ -28,6 +31,7 @@
 #define LEVEL_TOLERANCE_DB  25.0 /* fading, and an aircraft that has moved during coast_s */
 #define LEVEL_SAME_DB       12.0 /* ... that has not moved: fading alone */
 #define CARRIER_TOLERANCE   60e-6
+#define TURNS               2 /* one could be what came late or was given away wrongly */
 
 struct uw_fuse_member *uw_fuse_find_member(struct uw_fuse_track *track,
                                            const struct uw_detection *d) {
@@ -127,4 +131,21 @@ struct uw_fuse_track *uw_fuse_find_track(struct uw_fuse *fuse, const struct uw_d
             best = track;
     }
     return best;
+}
+
+struct uw_fuse_member *uw_fuse_find_stranger(struct uw_fuse_track *track,
+                                             const struct uw_detection *d) {
+    struct uw_fuse_member *m = uw_fuse_find_member(track, d);
+
+    if (!m || d->t_start_ns == UW_TIME_NONE || stays_on_carrier(d))
+        return NULL;
+    for (int i = 0; i < track->n_members; i++) {
+        struct uw_fuse_member *later = &track->members[i];
+        if (later == m || strcmp(later->receiver, m->receiver) != 0 ||
+            later->first_start_ns <= m->first_start_ns || d->t_start_ns < later->first_start_ns ||
+            later->last_end_ns <= m->last_end_ns || ++later->n_turns < TURNS)
+            continue;
+        return later->llr > m->llr ? m : later; /* the alert stays where most evidence is */
+    }
+    return NULL;
 }

@@ -34,8 +34,9 @@ struct uw_fuse_member {
     double llr;
     double confidence; /* the detector's latest; NAN: it never said */
     double freq_hz, power_dbfs, snr_db;
-    bool centre_known;
-    int64_t last_end_ns;
+    bool centre_known, rule_met;
+    int64_t first_start_ns, last_end_ns;
+    int n_turns; /* between it and an earlier emitter of its receiver */
     struct uw_evidence evidence;
 };
 
@@ -82,6 +83,9 @@ enum uw_fuse_cause { UW_FUSE_SILENT, UW_FUSE_EVIDENCE_GONE, UW_FUSE_INPUT_ENDED,
 struct uw_fuse_track *uw_fuse_find_track(struct uw_fuse *fuse, const struct uw_detection *d);
 struct uw_fuse_member *uw_fuse_find_member(struct uw_fuse_track *track,
                                            const struct uw_detection *d);
+/* The member that turns out, by what d says, to be another link than the rest; NULL: none. */
+struct uw_fuse_member *uw_fuse_find_stranger(struct uw_fuse_track *track,
+                                             const struct uw_detection *d);
 
 /* "<run>-<letter><number>" */
 void uw_fuse_identifier(const struct uw_fuse *fuse, char letter, int64_t number,
@@ -89,6 +93,11 @@ void uw_fuse_identifier(const struct uw_fuse *fuse, char letter, int64_t number,
 void uw_fuse_head(const struct uw_fuse *fuse, struct uw_head *head);
 int uw_fuse_track_new(struct uw_fuse *fuse, const struct uw_detection *d,
                       struct uw_fuse_track **ret_track);
+/* Moves the member to a track of its own, with what it has brought. The caller owns that and says
+ * its state by uw_fuse_track_settle() when it is in the table. */
+int uw_fuse_track_split(struct uw_fuse *fuse, struct uw_fuse_track *track,
+                        struct uw_fuse_member *member, struct uw_fuse_track **ret_track);
+void uw_fuse_track_settle(struct uw_fuse *fuse, struct uw_fuse_track *track);
 void uw_fuse_track_detection(struct uw_fuse *fuse, struct uw_fuse_track *track,
                              const struct uw_detection *d);
 void uw_fuse_track_tick(struct uw_fuse *fuse, struct uw_fuse_track *track);

@@ -188,6 +188,27 @@ static bool make_room(struct uw_fuse *fuse) {
     return true;
 }
 
+/* Two links that were taken for one: the one without room would only be dropped, so both stay. */
+static int separate(struct uw_fuse *fuse, struct uw_fuse_track *track,
+                    const struct uw_detection *d) {
+    struct uw_fuse_track *other;
+    struct uw_fuse_member *stranger;
+    int r;
+
+    if (fuse->n_tracks == (size_t)fuse->config.max_tracks)
+        return 0;
+    stranger = uw_fuse_find_stranger(track, d);
+    if (!stranger)
+        return 0;
+    r = uw_fuse_track_split(fuse, track, stranger, &other);
+    if (r < 0)
+        return r;
+    fuse->tracks[fuse->n_tracks++] = other;
+    uw_fuse_track_settle(fuse, track);
+    uw_fuse_track_settle(fuse, other);
+    return 0;
+}
+
 int uw_fuse_detection(struct uw_fuse *fuse, const struct uw_detection *d) {
     struct uw_fuse_track *track;
     int r;
@@ -196,7 +217,12 @@ int uw_fuse_detection(struct uw_fuse *fuse, const struct uw_detection *d) {
         return 0;
     uw_fuse_advance(fuse, d->t_end_ns);
     track = uw_fuse_find_track(fuse, d);
-    if (!track) {
+    if (track) {
+        r = separate(fuse, track, d);
+        if (r < 0)
+            return r;
+        track = uw_fuse_find_track(fuse, d);
+    } else {
         if (fuse->n_tracks == (size_t)fuse->config.max_tracks) {
             fuse->n_dropped++;
             if (!d->drone || !make_room(fuse))

@@ -64,16 +64,30 @@ static void take_state(struct uw_fuse_track *track, enum uw_fuse_event event) {
     track->record.state = next;
 }
 
-int uw_fuse_track_new(struct uw_fuse *fuse, const struct uw_detection *d,
-                      struct uw_fuse_track **ret_track) {
+static int new_track(struct uw_fuse *fuse, struct uw_fuse_track **ret_track) {
     struct uw_fuse_track *track = calloc(1, sizeof(*track));
-    struct uw_track *t;
 
     if (!track)
         return uw_err(-ENOMEM);
-    t = &track->record;
-    uw_track_init(t);
-    uw_fuse_identifier(fuse, 't', ++fuse->n_tracks_ever, t->track);
+    uw_track_init(&track->record);
+    uw_fuse_identifier(fuse, 't', ++fuse->n_tracks_ever, track->record.track);
+    track->changed = true;
+    *ret_track = track;
+    return 0;
+}
+
+static int64_t start_of(const struct uw_detection *d) {
+    return d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
+}
+
+int uw_fuse_track_new(struct uw_fuse *fuse, const struct uw_detection *d,
+                      struct uw_fuse_track **ret_track) {
+    struct uw_track *t;
+    int r = new_track(fuse, ret_track);
+
+    if (r < 0)
+        return r;
+    t = &(*ret_track)->record;
     t->state = UW_TRACK_TENTATIVE;
     uw_str_copy(t->family, sizeof(t->family), d->family);
     uw_str_copy(t->signature, sizeof(t->signature), d->signature);
@@ -81,10 +95,8 @@ int uw_fuse_track_new(struct uw_fuse *fuse, const struct uw_detection *d,
     t->role = d->role;
     t->llr = 0;
     t->n_receivers = 0;
-    t->first_seen_ns = d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
+    t->first_seen_ns = start_of(d);
     t->last_seen_ns = d->t_end_ns;
-    track->changed = true;
-    *ret_track = track;
     return 0;
 }
 
@@ -103,6 +115,7 @@ static struct uw_fuse_member *add_member(struct uw_fuse_track *track,
     memset(m, 0, sizeof(*m));
     uw_str_copy(m->receiver, sizeof(m->receiver), d->receiver);
     uw_str_copy(m->emitter, sizeof(m->emitter), d->emitter);
+    m->first_start_ns = start_of(d);
     m->last_end_ns = d->t_end_ns;
     m->confidence = NAN;
     return m;
@@ -207,6 +220,15 @@ static double said_now(const struct uw_fuse *fuse, const struct uw_fuse_track *t
     return most;
 }
 
+static void say_confidence(const struct uw_fuse *fuse, struct uw_fuse_track *track) {
+    struct uw_track *t = &track->record;
+
+    t->confidence = said_now(fuse, track);
+    /* nobody has said: one real link an hour among that many trials */
+    if (isnan(t->confidence) && t->drone)
+        t->confidence = 1 / (1 + exp(fuse->prior - t->llr));
+}
+
 static void add_evidence(struct uw_fuse *fuse, struct uw_fuse_track *track,
                          struct uw_fuse_member *m, const struct uw_detection *d) {
     struct uw_track *t = &track->record;
@@ -215,11 +237,8 @@ static void add_evidence(struct uw_fuse *fuse, struct uw_fuse_track *track,
     m->llr += llr;
     t->llr = fmax(t->llr + llr, UW_FUSE_LLR_FLOOR);
     if (d->evidence.rule[0])
-        track->rule_met = true;
-    t->confidence = said_now(fuse, track);
-    /* nobody has said: one real link an hour among that many trials */
-    if (isnan(t->confidence) && t->drone)
-        t->confidence = 1 / (1 + exp(fuse->prior - t->llr));
+        m->rule_met = track->rule_met = true;
+    say_confidence(fuse, track);
 }
 
 static enum uw_fuse_event judge(const struct uw_fuse *fuse, const struct uw_fuse_track *track) {
@@ -248,6 +267,51 @@ static void publish(struct uw_fuse *fuse, struct uw_fuse_track *track) {
         uw_fuse_alarm_refresh(fuse, track);
 }
 
+void uw_fuse_track_settle(struct uw_fuse *fuse, struct uw_fuse_track *track) {
+    take_state(track, judge(fuse, track));
+    publish(fuse, track);
+}
+
+/* What the member said stays with it; of names the rest keeps what the two had said together. */
+int uw_fuse_track_split(struct uw_fuse *fuse, struct uw_fuse_track *track,
+                        struct uw_fuse_member *member, struct uw_fuse_track **ret_track) {
+    struct uw_track *t = &track->record;
+    struct uw_fuse_track *other = NULL;
+    struct uw_track *o;
+    int r = new_track(fuse, &other);
+
+    if (r < 0)
+        return r;
+    o = &other->record;
+    uw_str_copy(o->family, sizeof(o->family), t->family);
+    uw_str_copy(o->signature, sizeof(o->signature), t->signature);
+    o->drone = t->drone;
+    o->role = t->role;
+    o->state = UW_TRACK_TENTATIVE;
+    o->first_seen_ns = member->first_start_ns;
+    o->last_seen_ns = member->last_end_ns;
+    o->freq_hz = member->centre_known ? member->freq_hz : NAN;
+    o->llr = fmax(member->llr, UW_FUSE_LLR_FLOOR);
+    vote(other, other->variants, t->variant, member->llr, o->variant);
+    vote(other, other->domains, t->domain, member->llr, o->domain);
+    other->members[0] = *member;
+    other->members[0].n_turns = 0;
+    other->n_members = 1;
+    other->rule_met = member->rule_met;
+    add_receiver(other, member->receiver);
+    say_confidence(fuse, other);
+
+    *member = track->members[--track->n_members];
+    t->llr = fmax(t->llr - fmax(other->members[0].llr, 0), UW_FUSE_LLR_FLOOR);
+    track->rule_met = false;
+    for (int i = 0; i < track->n_members; i++)
+        track->rule_met |= track->members[i].rule_met;
+    say_confidence(fuse, track);
+    track->changed = true;
+    *ret_track = other;
+    return 0;
+}
+
 void uw_fuse_track_detection(struct uw_fuse *fuse, struct uw_fuse_track *track,
                              const struct uw_detection *d) {
     struct uw_track *t = &track->record;
@@ -268,8 +332,7 @@ void uw_fuse_track_detection(struct uw_fuse *fuse, struct uw_fuse_track *track,
         t->first_seen_ns = d->t_start_ns;
     if (d->t_end_ns > t->last_seen_ns)
         t->last_seen_ns = d->t_end_ns;
-    take_state(track, judge(fuse, track));
-    publish(fuse, track);
+    uw_fuse_track_settle(fuse, track);
 }
 
 void uw_fuse_track_tick(struct uw_fuse *fuse, struct uw_fuse_track *track) {

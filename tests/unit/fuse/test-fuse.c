@@ -387,6 +387,72 @@ static void test_another_link_beside(void **state) {
     }
 }
 
+static struct uw_detection twin(bool later, double t, double llr) {
+    struct uw_detection d = hopper("rx0", later ? "rx0-e2" : "rx0-e1", t, llr);
+
+    strcpy(d.variant, "200Hz");
+    return d;
+}
+
+/* Two links whose crystals and levels agree by chance: the one is taken for the other, until that
+ * is heard again. Who brought most keeps the alert. */
+static void test_two_taken_for_one(void **state) {
+    static const double evidence[][2] = {{5, 4}, {4, 9}};
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        struct uw_fuse_config config;
+        struct world *w;
+        const struct uw_track *first, *second;
+
+        uw_fuse_config_init(&config);
+        w = world_new(&config);
+        for (int i = 0; i < 17; i++) {
+            /* 5 times the one, 5 times the other, then in turn: the first too late to be one */
+            bool later = i < 10 ? i >= 5 : i % 2;
+            feed(w, twin(later, 1 + 0.3 * i, evidence[k][later]));
+            if (i == 11)
+                assert_int_equal(uw_fuse_n_tracks(w->fuse), 1);
+        }
+        assert_int_equal(uw_fuse_advance(w->fuse, at(6)), 0); /* records are due */
+        assert_int_equal(uw_fuse_n_tracks(w->fuse), 2);
+        assert_int_equal(n_events(w, UW_ALERT_RAISED), 2);
+        assert_int_equal(n_events(w, UW_ALERT_CLEARED), 0);
+        first = second = NULL;
+        for (int i = 0; i < w->n_tracks; i++)
+            *(strcmp(w->tracks[i].track, "run-t1") == 0 ? &first : &second) = &w->tracks[i];
+        assert_int_equal(first->state, UW_TRACK_CONFIRMED);
+        assert_int_equal(second->state, UW_TRACK_CONFIRMED);
+        assert_string_equal(second->variant, "200Hz");
+        assert_int_equal(second->n_receivers, 1);
+        /* what each has brought, and no more */
+        assert_true(fabs(first->llr - (k ? 8 * 9 : 9 * 5)) < 1e-9);
+        assert_true(fabs(second->llr - (k ? 9 * 4 : 8 * 4)) < 1e-9);
+        assert_true(second->first_seen_ns == (k ? at(0.8) : at(2.3)));
+        world_free(w);
+    }
+}
+
+/* No room for a second track: both stay in one, until there is. */
+static void test_no_room_to_separate(void **state) {
+    struct uw_fuse_config config;
+    struct world *w;
+
+    (void)state;
+    uw_fuse_config_init(&config);
+    config.max_tracks = 1;
+    w = world_new(&config);
+    for (int i = 0; i < 20; i++)
+        feed(w, twin(i < 10 ? i >= 5 : i % 2, 1 + 0.3 * i, 5));
+    assert_int_equal(uw_fuse_n_tracks(w->fuse), 1);
+    config.max_tracks = 2;
+    assert_int_equal(uw_fuse_configure(w->fuse, &config), 0);
+    for (int i = 20; i < 26; i++)
+        feed(w, twin(i % 2, 1 + 0.3 * i, 5));
+    assert_int_equal(uw_fuse_n_tracks(w->fuse), 2);
+    world_free(w);
+}
+
 static void test_name_does_not_flicker(void **state) {
     struct uw_fuse_config config;
     struct world *w;
@@ -872,6 +938,8 @@ int main(void) {
         cmocka_unit_test(test_same_link_again),
         cmocka_unit_test(test_link_found_again_at_once),
         cmocka_unit_test(test_another_link_beside),
+        cmocka_unit_test(test_two_taken_for_one),
+        cmocka_unit_test(test_no_room_to_separate),
         cmocka_unit_test(test_name_does_not_flicker),
         cmocka_unit_test(test_evidence_counts_once_and_has_floor),
         cmocka_unit_test(test_doubt_clears),
