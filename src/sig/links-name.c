@@ -39,7 +39,7 @@
 #define NETWORK_S         1.0
 #define STEP_S            25e-6 /* two carriers of a link begin closer together */
 #define STEP_SIGMAS       4.0
-#define STEP_SLOTS        4   /* that both have sent in */
+#define STEP_SLOTS        4
 #define SYMBOL_LATE       0.1 /* ... about one whole symbol */
 
 bool uw_link_is_train(const struct emitter *e) {
@@ -132,26 +132,55 @@ static bool has_slot(const struct emitter *e, int64_t slot) {
     return false;
 }
 
-/* Whether two that were measured whole are never quite in step, and have sent at the same time. The
- * two carriers of a Gemini link begin together, and so does what a converter makes of one; the ends
- * of a link, each with a timer of its own, take turns. */
-static bool is_out_of_step(const struct emitter *a, const struct emitter *b, double rate_hz) {
-    double apart = uw_link_lattices_apart(a, b, rate_hz);
-    double sigma = sqrt(a->var_reference + b->var_reference);
+static double slot_at(const struct emitter *e, int i, double rate_hz) {
+    return e->reference + (double)(e->slots[i] - e->reference_slot) * uw_link_slot(e, rate_hz);
+}
+
+/* How often e has sent in two slots in a row while the other was about. */
+static int n_pairs(const struct emitter *e, const struct emitter *other, double rate_hz) {
+    double first = INFINITY, last = -INFINITY;
     int n = 0;
 
-    if (a->period_s != b->period_s || !uw_link_is_whole(a) || !uw_link_is_whole(b) ||
-        2 * a->n_cut > a->n_packets || 2 * b->n_cut > b->n_packets ||
-        fabs(apart) < STEP_S * rate_hz + STEP_SIGMAS * sigma)
-        return false;
+    for (int i = 0; i < LINK_SLOTS_KEPT && i < other->n_slots; ++i) {
+        first = fmin(first, slot_at(other, i, rate_hz));
+        last = fmax(last, slot_at(other, i, rate_hz));
+    }
+    for (int i = 0; i < LINK_SLOTS_KEPT && i < e->n_slots; ++i) {
+        double at = slot_at(e, i, rate_hz);
+
+        n += at >= first && at <= last && has_slot(e, e->slots[i] + 1);
+    }
+    return n;
+}
+
+/* In how many slots both have sent. */
+static int n_shared(const struct emitter *a, const struct emitter *b, double rate_hz) {
+    int n = 0;
+
     for (int i = 0; i < LINK_SLOTS_KEPT && i < a->n_slots; ++i) {
-        double at =
-            a->reference + (double)(a->slots[i] - a->reference_slot) * uw_link_slot(a, rate_hz);
-        double slots = round((at - b->reference) / uw_link_slot(b, rate_hz));
+        double slots = round((slot_at(a, i, rate_hz) - b->reference) / uw_link_slot(b, rate_hz));
 
         n += has_slot(b, b->reference_slot + (int64_t)slots);
     }
-    return n >= STEP_SLOTS;
+    return n;
+}
+
+/* Whether two that were measured whole are never quite in step, or leave each other, and do not
+ * take turns as the ends of a link do: the one that answers never sends twice in a row. The two
+ * carriers of a Gemini link begin together by one clock, and so does what a converter makes of
+ * one. */
+static bool is_out_of_step(const struct emitter *a, const struct emitter *b, double rate_hz) {
+    double apart = uw_link_lattices_apart(a, b, rate_hz);
+    double sigma = sqrt(a->var_reference + b->var_reference);
+    double clock_sigma = sqrt(a->var_clock + b->var_clock);
+
+    if (a->period_s != b->period_s || !uw_link_is_whole(a) || !uw_link_is_whole(b) ||
+        2 * a->n_cut > a->n_packets || 2 * b->n_cut > b->n_packets ||
+        (fabs(apart) < STEP_S * rate_hz + STEP_SIGMAS * sigma &&
+         fabs(a->clock - b->clock) < STEP_SIGMAS * clock_sigma))
+        return false;
+    return n_shared(a, b, rate_hz) >= STEP_SLOTS ||
+           (n_pairs(a, b, rate_hz) >= STEP_SLOTS && n_pairs(b, a, rate_hz) >= STEP_SLOTS);
 }
 
 /* Whether a link that is already spoken of has e's slots: e is its second carrier at the same time
