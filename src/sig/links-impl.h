@@ -324,7 +324,8 @@ void uw_link_remember(struct uw_links *links, const struct uw_packet *p);
 /* Whether a weak packet is so much weaker than a whole one at the same time that it is not
  * believed. */
 bool uw_link_is_outshone(const struct uw_links *links, const struct uw_packet *p);
-/* Whether a weak packet is the chirps of a link that is spoken of, heard beside their channel. */
+/* Whether a packet is the chirps of a link that is spoken of, heard beside their channel: a weak
+ * one, or one of a channel that the edge of the band cuts. */
 bool uw_link_is_aside(const struct uw_links *links, const struct uw_packet *p);
 /* Whether what was heard below the noise keeps to the channel and the time of a train that never
  * hops: it is made of that train's packets. */

@@ -14,7 +14,7 @@
  * chirp so much of a symbol earlier or later. Of a link's packet that collides with another's, the
  * hit aside may be the stronger, and alone. So a weak packet on the line of a channel of a link
  * that is spoken of, in one of its slots, is that link's. Another's lies so by chance once in
- * fifty times.
+ * fifty times. Where the edge of the band cuts a channel, a packet measured whole is read so, too.
  *
  * Nor is what keeps to the channel and the time of a train that never hops and has more packets. A
  * train that is on the air most of the time has become noise to the burst finder, so that no packet
@@ -120,7 +120,10 @@ static bool is_on_line(const struct emitter *link, int plan,
 
     for (int c = 0; c < d->n_channels; ++c) {
         double aside = (freq - d->channel_hz[c]) / p->bandwidth_hz; /* of a symbol, too */
+        double offset_hz = d->channel_hz[c] + link->domains[plan].offset_hz - config->freq_hz;
 
+        if (!p->weak && uw_link_is_inside(offset_hz, p->bandwidth_hz, config->rate_hz))
+            continue;
         if (fabs(aside) > ASIDE_LEAST && fabs(aside) < 1.0 &&
             fabs(remainder(since - (p->down ? -aside : aside) * symbol,
                            uw_link_slot(link, config->rate_hz))) <
@@ -132,6 +135,9 @@ static bool is_on_line(const struct emitter *link, int plan,
 
 bool uw_link_is_aside(const struct uw_links *links, const struct uw_packet *p) {
     const struct uw_detector_config *config = links->env.config;
+    const struct uw_place whole = {.start = p->start, .offset_hz = p->offset_hz};
+    const struct uw_place *places = p->weak ? p->places : &whole;
+    const int n_places = p->weak ? p->n_places : 1;
 
     if (p->modulation != UW_SIG_LORA || !isfinite(config->freq_hz))
         return false;
@@ -145,8 +151,8 @@ bool uw_link_is_aside(const struct uw_links *links, const struct uw_packet *p) {
             p->start - link->last_start > ASIDE_AGE_S * config->rate_hz)
             continue;
         int plan = uw_link_plan(link);
-        for (int k = 0; plan != LINK_NONE && k < p->n_places; ++k) {
-            if (is_on_line(link, plan, config, p, &p->places[k]))
+        for (int k = 0; plan != LINK_NONE && k < n_places; ++k) {
+            if (is_on_line(link, plan, config, p, &places[k]))
                 return true;
         }
     }

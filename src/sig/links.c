@@ -250,7 +250,7 @@ bool uw_links_packet(struct uw_links *links, const struct uw_packet *packet) {
         return true;
     struct emitter *e = find_emitter(links, packet, &fit, &past);
 
-    if (packet->weak && !(e && e->alerted) && uw_link_is_aside(links, packet))
+    if (!(e && e->alerted) && uw_link_is_aside(links, packet))
         return true;
     if (e) {
         struct emitter *old = uw_link_jumped(links, e, packet);

@@ -514,13 +514,25 @@ static void test_sunken(void **state) {
     assert_false(uw_link_is_beside(emitters, e, RATE));
 }
 
+/* How many emitters have ten packets and more. */
+static int n_emitters(const struct room *room) {
+    int n = 0;
+
+    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
+        const struct emitter *e = &room->links->emitters[i];
+
+        n += e->used && e->n_packets >= 10;
+    }
+    return n;
+}
+
 /* Packets that the search below the noise hears of a link in its slots, each `aside` of a bandwidth
  * beside its channel and so much of a symbol later. */
 static int emitters_beside(double aside, double later, uint64_t seed) {
     struct room *room = enter(915.0e6);
     struct link l = make_link("200Hz", "FCC915", seed);
     struct uw_packet p;
-    int n_heard = 0, n = 0;
+    int n_heard = 0, n;
 
     while (l.next < 2400) {
         if (!next_packet(&l, room, &p))
@@ -537,11 +549,32 @@ static int emitters_beside(double aside, double later, uint64_t seed) {
         }
         uw_links_progress(room->links, (uint64_t)p.stop);
     }
-    for (size_t i = 0; i < LINK_EMITTERS_MAX; ++i) {
-        const struct emitter *e = &room->links->emitters[i];
+    n = n_emitters(room);
+    leave(room);
+    return n;
+}
 
-        n += e->used && e->n_packets >= 10;
+/* Whole ones that lie so beside one channel, in slots in which the link is out of the band. */
+static int emitters_beside_channel(double channel_hz, double aside, double later, uint64_t seed) {
+    struct room *room = enter(915.0e6);
+    struct link l = make_link("200Hz", "FCC915", seed);
+    struct uw_packet p;
+    int n;
+
+    while (l.next < 2400) {
+        const bool in_band = next_packet(&l, room, &p);
+
+        if (!in_band && (l.next < 800 || l.next / 4 % 8))
+            continue;
+        if (!in_band) {
+            p.offset_hz = channel_hz - room->config.freq_hz + aside * p.bandwidth_hz;
+            p.start += later * SYMBOL_S * RATE;
+            p.stop += later * SYMBOL_S * RATE;
+        }
+        (void)uw_links_packet(room->links, &p);
+        uw_links_progress(room->links, (uint64_t)p.stop);
     }
+    n = n_emitters(room);
     leave(room);
     return n;
 }
@@ -555,6 +588,10 @@ static void test_aside(void **state) {
         assert_int_equal(emitters_beside(0.5, -0.5, seed), 2);
         assert_int_equal(emitters_beside(0.0, 0.5, seed), 2);
         assert_int_equal(emitters_beside(0.5, 2.5, seed), 2);
+        /* the band ends at 916.2 MHz */
+        assert_int_equal(emitters_beside_channel(916.1e6, -0.5, -0.5, seed), 1);
+        assert_int_equal(emitters_beside_channel(916.1e6, -0.5, 0.5, seed), 2);
+        assert_int_equal(emitters_beside_channel(914.9e6, -0.5, -0.5, seed), 2);
     }
 }
 
