@@ -17,7 +17,9 @@
  * taken (every receiver hears a link begin at the same moment), then the older one.
  *
  * What was taken for a lost link that had come back shows itself as another when the lost one is
- * heard again: a detector never goes back to an emitter. The two are separated then.
+ * heard again: a detector never goes back to an emitter. It is separated then, and goes to the
+ * track in which another receiver's has gone before, if there is one. It is always the later one
+ * that goes, so that the receivers, each of which finds out for itself, do not go crosswise.
  */
 #include "fuse-impl.h"
 
@@ -112,14 +114,14 @@ static bool could_join(const struct uw_fuse *fuse, const struct uw_fuse_track *t
     return true;
 }
 
-static int64_t distance(const struct uw_fuse_track *track, const struct uw_detection *d) {
-    int64_t start = d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
+static int64_t distance(const struct uw_fuse_track *track, int64_t start_ns) {
+    int64_t first_ns = track->record.first_seen_ns;
 
-    return start > track->record.first_seen_ns ? start - track->record.first_seen_ns
-                                               : track->record.first_seen_ns - start;
+    return start_ns > first_ns ? start_ns - first_ns : first_ns - start_ns;
 }
 
 struct uw_fuse_track *uw_fuse_find_track(struct uw_fuse *fuse, const struct uw_detection *d) {
+    int64_t start = d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
     struct uw_fuse_track *best = NULL;
 
     for (size_t i = 0; i < fuse->n_tracks; i++)
@@ -127,7 +129,7 @@ struct uw_fuse_track *uw_fuse_find_track(struct uw_fuse *fuse, const struct uw_d
             return fuse->tracks[i];
     for (size_t i = 0; i < fuse->n_tracks; i++) {
         struct uw_fuse_track *track = fuse->tracks[i];
-        if (could_join(fuse, track, d) && (!best || distance(track, d) < distance(best, d)))
+        if (could_join(fuse, track, d) && (!best || distance(track, start) < distance(best, start)))
             best = track;
     }
     return best;
@@ -141,11 +143,30 @@ struct uw_fuse_member *uw_fuse_find_stranger(struct uw_fuse_track *track,
         return NULL;
     for (int i = 0; i < track->n_members; i++) {
         struct uw_fuse_member *later = &track->members[i];
-        if (later == m || strcmp(later->receiver, m->receiver) != 0 ||
-            later->first_start_ns <= m->first_start_ns || d->t_start_ns < later->first_start_ns ||
-            later->last_end_ns <= m->last_end_ns || ++later->n_turns < TURNS)
-            continue;
-        return later->llr > m->llr ? m : later; /* the alert stays where most evidence is */
+        if (strcmp(later->receiver, m->receiver) == 0 &&
+            later->first_start_ns > m->first_start_ns && d->t_start_ns >= later->first_start_ns &&
+            later->last_end_ns > m->last_end_ns)
+            later->n_turns++;
     }
-    return NULL;
+    return m->n_turns >= TURNS ? m : NULL;
+}
+
+static bool hears(const struct uw_fuse_track *track, const char *receiver) {
+    for (int i = 0; i < track->n_members; i++)
+        if (strcmp(track->members[i].receiver, receiver) == 0)
+            return true;
+    return false;
+}
+
+struct uw_fuse_track *uw_fuse_find_home(struct uw_fuse *fuse, const struct uw_fuse_member *m,
+                                        const struct uw_detection *d) {
+    struct uw_fuse_track *best = NULL;
+
+    for (size_t i = 0; i < fuse->n_tracks; i++) {
+        struct uw_fuse_track *track = fuse->tracks[i];
+        if (!hears(track, m->receiver) && could_join(fuse, track, d) &&
+            (!best || distance(track, m->first_start_ns) < distance(best, m->first_start_ns)))
+            best = track;
+    }
+    return best;
 }

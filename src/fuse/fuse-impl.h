@@ -83,9 +83,12 @@ enum uw_fuse_cause { UW_FUSE_SILENT, UW_FUSE_EVIDENCE_GONE, UW_FUSE_INPUT_ENDED,
 struct uw_fuse_track *uw_fuse_find_track(struct uw_fuse *fuse, const struct uw_detection *d);
 struct uw_fuse_member *uw_fuse_find_member(struct uw_fuse_track *track,
                                            const struct uw_detection *d);
-/* The member that turns out, by what d says, to be another link than the rest; NULL: none. */
+/* d's member of the track if it has turned out to be another link than the rest; else NULL. */
 struct uw_fuse_member *uw_fuse_find_stranger(struct uw_fuse_track *track,
                                              const struct uw_detection *d);
+/* A track of which m, whose latest detection is d, may be the first of its receiver; NULL: none. */
+struct uw_fuse_track *uw_fuse_find_home(struct uw_fuse *fuse, const struct uw_fuse_member *m,
+                                        const struct uw_detection *d);
 
 /* "<run>-<letter><number>" */
 void uw_fuse_identifier(const struct uw_fuse *fuse, char letter, int64_t number,
@@ -93,10 +96,10 @@ void uw_fuse_identifier(const struct uw_fuse *fuse, char letter, int64_t number,
 void uw_fuse_head(const struct uw_fuse *fuse, struct uw_head *head);
 int uw_fuse_track_new(struct uw_fuse *fuse, const struct uw_detection *d,
                       struct uw_fuse_track **ret_track);
-/* Moves the member to a track of its own, with what it has brought. The caller owns that and says
- * its state by uw_fuse_track_settle() when it is in the table. */
-int uw_fuse_track_split(struct uw_fuse *fuse, struct uw_fuse_track *track,
-                        struct uw_fuse_member *member, struct uw_fuse_track **ret_track);
+/* Moves a member and what it has brought to another track. */
+void uw_fuse_track_move(struct uw_fuse *fuse, struct uw_fuse_track *from,
+                        struct uw_fuse_member *member, struct uw_fuse_track *to);
+/* Takes the state that the evidence asks for, and tells. */
 void uw_fuse_track_settle(struct uw_fuse *fuse, struct uw_fuse_track *track);
 void uw_fuse_track_detection(struct uw_fuse *fuse, struct uw_fuse_track *track,
                              const struct uw_detection *d);

@@ -188,24 +188,36 @@ static bool make_room(struct uw_fuse *fuse) {
     return true;
 }
 
-/* Two links that were taken for one: the one without room would only be dropped, so both stay. */
-static int separate(struct uw_fuse *fuse, struct uw_fuse_track *track,
-                    const struct uw_detection *d) {
-    struct uw_fuse_track *other;
-    struct uw_fuse_member *stranger;
-    int r;
+static int add_track(struct uw_fuse *fuse, const struct uw_detection *d,
+                     struct uw_fuse_track **ret_track) {
+    int r = uw_fuse_track_new(fuse, d, ret_track);
 
-    if (fuse->n_tracks == (size_t)fuse->config.max_tracks)
-        return 0;
-    stranger = uw_fuse_find_stranger(track, d);
-    if (!stranger)
-        return 0;
-    r = uw_fuse_track_split(fuse, track, stranger, &other);
     if (r < 0)
         return r;
-    fuse->tracks[fuse->n_tracks++] = other;
-    uw_fuse_track_settle(fuse, track);
-    uw_fuse_track_settle(fuse, other);
+    fuse->tracks[fuse->n_tracks++] = *ret_track;
+    return 0;
+}
+
+/* Two links that were taken for one. Without room for another track they stay together. */
+static int separate(struct uw_fuse *fuse, const struct uw_detection *d,
+                    struct uw_fuse_track **track) {
+    struct uw_fuse_member *stranger = uw_fuse_find_stranger(*track, d);
+    struct uw_fuse_track *home;
+    int r;
+
+    if (!stranger)
+        return 0;
+    home = uw_fuse_find_home(fuse, stranger, d);
+    if (!home) {
+        if (fuse->n_tracks == (size_t)fuse->config.max_tracks)
+            return 0;
+        r = add_track(fuse, d, &home);
+        if (r < 0)
+            return r;
+    }
+    uw_fuse_track_move(fuse, *track, stranger, home);
+    uw_fuse_track_settle(fuse, *track);
+    *track = home; /* d is still to be told to it, and settles it */
     return 0;
 }
 
@@ -218,21 +230,17 @@ int uw_fuse_detection(struct uw_fuse *fuse, const struct uw_detection *d) {
     uw_fuse_advance(fuse, d->t_end_ns);
     track = uw_fuse_find_track(fuse, d);
     if (track) {
-        r = separate(fuse, track, d);
-        if (r < 0)
-            return r;
-        track = uw_fuse_find_track(fuse, d);
+        r = separate(fuse, d, &track);
     } else {
         if (fuse->n_tracks == (size_t)fuse->config.max_tracks) {
             fuse->n_dropped++;
             if (!d->drone || !make_room(fuse))
                 return 0;
         }
-        r = uw_fuse_track_new(fuse, d, &track);
-        if (r < 0)
-            return r;
-        fuse->tracks[fuse->n_tracks++] = track;
+        r = add_track(fuse, d, &track);
     }
+    if (r < 0)
+        return r;
     uw_fuse_track_detection(fuse, track, d);
     return 0;
 }

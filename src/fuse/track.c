@@ -64,30 +64,20 @@ static void take_state(struct uw_fuse_track *track, enum uw_fuse_event event) {
     track->record.state = next;
 }
 
-static int new_track(struct uw_fuse *fuse, struct uw_fuse_track **ret_track) {
-    struct uw_fuse_track *track = calloc(1, sizeof(*track));
-
-    if (!track)
-        return uw_err(-ENOMEM);
-    uw_track_init(&track->record);
-    uw_fuse_identifier(fuse, 't', ++fuse->n_tracks_ever, track->record.track);
-    track->changed = true;
-    *ret_track = track;
-    return 0;
-}
-
 static int64_t start_of(const struct uw_detection *d) {
     return d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
 }
 
 int uw_fuse_track_new(struct uw_fuse *fuse, const struct uw_detection *d,
                       struct uw_fuse_track **ret_track) {
+    struct uw_fuse_track *track = calloc(1, sizeof(*track));
     struct uw_track *t;
-    int r = new_track(fuse, ret_track);
 
-    if (r < 0)
-        return r;
-    t = &(*ret_track)->record;
+    if (!track)
+        return uw_err(-ENOMEM);
+    t = &track->record;
+    uw_track_init(t);
+    uw_fuse_identifier(fuse, 't', ++fuse->n_tracks_ever, t->track);
     t->state = UW_TRACK_TENTATIVE;
     uw_str_copy(t->family, sizeof(t->family), d->family);
     uw_str_copy(t->signature, sizeof(t->signature), d->signature);
@@ -97,21 +87,27 @@ int uw_fuse_track_new(struct uw_fuse *fuse, const struct uw_detection *d,
     t->n_receivers = 0;
     t->first_seen_ns = start_of(d);
     t->last_seen_ns = d->t_end_ns;
+    track->changed = true;
+    *ret_track = track;
     return 0;
 }
 
-/* A new emitter; if there is no place, that of the one that has been silent longest. */
-static struct uw_fuse_member *add_member(struct uw_fuse_track *track,
-                                         const struct uw_detection *d) {
+/* For a new emitter; if there is none, that of the one that has been silent longest. */
+static struct uw_fuse_member *place_for_member(struct uw_fuse_track *track) {
     struct uw_fuse_member *m = &track->members[0];
 
-    if (track->n_members < UW_FUSE_MEMBERS) {
-        m = &track->members[track->n_members++];
-    } else {
-        for (int i = 1; i < track->n_members; i++)
-            if (track->members[i].last_end_ns < m->last_end_ns)
-                m = &track->members[i];
-    }
+    if (track->n_members < UW_FUSE_MEMBERS)
+        return &track->members[track->n_members++];
+    for (int i = 1; i < track->n_members; i++)
+        if (track->members[i].last_end_ns < m->last_end_ns)
+            m = &track->members[i];
+    return m;
+}
+
+static struct uw_fuse_member *add_member(struct uw_fuse_track *track,
+                                         const struct uw_detection *d) {
+    struct uw_fuse_member *m = place_for_member(track);
+
     memset(m, 0, sizeof(*m));
     uw_str_copy(m->receiver, sizeof(m->receiver), d->receiver);
     uw_str_copy(m->emitter, sizeof(m->emitter), d->emitter);
@@ -267,49 +263,36 @@ static void publish(struct uw_fuse *fuse, struct uw_fuse_track *track) {
         uw_fuse_alarm_refresh(fuse, track);
 }
 
+/* Names stay where they are: the two bore the same, or none. */
+void uw_fuse_track_move(struct uw_fuse *fuse, struct uw_fuse_track *from,
+                        struct uw_fuse_member *member, struct uw_fuse_track *to) {
+    struct uw_track *f = &from->record, *t = &to->record;
+    struct uw_fuse_member *m = place_for_member(to);
+
+    *m = *member;
+    m->n_turns = 0;
+    *member = from->members[--from->n_members];
+    f->llr = fmax(f->llr - fmax(m->llr, 0), UW_FUSE_LLR_FLOOR);
+    from->rule_met = false;
+    for (int i = 0; i < from->n_members; i++)
+        from->rule_met |= from->members[i].rule_met;
+    say_confidence(fuse, from);
+    from->changed = true;
+
+    t->llr = fmax(t->llr + m->llr, UW_FUSE_LLR_FLOOR);
+    to->rule_met |= m->rule_met;
+    vote(to, to->variants, f->variant, m->llr, t->variant);
+    vote(to, to->domains, f->domain, m->llr, t->domain);
+    if (m->first_start_ns < t->first_seen_ns)
+        t->first_seen_ns = m->first_start_ns;
+    add_receiver(to, m->receiver);
+    say_confidence(fuse, to);
+    to->changed = true;
+}
+
 void uw_fuse_track_settle(struct uw_fuse *fuse, struct uw_fuse_track *track) {
     take_state(track, judge(fuse, track));
     publish(fuse, track);
-}
-
-/* What the member said stays with it; of names the rest keeps what the two had said together. */
-int uw_fuse_track_split(struct uw_fuse *fuse, struct uw_fuse_track *track,
-                        struct uw_fuse_member *member, struct uw_fuse_track **ret_track) {
-    struct uw_track *t = &track->record;
-    struct uw_fuse_track *other = NULL;
-    struct uw_track *o;
-    int r = new_track(fuse, &other);
-
-    if (r < 0)
-        return r;
-    o = &other->record;
-    uw_str_copy(o->family, sizeof(o->family), t->family);
-    uw_str_copy(o->signature, sizeof(o->signature), t->signature);
-    o->drone = t->drone;
-    o->role = t->role;
-    o->state = UW_TRACK_TENTATIVE;
-    o->first_seen_ns = member->first_start_ns;
-    o->last_seen_ns = member->last_end_ns;
-    o->freq_hz = member->centre_known ? member->freq_hz : NAN;
-    o->llr = fmax(member->llr, UW_FUSE_LLR_FLOOR);
-    vote(other, other->variants, t->variant, member->llr, o->variant);
-    vote(other, other->domains, t->domain, member->llr, o->domain);
-    other->members[0] = *member;
-    other->members[0].n_turns = 0;
-    other->n_members = 1;
-    other->rule_met = member->rule_met;
-    add_receiver(other, member->receiver);
-    say_confidence(fuse, other);
-
-    *member = track->members[--track->n_members];
-    t->llr = fmax(t->llr - fmax(other->members[0].llr, 0), UW_FUSE_LLR_FLOOR);
-    track->rule_met = false;
-    for (int i = 0; i < track->n_members; i++)
-        track->rule_met |= track->members[i].rule_met;
-    say_confidence(fuse, track);
-    track->changed = true;
-    *ret_track = other;
-    return 0;
 }
 
 void uw_fuse_track_detection(struct uw_fuse *fuse, struct uw_fuse_track *track,

@@ -387,48 +387,57 @@ static void test_another_link_beside(void **state) {
     }
 }
 
-static struct uw_detection twin(bool later, double t, double llr) {
-    struct uw_detection d = hopper("rx0", later ? "rx0-e2" : "rx0-e1", t, llr);
+static struct uw_detection twin(int receiver, bool later, double t, double llr) {
+    char name[8], emitter[16];
+    struct uw_detection d;
 
+    snprintf(name, sizeof(name), "rx%d", receiver);
+    snprintf(emitter, sizeof(emitter), "rx%d-e%d", receiver, later ? 2 : 1);
+    d = hopper(name, emitter, t, llr);
     strcpy(d.variant, "200Hz");
+    d.evidence.offset_hz += 30e3 * receiver; /* its own crystal's */
     return d;
 }
 
 /* Two links whose crystals and levels agree by chance: the one is taken for the other, until that
- * is heard again. Who brought most keeps the alert. */
+ * is heard again, by one receiver or by each of two. */
 static void test_two_taken_for_one(void **state) {
     static const double evidence[][2] = {{5, 4}, {4, 9}};
 
     (void)state;
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 4; k++) {
+        const double *llr = evidence[k % 2];
+        int n_receivers = 1 + k / 2;
         struct uw_fuse_config config;
         struct world *w;
-        const struct uw_track *first, *second;
+        const struct uw_track *first = NULL, *second = NULL;
 
         uw_fuse_config_init(&config);
         w = world_new(&config);
-        for (int i = 0; i < 17; i++) {
-            /* 5 times the one, 5 times the other, then in turn: the first too late to be one */
+        for (int i = 0; i < 18; i++) {
+            /* 5 times the one, 5 times the other, then in turn; once could be what came late */
             bool later = i < 10 ? i >= 5 : i % 2;
-            feed(w, twin(later, 1 + 0.3 * i, evidence[k][later]));
-            if (i == 11)
+
+            for (int r = 0; r < n_receivers; r++)
+                feed(w, twin(r, later, 1 + 0.3 * i + 0.02 * r, llr[later]));
+            if (i == 12)
                 assert_int_equal(uw_fuse_n_tracks(w->fuse), 1);
         }
-        assert_int_equal(uw_fuse_advance(w->fuse, at(6)), 0); /* records are due */
+        assert_int_equal(uw_fuse_advance(w->fuse, at(7)), 0); /* records are due */
         assert_int_equal(uw_fuse_n_tracks(w->fuse), 2);
         assert_int_equal(n_events(w, UW_ALERT_RAISED), 2);
         assert_int_equal(n_events(w, UW_ALERT_CLEARED), 0);
-        first = second = NULL;
         for (int i = 0; i < w->n_tracks; i++)
             *(strcmp(w->tracks[i].track, "run-t1") == 0 ? &first : &second) = &w->tracks[i];
         assert_int_equal(first->state, UW_TRACK_CONFIRMED);
         assert_int_equal(second->state, UW_TRACK_CONFIRMED);
         assert_string_equal(second->variant, "200Hz");
-        assert_int_equal(second->n_receivers, 1);
+        assert_int_equal(first->n_receivers, n_receivers);
+        assert_int_equal(second->n_receivers, n_receivers);
         /* what each has brought, and no more */
-        assert_true(fabs(first->llr - (k ? 8 * 9 : 9 * 5)) < 1e-9);
-        assert_true(fabs(second->llr - (k ? 9 * 4 : 8 * 4)) < 1e-9);
-        assert_true(second->first_seen_ns == (k ? at(0.8) : at(2.3)));
+        assert_true(fabs(first->llr - 9 * llr[0] * n_receivers) < 1e-9);
+        assert_true(fabs(second->llr - 9 * llr[1] * n_receivers) < 1e-9);
+        assert_true(second->first_seen_ns == at(2.3));
         world_free(w);
     }
 }
@@ -443,12 +452,12 @@ static void test_no_room_to_separate(void **state) {
     config.max_tracks = 1;
     w = world_new(&config);
     for (int i = 0; i < 20; i++)
-        feed(w, twin(i < 10 ? i >= 5 : i % 2, 1 + 0.3 * i, 5));
+        feed(w, twin(0, i < 10 ? i >= 5 : i % 2, 1 + 0.3 * i, 5));
     assert_int_equal(uw_fuse_n_tracks(w->fuse), 1);
     config.max_tracks = 2;
     assert_int_equal(uw_fuse_configure(w->fuse, &config), 0);
     for (int i = 20; i < 26; i++)
-        feed(w, twin(i % 2, 1 + 0.3 * i, 5));
+        feed(w, twin(0, i % 2, 1 + 0.3 * i, 5));
     assert_int_equal(uw_fuse_n_tracks(w->fuse), 2);
     world_free(w);
 }
