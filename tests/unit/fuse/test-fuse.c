@@ -388,7 +388,7 @@ static void test_another_link_beside(void **state) {
 }
 
 static struct uw_detection twin(int receiver, bool later, double t, double llr) {
-    char name[8], emitter[16];
+    char name[16], emitter[32];
     struct uw_detection d;
 
     snprintf(name, sizeof(name), "rx%d", receiver);
