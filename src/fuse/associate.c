@@ -19,7 +19,7 @@
  * What was taken for a lost link that had come back shows itself as another when the lost one is
  * heard again: a detector never goes back to an emitter. It is separated then, and goes to the
  * track in which another receiver's has gone before, if there is one. It is always the later one
- * that goes, so that the receivers, each of which finds out for itself, do not go crosswise.
+ * that goes, so that receivers that heard the links begin in the same order do not go crosswise.
  */
 #include "fuse-impl.h"
 

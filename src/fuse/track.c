@@ -263,7 +263,8 @@ static void publish(struct uw_fuse *fuse, struct uw_fuse_track *track) {
         uw_fuse_alarm_refresh(fuse, track);
 }
 
-/* Names stay where they are: the two bore the same, or none. */
+/* The old track keeps the votes for names that the member had a part in; the new one begins with
+ * the old one's name. */
 void uw_fuse_track_move(struct uw_fuse *fuse, struct uw_fuse_track *from,
                         struct uw_fuse_member *member, struct uw_fuse_track *to) {
     struct uw_track *f = &from->record, *t = &to->record;

@@ -13,8 +13,10 @@
  * A chirp is one line through time and frequency: cut out part of a bandwidth aside, it is the same
  * chirp so much of a symbol earlier or later. Of a link's packet that collides with another's, the
  * hit aside may be the stronger, and alone. So a weak packet on the line of a channel of a link
- * that is spoken of, in one of its slots, is that link's. Another's lies so by chance once in
- * fifty times. Where the edge of the band cuts a channel, a packet measured whole is read so, too.
+ * that is spoken of, in one of its slots, is that link's. Another link lies so by chance, one pair
+ * in some fifty, and then with all its packets until the crystals part them; in a plan whose
+ * channels overlap (EU868-3.x) also on its own channels. Where the edge of the band cuts a channel,
+ * a packet measured whole is read so, too.
  *
  * Nor is what keeps to the channel and the time of a train that never hops and has more packets. A
  * train that is on the air most of the time has become noise to the burst finder, so that no packet

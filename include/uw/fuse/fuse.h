@@ -15,12 +15,14 @@
  * ln(trials_per_hour / false_alerts_per_hour) and the signature's own rule is met (drone, and not
  * background).
  *
- * What counts as one link. An emitter of a receiver stays with the track it first joined. A new
- * emitter joins a live track if signature and role agree, variant and domain do not contradict, and
- * either no emitter of the same receiver is in it (another receiver hears the same link), or the
- * receiver's own have been silent for coast_s and carrier offset and level fit (the same link
- * again), or they ended before it begins and variant, domain and carrier offset are the same (found
- * again at once). Two emitters of one receiver alive at the same time are two links.
+ * What counts as one link. An emitter of a receiver stays with the track it first joined, unless it
+ * turns out to be another link than an earlier one of its receiver there: when the two are heard in
+ * turn, the later one moves, with its evidence, to another track. A new emitter joins a live track
+ * if signature and role agree, variant and domain do not contradict, and either no emitter of the
+ * same receiver is in it (another receiver hears the same link), or the receiver's own have been
+ * silent for coast_s and carrier offset and level fit (the same link again), or they ended before
+ * it begins and variant, domain and carrier offset are the same (found again at once). Two emitters
+ * of one receiver alive at the same time are two links.
  *
  * Confidence is what the detector says: the latest word of the receiver that is surest of those
  * that have heard the link within coast_s of its latest packet: it falls, too. Two receivers are no
