@@ -76,7 +76,7 @@ static bool is_continued(const struct uw_fuse_track *track, const struct uw_fuse
 /* The same receiver's earlier emitter: silent long enough, and like the new one? */
 static bool could_resume(const struct uw_fuse *fuse, const struct uw_fuse_track *track,
                          const struct uw_fuse_member *m, const struct uw_detection *d) {
-    int64_t start = d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
+    int64_t start = uw_fuse_start_of(d);
 
     if (m->last_end_ns > start - fuse->coast_ns && !is_continued(track, m, d))
         return false;
@@ -120,19 +120,33 @@ static int64_t distance(const struct uw_fuse_track *track, int64_t start_ns) {
     return start_ns > first_ns ? start_ns - first_ns : first_ns - start_ns;
 }
 
-struct uw_fuse_track *uw_fuse_find_track(struct uw_fuse *fuse, const struct uw_detection *d) {
-    int64_t start = d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
+static bool hears(const struct uw_fuse_track *track, const char *receiver) {
+    for (int i = 0; i < track->n_members; i++)
+        if (strcmp(track->members[i].receiver, receiver) == 0)
+            return true;
+    return false;
+}
+
+/* Of the tracks that d could join the one that has appeared closest to that time; `without`: only
+ * of those that this receiver does not hear. */
+static struct uw_fuse_track *find_nearest(struct uw_fuse *fuse, const struct uw_detection *d,
+                                          int64_t start_ns, const char *without) {
     struct uw_fuse_track *best = NULL;
 
-    for (size_t i = 0; i < fuse->n_tracks; i++)
-        if (uw_fuse_find_member(fuse->tracks[i], d))
-            return fuse->tracks[i];
     for (size_t i = 0; i < fuse->n_tracks; i++) {
         struct uw_fuse_track *track = fuse->tracks[i];
-        if (could_join(fuse, track, d) && (!best || distance(track, start) < distance(best, start)))
+        if (!(without && hears(track, without)) && could_join(fuse, track, d) &&
+            (!best || distance(track, start_ns) < distance(best, start_ns)))
             best = track;
     }
     return best;
+}
+
+struct uw_fuse_track *uw_fuse_find_track(struct uw_fuse *fuse, const struct uw_detection *d) {
+    for (size_t i = 0; i < fuse->n_tracks; i++)
+        if (uw_fuse_find_member(fuse->tracks[i], d))
+            return fuse->tracks[i];
+    return find_nearest(fuse, d, uw_fuse_start_of(d), NULL);
 }
 
 struct uw_fuse_member *uw_fuse_find_stranger(struct uw_fuse_track *track,
@@ -151,22 +165,7 @@ struct uw_fuse_member *uw_fuse_find_stranger(struct uw_fuse_track *track,
     return m->n_turns >= TURNS ? m : NULL;
 }
 
-static bool hears(const struct uw_fuse_track *track, const char *receiver) {
-    for (int i = 0; i < track->n_members; i++)
-        if (strcmp(track->members[i].receiver, receiver) == 0)
-            return true;
-    return false;
-}
-
 struct uw_fuse_track *uw_fuse_find_home(struct uw_fuse *fuse, const struct uw_fuse_member *m,
                                         const struct uw_detection *d) {
-    struct uw_fuse_track *best = NULL;
-
-    for (size_t i = 0; i < fuse->n_tracks; i++) {
-        struct uw_fuse_track *track = fuse->tracks[i];
-        if (!hears(track, m->receiver) && could_join(fuse, track, d) &&
-            (!best || distance(track, m->first_start_ns) < distance(best, m->first_start_ns)))
-            best = track;
-    }
-    return best;
+    return find_nearest(fuse, d, m->first_start_ns, m->receiver);
 }

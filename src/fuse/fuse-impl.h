@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "uw/base/time.h"
 #include "uw/fuse/fuse.h"
 
 /* Everything that depends on time alone happens at multiples of this. */
@@ -89,6 +90,11 @@ struct uw_fuse_member *uw_fuse_find_stranger(struct uw_fuse_track *track,
 /* A track of which m, whose latest detection is d, may be the first of its receiver; NULL: none. */
 struct uw_fuse_track *uw_fuse_find_home(struct uw_fuse *fuse, const struct uw_fuse_member *m,
                                         const struct uw_detection *d);
+
+/* Its end where it does not say when it began. */
+static inline int64_t uw_fuse_start_of(const struct uw_detection *d) {
+    return d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
+}
 
 /* "<run>-<letter><number>" */
 void uw_fuse_identifier(const struct uw_fuse *fuse, char letter, int64_t number,

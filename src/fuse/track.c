@@ -64,10 +64,6 @@ static void take_state(struct uw_fuse_track *track, enum uw_fuse_event event) {
     track->record.state = next;
 }
 
-static int64_t start_of(const struct uw_detection *d) {
-    return d->t_start_ns == UW_TIME_NONE ? d->t_end_ns : d->t_start_ns;
-}
-
 int uw_fuse_track_new(struct uw_fuse *fuse, const struct uw_detection *d,
                       struct uw_fuse_track **ret_track) {
     struct uw_fuse_track *track = calloc(1, sizeof(*track));
@@ -85,7 +81,7 @@ int uw_fuse_track_new(struct uw_fuse *fuse, const struct uw_detection *d,
     t->role = d->role;
     t->llr = 0;
     t->n_receivers = 0;
-    t->first_seen_ns = start_of(d);
+    t->first_seen_ns = uw_fuse_start_of(d);
     t->last_seen_ns = d->t_end_ns;
     track->changed = true;
     *ret_track = track;
@@ -111,7 +107,7 @@ static struct uw_fuse_member *add_member(struct uw_fuse_track *track,
     memset(m, 0, sizeof(*m));
     uw_str_copy(m->receiver, sizeof(m->receiver), d->receiver);
     uw_str_copy(m->emitter, sizeof(m->emitter), d->emitter);
-    m->first_start_ns = start_of(d);
+    m->first_start_ns = uw_fuse_start_of(d);
     m->last_end_ns = d->t_end_ns;
     m->confidence = NAN;
     return m;
